@@ -87,6 +87,14 @@ export interface EventMessage {
   from?: string
 }
 
+/** How features report what happened; the engine gives it a time and keeps the recent ones for `GET /events`. */
+export type Emit = (event: {
+  type: EventMessage['Type']
+  action: string
+  id: string
+  attributes?: Record<string, string>
+}) => void
+
 export interface VolumeInfo {
   Name: string
   Driver: string
