@@ -1,0 +1,24 @@
+import { check, libc } from './libc.ts'
+
+const pipe2 = libc.func('int pipe2(_Out_ int *fds, int flags)')
+const fcntl = libc.func('int fcntl(int fd, int command, int argument)')
+
+const O_CLOEXEC = 0o2000000
+const F_SETPIPE_SZ = 1031
+
+/**
+ * A kernel pipe, both ends close-on-exec. Node's own `stdio: 'pipe'` makes socketpairs, and a process cannot open
+ * `/dev/stdout` again when that is a socket: whatever runs in a container gets these instead.
+ */
+export function pipe(): { read: number; write: number } {
+  const fds = [0, 0]
+  check(pipe2(fds, O_CLOEXEC), 'pipe2')
+  const [read, write] = fds
+  if (read === undefined || write === undefined) throw new Error('pipe2 gave no descriptors')
+  return { read, write }
+}
+
+/** Asks for a larger pipe buffer (bytes). A refusal (the user's pipe quota) is harmless: the default stays. */
+export function enlargePipe(fd: number, size: number): void {
+  fcntl(fd, F_SETPIPE_SZ, size)
+}
