@@ -1,0 +1,95 @@
+/**
+ * Progress of a build, as NDJSON of `POST /gantry/build`: BuildKit's model in small. A build is a set of vertices;
+ * each is announced, may be started, and ends completed, cached or failed. The last line of a stream is `result` or `error`.
+ * Times are Unix milliseconds.
+ */
+export type BuildEvent = VertexEvent | LogEvent | StatusEvent | WarningEvent | BuildErrorEvent | BuildResultEvent
+
+/** The whole state of one vertex: each event replaces the last one of the same id. */
+export interface VertexEvent {
+  type: 'vertex'
+  /** Names the vertex within this build, in order of first appearance: `1`, `2`, … */
+  id: string
+  /** As people read it: `[builder 2/4] RUN make`, `[internal] load .dockerignore`, `exporting to image`. */
+  name: string
+  started?: number
+  completed?: number
+  cached: boolean
+  error?: string
+  /** Present for instructions of the Dockerfile. */
+  step?: BuildStep
+}
+
+export interface BuildStep {
+  /** Stage name, or `stage-N`. */
+  stage: string
+  /** 1-based index of the step in its stage and how many it has. */
+  index: number
+  total: number
+  /** First and last line in the Dockerfile, 1-based. */
+  startLine: number
+  endLine: number
+  /** The instruction as written, on one line: `RUN make`. */
+  text: string
+}
+
+/** Output of a step. */
+export interface LogEvent {
+  type: 'log'
+  vertex: string
+  stream: 1 | 2
+  /** UTF-8 text, not split at lines. */
+  data: string
+}
+
+/** A line below a vertex: `writing image sha256:…`, `naming to docker.io/library/app:latest`, `transferring context: 3.2kB`. */
+export interface StatusEvent {
+  type: 'status'
+  vertex: string
+  text: string
+  started: number
+  completed?: number
+}
+
+export interface WarningEvent {
+  type: 'warning'
+  /** One sentence. */
+  message: string
+  /** Rule name as docker's build checks call it (`UndefinedVar`), when it has one. */
+  rule?: string
+  file?: string
+  startLine?: number
+  endLine?: number
+}
+
+export interface BuildErrorEvent {
+  type: 'error'
+  /** One sentence, docker's text where docker has one. */
+  message: string
+  kind: string
+  /** The Dockerfile lines with a caret, ready to print; ends with a newline. */
+  excerpt?: string
+}
+
+export interface BuildResultEvent {
+  type: 'result'
+  imageId: string
+  /** Familiar names given to the image. */
+  tags: string[]
+}
+
+/** Body-less parameters of `POST /gantry/build`, sent as one JSON query parameter `request`. */
+export interface BuildQuery {
+  /** Absolute path of the context directory on the host of both sides; with dev and ino (decimal) to prove that it is the same directory. */
+  context?: { path: string; dev: string; ino: string }
+  /** Path inside the context, or an absolute path on the host (directory contexts only). */
+  dockerfile: string
+  /** The Dockerfile's text, when the client read it itself (`-f -`). */
+  dockerfileText?: string
+  tags: string[]
+  buildArgs: Record<string, string>
+  target?: string
+  noCache: boolean
+  labels: Record<string, string>
+  networkMode?: string
+}
