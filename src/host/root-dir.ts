@@ -1,0 +1,479 @@
+import { closeSync, constants, openSync, readdirSync, readSync } from 'node:fs'
+import { EngineError } from '../lib/errors.ts'
+import { check, libc, SyscallError } from './libc.ts'
+import { getXattr, listXattrs, setXattr } from './xattr.ts'
+
+/** A name inside the tree. Bytes where a name need not be UTF-8 (archives, directory listings). */
+export type RelPath = string | Buffer
+
+export type FileKind = 'file' | 'directory' | 'symlink' | 'char' | 'block' | 'fifo' | 'socket'
+
+export interface FileStat {
+  readonly kind: FileKind
+  /** Permission bits with setuid, setgid and sticky (07777). */
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  readonly size: number
+  /** 512-byte units. */
+  readonly blocks: number
+  readonly nlink: number
+  /** `device:inode`: equal for hard links of one file. */
+  readonly identity: string
+  /** Of a device node. */
+  readonly rdevMajor: number
+  readonly rdevMinor: number
+  readonly mtimeSec: number
+  readonly mtimeNsec: number
+  readonly ctimeSec: number
+  readonly ctimeNsec: number
+}
+
+const O_PATH = 0o10000000
+const O_CLOEXEC = 0o2000000
+const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY, O_CREAT } = constants
+const AT_FDCWD = -100
+const AT_EMPTY_PATH = 0x1000
+const AT_SYMLINK_NOFOLLOW = 0x100
+const AT_REMOVEDIR = 0x200
+const RESOLVE_NO_MAGICLINKS = 0x02n
+const RESOLVE_NO_SYMLINKS = 0x04n
+const RESOLVE_IN_ROOT = 0x10n
+const SYS_openat2 = 437
+const S_IFCHR = 0o020000
+const S_IFBLK = 0o060000
+const S_IFIFO = 0o010000
+
+// syscall(2) is assembly that only shifts registers, so it may be declared without its variadic tail.
+const cOpenat2 = libc.func('long syscall(long, long, void *, void *, size_t)') as (
+  number: number,
+  fd: number,
+  path: Buffer,
+  how: BigUint64Array,
+  size: number,
+) => number
+const cStatx = libc.func('int statx(int, void *, int, unsigned int, void *)') as (
+  fd: number,
+  path: Buffer,
+  flags: number,
+  mask: number,
+  out: Buffer,
+) => number
+const cMkdirat = libc.func('int mkdirat(int, void *, unsigned int)') as FdPathNumber
+const cUnlinkat = libc.func('int unlinkat(int, void *, int)') as FdPathNumber
+const cSymlinkat = libc.func('int symlinkat(void *, int, void *)') as (
+  target: Buffer,
+  fd: number,
+  path: Buffer,
+) => number
+const cLinkat = libc.func('int linkat(int, void *, int, void *, int)') as (
+  fd: number,
+  path: Buffer,
+  newFd: number,
+  newPath: Buffer,
+  flags: number,
+) => number
+const cRenameat = libc.func('int renameat(int, void *, int, void *)') as (
+  fd: number,
+  path: Buffer,
+  newFd: number,
+  newPath: Buffer,
+) => number
+const cMknodat = libc.func('int mknodat(int, void *, unsigned int, uint64_t)') as (
+  fd: number,
+  path: Buffer,
+  mode: number,
+  device: bigint,
+) => number
+const cReadlinkat = libc.func('long readlinkat(int, void *, void *, size_t)') as (
+  fd: number,
+  path: Buffer,
+  out: Buffer,
+  size: number,
+) => number
+const cFchownat = libc.func('int fchownat(int, void *, unsigned int, unsigned int, int)') as (
+  fd: number,
+  path: Buffer,
+  uid: number,
+  gid: number,
+  flags: number,
+) => number
+const cChmod = libc.func('int chmod(const char *, unsigned int)') as (path: string, mode: number) => number
+const cUtimensat = libc.func('int utimensat(int, void *, void *, int)') as (
+  fd: number,
+  path: Buffer,
+  times: BigInt64Array,
+  flags: number,
+) => number
+type FdPathNumber = (fd: number, path: Buffer, value: number) => number
+
+const empty = Buffer.alloc(1)
+const statBuffer = Buffer.alloc(256)
+const linkBuffer = Buffer.alloc(4096)
+const how = new BigUint64Array(3)
+const times = new BigInt64Array(4)
+
+/**
+ * The only way into a tree that somebody else controls (image layers, container file systems, build contexts,
+ * volumes). Names are resolved by the kernel relative to the directory, which is `/` and its own parent for them:
+ * neither `..`, absolute names nor symlinks lead out, whatever changes meanwhile. Names may start with `/`.
+ * Every call is synchronous and throws a SyscallError that names the path. Unless said otherwise the last component
+ * is not followed when it is a symlink, those before it are.
+ */
+export class RootDir implements Disposable {
+  readonly path: string
+  readonly #fd: number
+  readonly #resolve: bigint
+  readonly #cache: boolean
+  #parent: { key: string; fd: number } | undefined
+  #closed = false
+
+  private constructor(path: string, fd: number, o: { symlinks: boolean; cache: boolean }) {
+    this.path = path
+    this.#fd = fd
+    this.#resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (o.symlinks ? 0n : RESOLVE_NO_SYMLINKS)
+    this.#cache = o.cache
+  }
+
+  /**
+   * `path` is trusted. `symlinks: false` makes every name that passes through a symlink fail with ELOOP. `cache`
+   * keeps the directory used last open: for a single writer that walks a tree which nobody else changes.
+   */
+  static open(path: string, o: { symlinks?: boolean; cache?: boolean } = {}): RootDir {
+    const fd = openat2(AT_FDCWD, path, O_PATH | O_DIRECTORY, { mode: 0, resolve: 0n })
+    return new RootDir(path, fd, { symlinks: o.symlinks ?? true, cache: o.cache ?? false })
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#forget()
+    closeSync(this.#fd)
+  }
+
+  /** Opens with O_* flags (of `fs.constants`), following symlinks inside the tree unless O_NOFOLLOW is given. */
+  openFile(rel: RelPath, flags: number, mode = 0): number {
+    return openat2(this.#fd, rel, flags, { mode: flags & O_CREAT ? mode : 0, resolve: this.#resolve })
+  }
+
+  /** Whole content of a regular file (symlinks followed). Throws kind `invalid` when it is longer than `maxBytes`. */
+  readFile(rel: RelPath, maxBytes: number): Buffer {
+    // Looked at before it is opened: opening a planted FIFO hangs, opening a device may do anything.
+    const fd = this.#opened(rel, O_PATH, (handle) => {
+      if (statAt(handle, empty, rel).kind !== 'file')
+        throw new EngineError('invalid', `${show(rel)} is not a regular file`)
+      return openSync(`/proc/self/fd/${handle}`, O_RDONLY)
+    })
+    try {
+      const chunks: Buffer[] = []
+      let total = 0
+      for (;;) {
+        const chunk = Buffer.alloc(65_536)
+        const length = readSync(fd, chunk)
+        if (length === 0) return Buffer.concat(chunks, total)
+        total += length
+        if (total > maxBytes)
+          throw new EngineError('invalid', `${show(rel)} is larger than ${maxBytes} bytes`)
+        chunks.push(chunk.subarray(0, length))
+      }
+    } finally {
+      closeSync(fd)
+    }
+  }
+
+  /** Follows symlinks. */
+  stat(rel: RelPath): FileStat {
+    return this.#opened(rel, O_PATH, (fd) => statAt(fd, empty, rel))
+  }
+
+  lstat(rel: RelPath): FileStat {
+    return this.#opened(bare(rel), O_PATH | O_NOFOLLOW, (fd) => statAt(fd, empty, rel))
+  }
+
+  /** `lstat`, or undefined when nothing has that name. */
+  tryLstat(rel: RelPath): FileStat | undefined {
+    try {
+      return this.lstat(rel)
+    } catch (error) {
+      if (error instanceof SyscallError && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
+        return undefined
+      throw error
+    }
+  }
+
+  readlink(rel: RelPath): Buffer {
+    return this.#at(rel, (fd, name) => {
+      const length = check(cReadlinkat(fd, name, linkBuffer, linkBuffer.length), 'readlink', show(rel))
+      return Buffer.from(linkBuffer.subarray(0, length))
+    })
+  }
+
+  /** Names in a directory (symlinks followed), without `.` and `..`, in byte order. */
+  listBytes(rel: RelPath): Buffer[] {
+    return this.#opened(rel, O_RDONLY | O_DIRECTORY, (fd) =>
+      readdirSync(`/proc/self/fd/${fd}`, { encoding: 'buffer' }).sort((a, b) => Buffer.compare(a, b)),
+    )
+  }
+
+  /** Like `listBytes`, for trees whose names are known to be text. */
+  list(rel: RelPath): string[] {
+    return this.listBytes(rel).map((name) => name.toString())
+  }
+
+  /** The mode is exact: the umask is not applied. */
+  mkdir(rel: RelPath, mode: number): void {
+    this.#at(rel, (fd, name) => check(cMkdirat(fd, name, mode), 'mkdir', show(rel)))
+    this.chmod(rel, mode)
+  }
+
+  /**
+   * Makes the directory and what misses above it; a symlink to a missing directory makes its target.
+   * Returns the paths that it made, outermost first.
+   */
+  mkdirAll(rel: RelPath, mode: number): string[] {
+    const made: string[] = []
+    this.#mkdirAll(split(text(asBuffer(rel))), mode, { made, links: 0 })
+    return made
+  }
+
+  symlink(target: RelPath, rel: RelPath): void {
+    this.#at(rel, (fd, name) => check(cSymlinkat(terminated(target), fd, name), 'symlink', show(rel)))
+  }
+
+  /** A hard link `rel` to the file `existing`, which is not followed when it is a symlink. */
+  link(existing: RelPath, rel: RelPath): void {
+    this.#opened(bare(existing), O_PATH | O_NOFOLLOW, (source) =>
+      this.#at(rel, (fd, name) => check(cLinkat(source, empty, fd, name, AT_EMPTY_PATH), 'link', show(rel))),
+    )
+  }
+
+  mknod(
+    rel: RelPath,
+    o: { kind: 'char' | 'block' | 'fifo'; mode: number; major?: number; minor?: number },
+  ): void {
+    const type = { char: S_IFCHR, block: S_IFBLK, fifo: S_IFIFO }[o.kind]
+    const device = makedev(o.major ?? 0, o.minor ?? 0)
+    this.#at(rel, (fd, name) => check(cMknodat(fd, name, type | o.mode, device), 'mknod', show(rel)))
+  }
+
+  /** Removes a file, symlink or node. */
+  unlink(rel: RelPath): void {
+    this.#at(rel, (fd, name) => check(cUnlinkat(fd, name, 0), 'unlink', show(rel)))
+  }
+
+  /** Removes an empty directory. */
+  rmdir(rel: RelPath): void {
+    this.#forget()
+    this.#at(rel, (fd, name) => check(cUnlinkat(fd, name, AT_REMOVEDIR), 'rmdir', show(rel)))
+  }
+
+  /** Removes whatever has the name, with all that is in it. Nothing there is not an error. */
+  removeAll(rel: RelPath): void {
+    const stat = this.tryLstat(rel)
+    if (!stat) return
+    if (stat.kind !== 'directory') return this.unlink(rel)
+    for (const name of this.listBytes(rel)) this.removeAll(join(rel, name))
+    this.rmdir(rel)
+  }
+
+  rename(from: RelPath, to: RelPath): void {
+    this.#forget()
+    this.#at(from, (fd, name) => {
+      const source = openat2(fd, '.', O_PATH | O_DIRECTORY, { mode: 0, resolve: 0n })
+      try {
+        this.#at(to, (toFd, toName) => check(cRenameat(source, name, toFd, toName), 'rename', show(to)))
+      } finally {
+        closeSync(source)
+      }
+    })
+    this.#forget()
+  }
+
+  chown(rel: RelPath, owner: { uid: number; gid: number }): void {
+    this.#at(rel, (fd, name) =>
+      check(cFchownat(fd, name, owner.uid, owner.gid, AT_SYMLINK_NOFOLLOW), 'chown', show(rel)),
+    )
+  }
+
+  /** Permission bits with setuid, setgid and sticky. Symlinks have none: on one this does nothing. */
+  chmod(rel: RelPath, mode: number): void {
+    this.#opened(bare(rel), O_PATH | O_NOFOLLOW, (fd) => {
+      if (statAt(fd, empty, rel).kind === 'symlink') return
+      check(cChmod(`/proc/self/fd/${fd}`, mode), 'chmod', show(rel))
+    })
+  }
+
+  /** Sets the modification time (the access time too). Seconds may be negative. */
+  utimes(rel: RelPath, mtime: { sec: number; nsec: number }): void {
+    times[0] = times[2] = BigInt(mtime.sec)
+    times[1] = times[3] = BigInt(mtime.nsec)
+    this.#at(rel, (fd, name) =>
+      check(cUtimensat(fd, name, times, AT_SYMLINK_NOFOLLOW), 'utimensat', show(rel)),
+    )
+  }
+
+  listXattrs(rel: RelPath): string[] {
+    return this.#at(rel, (fd, name) => listXattrs(throughFd(fd, name)))
+  }
+
+  getXattr(rel: RelPath, attribute: string): Buffer | undefined {
+    return this.#at(rel, (fd, name) => getXattr(throughFd(fd, name), attribute))
+  }
+
+  setXattr(rel: RelPath, attribute: string, value: Uint8Array): void {
+    this.#at(rel, (fd, name) => setXattr(throughFd(fd, name), attribute, value))
+  }
+
+  #opened<T>(rel: RelPath, flags: number, use: (fd: number) => T): T {
+    const fd = openat2(this.#fd, rel, flags, { mode: 0, resolve: this.#resolve })
+    try {
+      return use(fd)
+    } finally {
+      closeSync(fd)
+    }
+  }
+
+  /** Calls back with the directory that holds the last component, and that component's name, NUL-terminated. */
+  #at<T>(rel: RelPath, use: (parent: number, name: Buffer) => T): T {
+    const path = text(asBuffer(rel)).replace(/\/+$/, '')
+    const slash = path.lastIndexOf('/')
+    const name = path.slice(slash + 1)
+    if (name === '..') throw new EngineError('invalid', `${show(rel)} does not end in a name`)
+    const parent = path.slice(0, Math.max(slash, 0))
+    // The tree's root itself is addressed as `.`, which every *at call takes.
+    const leaf = Buffer.from(`${name === '' ? '.' : name}\0`, 'latin1')
+    if (this.#cache && this.#parent?.key === parent) return use(this.#parent.fd, leaf)
+    const fd = openat2(this.#fd, Buffer.from(parent === '' ? '.' : parent, 'latin1'), O_PATH | O_DIRECTORY, {
+      mode: 0,
+      resolve: this.#resolve,
+    })
+    if (this.#cache) {
+      this.#forget()
+      this.#parent = { key: parent, fd }
+      return use(fd, leaf)
+    }
+    try {
+      return use(fd, leaf)
+    } finally {
+      closeSync(fd)
+    }
+  }
+
+  #forget(): void {
+    if (this.#parent) closeSync(this.#parent.fd)
+    this.#parent = undefined
+  }
+
+  #mkdirAll(parts: readonly string[], mode: number, state: { made: string[]; links: number }): void {
+    const path = Buffer.from(parts.join('/') || '.', 'latin1')
+    try {
+      if (this.stat(path).kind === 'directory') return
+      throw new SyscallError('mkdir', 20 /* ENOTDIR */, show(path))
+    } catch (error) {
+      if (!(error instanceof SyscallError) || error.code !== 'ENOENT') throw error
+    }
+    const link = this.tryLstat(path)
+    if (link?.kind === 'symlink') {
+      if (++state.links > 40) throw new SyscallError('mkdir', 40 /* ELOOP */, show(path))
+      const target = text(this.readlink(path))
+      const base = target.startsWith('/') ? [] : parts.slice(0, -1)
+      return this.#mkdirAll(collapse([...base, ...split(target)]), mode, state)
+    }
+    this.#mkdirAll(parts.slice(0, -1), mode, state)
+    this.mkdir(path, mode)
+    state.made.push(path.toString())
+  }
+}
+
+function openat2(dir: number, path: RelPath, flags: number, o: { mode: number; resolve: bigint }): number {
+  how[0] = BigInt(flags | O_CLOEXEC)
+  how[1] = BigInt(o.mode)
+  how[2] = o.resolve
+  const name = path.length === 0 ? '.' : path
+  // EAGAIN: something was renamed while the kernel walked, so it could not vouch for `..`; it asks to try again.
+  for (let attempt = 0; ; attempt++) {
+    const fd = cOpenat2(SYS_openat2, dir, terminated(name), how, 24)
+    if (fd >= 0) return fd
+    try {
+      return check(-1, 'openat2', show(path))
+    } catch (error) {
+      if (attempt < 64 && error instanceof SyscallError && error.code === 'EAGAIN') continue
+      throw error
+    }
+  }
+}
+
+const kinds: Record<number, FileKind> = {
+  0o10: 'file',
+  0o04: 'directory',
+  0o12: 'symlink',
+  0o02: 'char',
+  0o06: 'block',
+  0o01: 'fifo',
+  0o14: 'socket',
+}
+
+/** Layout of struct statx: the same on every architecture. */
+function statAt(fd: number, name: Buffer, rel: RelPath): FileStat {
+  const flags = AT_SYMLINK_NOFOLLOW | (name.length === 1 ? AT_EMPTY_PATH : 0)
+  check(cStatx(fd, name, flags, 0x7ff, statBuffer), 'statx', show(rel))
+  const mode = statBuffer.readUInt16LE(28)
+  const kind = kinds[mode >> 12]
+  if (!kind) throw new EngineError('internal', `${show(rel)} has the unknown file type 0${mode.toString(8)}`)
+  return {
+    kind,
+    mode: mode & 0o7777,
+    nlink: statBuffer.readUInt32LE(16),
+    uid: statBuffer.readUInt32LE(20),
+    gid: statBuffer.readUInt32LE(24),
+    identity: `${statBuffer.readUInt32LE(136)}:${statBuffer.readUInt32LE(140)}:${statBuffer.readBigUInt64LE(32)}`,
+    size: Number(statBuffer.readBigUInt64LE(40)),
+    blocks: Number(statBuffer.readBigUInt64LE(48)),
+    ctimeSec: Number(statBuffer.readBigInt64LE(96)),
+    ctimeNsec: statBuffer.readUInt32LE(104),
+    mtimeSec: Number(statBuffer.readBigInt64LE(112)),
+    mtimeNsec: statBuffer.readUInt32LE(120),
+    rdevMajor: statBuffer.readUInt32LE(128),
+    rdevMinor: statBuffer.readUInt32LE(132),
+  }
+}
+
+/** glibc's encoding of a device number. */
+function makedev(major: number, minor: number): bigint {
+  const [a, b] = [BigInt(major), BigInt(minor)]
+  return ((a & 0xfffff000n) << 32n) | ((a & 0xfffn) << 8n) | ((b & 0xffffff00n) << 12n) | (b & 0xffn)
+}
+
+/** A path by which calls without a descriptor form reach one name in an open directory. */
+function throughFd(fd: number, name: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`/proc/self/fd/${fd}/`), name.subarray(0, -1)])
+}
+
+function join(rel: RelPath, name: Buffer): Buffer {
+  return Buffer.concat([asBuffer(rel), Buffer.from('/'), name])
+}
+
+function terminated(path: RelPath): Buffer {
+  if (path.includes('\0')) throw new EngineError('invalid', `${show(path)} contains a NUL byte`)
+  return Buffer.concat([asBuffer(path), empty])
+}
+
+const asBuffer = (path: RelPath): Buffer => (typeof path === 'string' ? Buffer.from(path) : path)
+/** Bytes as a string of the same length, so that string functions work on names that are not UTF-8. */
+const text = (bytes: Buffer): string => bytes.toString('latin1')
+const show = (path: RelPath): string => path.toString()
+/** Without trailing slashes, which would make the kernel follow a symlink. */
+const bare = (path: RelPath): RelPath =>
+  path.length > 1 && (path[path.length - 1] === '/' || path[path.length - 1] === 0x2f)
+    ? Buffer.from(text(asBuffer(path)).replace(/\/+$/, ''), 'latin1')
+    : path
+const split = (path: string): string[] => path.split('/').filter((part) => part !== '' && part !== '.')
+
+function collapse(parts: readonly string[]): string[] {
+  const result: string[] = []
+  for (const part of parts) {
+    if (part === '..') result.pop()
+    else result.push(part)
+  }
+  return result
+}
