@@ -2,6 +2,10 @@
 export class Broadcast<T> {
   readonly #listeners = new Set<(value: T) => void>()
 
+  get size(): number {
+    return this.#listeners.size
+  }
+
   publish(value: T): void {
     for (const listener of this.#listeners) listener(value)
   }

@@ -1,0 +1,298 @@
+import { mkdir } from 'node:fs/promises'
+import type { Duplex, Readable } from 'node:stream'
+import { EngineError, kindOf } from '../lib/errors.ts'
+import { background, detached, type Op } from '../lib/op.ts'
+import type { ContainerCreateResponse, ExecConfig, ExecStartBody, TopResponse } from '../wire/container.ts'
+import type { Sandbox } from '../network/index.ts'
+import type { Digest } from '../lib/digest.ts'
+import { attach, logs, type AttachOptions, type LogOptions } from './attach.ts'
+import { Container, type ContainerPaths } from './container.ts'
+import { create, type CreateRequest } from './create.ts'
+import { recordEnd, type Exit } from './end.ts'
+import { Execs, type ExecSession } from './exec.ts'
+import { emit, save, type Host } from './host.ts'
+import { checkName, randomName } from './names.ts'
+import { reconcile } from './reconcile.ts'
+import { remove, type RemoveOptions } from './remove.ts'
+import { start } from './start.ts'
+import { isLive } from './state.ts'
+import { kill, pause, stop, unpause, type StopOptions } from './stop.ts'
+import { top } from './top.ts'
+
+export type WaitCondition = 'not-running' | 'next-exit' | 'removed'
+
+/** All containers of the daemon. */
+export class Containers {
+  readonly #host: Host
+  readonly #paths: ContainerPaths
+  readonly #byId = new Map<string, Container>()
+  readonly #idByName = new Map<string, string>()
+  readonly #execs: Execs
+  readonly #op: Op
+  readonly #exits: Disposable
+  /** Ends and automatic removals under way: awaited by close(). */
+  readonly #background = new Set<Promise<void>>()
+
+  private constructor(op: Op, host: Host, paths: ContainerPaths) {
+    this.#op = background(op.log)
+    this.#host = host
+    this.#paths = paths
+    this.#execs = new Execs(host)
+    this.#exits = host.runtime.onExit(({ id, ...exit }) => {
+      const c = this.#byId.get(id)
+      if (c) this.#track(this.#onExit(c, exit))
+    })
+  }
+
+  /** Reads the records and brings them in line with what the kernel and conmon say. */
+  static async open(op: Op, host: Host, paths: ContainerPaths): Promise<Containers> {
+    await mkdir(paths.data, { recursive: true, mode: 0o710 })
+    await mkdir(paths.bundles, { recursive: true, mode: 0o700 })
+    const containers = new Containers(op, host, paths)
+    for (const { record } of host.table.all()) containers.#add(new Container(record, paths))
+    for (const c of containers.list()) {
+      const outcome = await reconcile(op, host, c)
+      if (outcome === 'removed') containers.#drop(c)
+      else if (outcome === 'ended' && c.hostConfig.AutoRemove)
+        await containers
+          .#autoRemove(c)
+          .catch((error: unknown) => op.log.error('automatic removal failed', { id: c.id, error }))
+    }
+    return containers
+  }
+
+  /** Newest first. */
+  list(): Container[] {
+    return [...this.#byId.values()].sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1))
+  }
+
+  /** By id, name, or a prefix of an id that only one container has. */
+  find(ref: string): Container {
+    const name = ref.replace(/^\//, '')
+    const exact = this.#byId.get(ref) ?? this.#byId.get(this.#idByName.get(name) ?? '')
+    if (exact) return exact
+    const matches = /^[0-9a-f]+$/.test(ref) ? [...this.#byId.keys()].filter((id) => id.startsWith(ref)) : []
+    if (matches.length > 1)
+      throw new EngineError('invalid', `Multiple IDs found with provided prefix: ${ref}`)
+    const only = this.#byId.get(matches[0] ?? '')
+    if (!only) throw new EngineError('not-found', `No such container: ${ref}`)
+    return only
+  }
+
+  async create(
+    op: Op,
+    request: CreateRequest,
+  ): Promise<{ id: string; warnings: ContainerCreateResponse['Warnings'] }> {
+    const name = request.name
+      ? checkName(request.name)
+      : randomName((candidate) => this.#idByName.has(candidate))
+    const holder = this.#idByName.get(name)
+    if (holder !== undefined)
+      throw new EngineError(
+        'conflict',
+        `Conflict. The container name "/${name}" is already in use by container "${holder}". You have to remove (or rename) that container to be able to reuse that name.`,
+      )
+    this.#idByName.set(name, 'a container that is being created')
+    try {
+      const c = await create(op, this.#host, { ...request, name, paths: this.#paths })
+      this.#add(c)
+      return { id: c.id, warnings: [] }
+    } catch (error) {
+      this.#idByName.delete(name)
+      throw error
+    }
+  }
+
+  async start(op: Op, ref: string): Promise<void> {
+    const c = this.find(ref)
+    try {
+      await start(op, this.#host, c)
+    } catch (error) {
+      if (c.hostConfig.AutoRemove && kindOf(error) !== 'not-modified') await this.#autoRemove(c)
+      throw error
+    }
+    // A process that was gone before we listened has left its exit file.
+    const exit = this.#host.runtime.exitOf(c.id, c.bundle)
+    if (exit) this.#track(this.#onExit(c, exit))
+  }
+
+  stop(op: Op, ref: string, o: StopOptions): Promise<void> {
+    return stop(op, this.#host, this.find(ref), o)
+  }
+
+  kill(op: Op, ref: string, signal: string): Promise<void> {
+    return kill(op, this.#host, this.find(ref), signal)
+  }
+
+  async restart(op: Op, ref: string, o: StopOptions): Promise<void> {
+    const c = this.find(ref)
+    if (isLive(c.state)) await stop(op, this.#host, c, o)
+    await this.start(op, c.id)
+    emit(this.#host, c, { action: 'restart' })
+  }
+
+  pause(op: Op, ref: string): Promise<void> {
+    return pause(op, this.#host, this.find(ref))
+  }
+
+  unpause(op: Op, ref: string): Promise<void> {
+    return unpause(op, this.#host, this.find(ref))
+  }
+
+  async rename(op: Op, ref: string, newName: string): Promise<void> {
+    const c = this.find(ref)
+    using _lock = await c.lock.acquire(op.signal)
+    if (!newName) throw new EngineError('invalid', 'Neither old nor new names may be empty')
+    const name = checkName(newName)
+    const holder = this.#idByName.get(name)
+    if (holder === c.id)
+      throw new EngineError('invalid', 'Renaming a container with the same name as its current name')
+    if (holder !== undefined)
+      throw new EngineError(
+        'conflict',
+        `Conflict. The container name "/${name}" is already in use by container "${holder}". You have to remove (or rename) that container to be able to reuse that name.`,
+      )
+    const oldName = c.name
+    this.#idByName.set(name, c.id)
+    this.#idByName.delete(oldName)
+    save(this.#host, c, { name })
+    emit(this.#host, c, { action: 'rename', attributes: { oldName: `/${oldName}` } })
+  }
+
+  async remove(op: Op, ref: string, o: RemoveOptions): Promise<void> {
+    const c = this.find(ref)
+    await remove(op, this.#host, c, o)
+    this.#drop(c)
+  }
+
+  /** Registered when this returns, before anything can happen to the container. */
+  wait(op: Op, ref: string, condition: WaitCondition): Promise<{ exitCode: number; error?: string }> {
+    const c = this.find(ref)
+    const last = () => {
+      const { state } = c
+      const exitCode = state.status === 'exited' || state.status === 'created' ? (state.exitCode ?? 0) : 0
+      const error = state.status === 'exited' || state.status === 'created' ? state.error : undefined
+      return error === undefined ? { exitCode } : { exitCode, error }
+    }
+    if (condition === 'not-running' && !isLive(c.state)) return Promise.resolve(last())
+    return new Promise((resolve, reject) => {
+      let result = last()
+      const finish = (settle: () => void) => {
+        exits[Symbol.dispose]()
+        removals[Symbol.dispose]()
+        settle()
+      }
+      const exits = c.exits.listen(({ exitCode }) => {
+        result = { exitCode }
+        if (condition !== 'removed') finish(() => resolve(result))
+      })
+      const removals = c.removals.listen(() => finish(() => resolve(result)))
+      op.signal.addEventListener('abort', () => finish(() => reject(op.signal.reason as Error)), {
+        once: true,
+      })
+    })
+  }
+
+  /** Registered when this returns. See `attach()` for when the stream settles. */
+  attach(op: Op, ref: string, o: AttachOptions): { tty: boolean; stream: Promise<Duplex> } {
+    const c = this.find(ref)
+    return { tty: c.tty, stream: attach(op, this.#host, c, o) }
+  }
+
+  logs(op: Op, ref: string, o: LogOptions): { tty: boolean; stream: Readable } {
+    const c = this.find(ref)
+    return { tty: c.tty, stream: logs(op, c, o) }
+  }
+
+  async resize(op: Op, ref: string, size: { rows: number; columns: number }): Promise<void> {
+    const c = this.find(ref)
+    if (!isLive(c.state)) throw new EngineError('conflict', `Container ${c.id} is not running`)
+    await this.#host.runtime.resize(op, { bundle: c.bundle, ...size })
+  }
+
+  async top(op: Op, ref: string, psArgs: string): Promise<TopResponse> {
+    const c = this.find(ref)
+    if (!isLive(c.state)) throw new EngineError('conflict', `Container ${c.id} is not running`)
+    return top(op, this.cgroupOf(c), psArgs)
+  }
+
+  createExec(ref: string, config: ExecConfig): string {
+    return this.#execs.create(this.find(ref), config)
+  }
+  startExec(op: Op, id: string, o: ExecStartBody): Promise<{ tty: boolean; stream?: Duplex }> {
+    return this.#execs.start(op, id, o)
+  }
+  exec(id: string): ExecSession {
+    return this.#execs.find(id)
+  }
+  resizeExec(id: string, size: { rows: number; columns: number }): void {
+    this.#execs.resize(id, size.rows, size.columns)
+  }
+  execIds(c: Container): string[] {
+    return this.#execs.idsOf(c)
+  }
+
+  /** Addresses and ports while it runs on a network of ours. */
+  sandbox(c: Container): Sandbox | undefined {
+    return this.#host.networks.sandbox(c.id)
+  }
+
+  cgroupOf(c: Container): string {
+    return `${c.hostConfig.CgroupParent || this.#host.defaults.cgroupParent}/${c.id}`
+  }
+
+  /** Bytes that the container wrote to its own layer. */
+  size(op: Op, c: Container): Promise<number> {
+    return this.#host.snapshots.usage(op, c.id)
+  }
+
+  changes(op: Op, ref: string): Promise<{ path: string; kind: 'added' | 'modified' | 'deleted' }[]> {
+    return this.#host.snapshots.changes(op, this.find(ref).id)
+  }
+
+  /** What must not be collected: layers of all containers. */
+  references(): { layers: Set<Digest>; workspaces: Set<string> } {
+    const layers = new Set<Digest>()
+    for (const c of this.#byId.values()) for (const layer of c.layers) layers.add(layer)
+    return { layers, workspaces: new Set(this.#byId.keys()) }
+  }
+
+  /** Those with a process. */
+  live(): Container[] {
+    return this.list().filter((c) => isLive(c.state))
+  }
+
+  /** Waits for ends and removals under way, then listens no more. Containers that run go on. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#background)
+    this.#exits[Symbol.dispose]()
+  }
+
+  async #onExit(c: Container, exit: Exit): Promise<void> {
+    if (!(await recordEnd(this.#op, this.#host, c, exit))) return
+    if (c.hostConfig.AutoRemove) await this.#autoRemove(c)
+  }
+
+  async #autoRemove(c: Container): Promise<void> {
+    await remove(detached(this.#op, 60_000), this.#host, c, { force: true, volumes: true })
+    this.#drop(c)
+  }
+
+  #track(work: Promise<void>): void {
+    const tracked = work.catch((error: unknown) => this.#op.log.error('end of a container', { error }))
+    this.#background.add(tracked)
+    void tracked.then(() => this.#background.delete(tracked))
+  }
+
+  #add(c: Container): void {
+    this.#byId.set(c.id, c)
+    this.#idByName.set(c.name, c.id)
+  }
+
+  #drop(c: Container): void {
+    this.#byId.delete(c.id)
+    if (this.#idByName.get(c.name) === c.id) this.#idByName.delete(c.name)
+    this.#execs.forget(c)
+    c.removals.publish()
+  }
+}

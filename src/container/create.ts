@@ -1,0 +1,172 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import type { Image } from '../image/index.ts'
+import { EngineError } from '../lib/errors.ts'
+import { newId, shortId } from '../lib/id.ts'
+import { detached, type Op } from '../lib/op.ts'
+import { parseSignal } from '../lib/signals.ts'
+import type { ContainerConfig, HostConfig, ImageConfig, NetworkingConfig } from '../wire/container.ts'
+import { Container, type ContainerPaths } from './container.ts'
+import { emit, type Host } from './host.ts'
+import { resolveMounts } from './mounts.ts'
+import { checkName } from './names.ts'
+import type { ContainerRecord, MountRecord } from './record.ts'
+
+export interface CreateRequest {
+  readonly name?: string | undefined
+  readonly config: ContainerConfig
+  readonly hostConfig: HostConfig
+  readonly networking?: NetworkingConfig | null | undefined
+}
+
+/** Either the container exists with its files and volumes, or nothing of the attempt is left. */
+export async function create(
+  op: Op,
+  host: Host,
+  request: CreateRequest & { name: string; paths: ContainerPaths },
+): Promise<Container> {
+  const image = host.images.find(request.config.Image)
+  const name = checkName(request.name)
+  const id = newId()
+  const config = mergeConfig(request.config, image.config.config ?? {}, id, request.hostConfig)
+  const hostConfig = fillDefaults(request.hostConfig, host)
+  checkLimits(config, hostConfig)
+
+  await using undo = new AsyncDisposableStack()
+  const made: string[] = []
+  undo.defer(() => removeVolumes(op, host, made))
+  const { mounts, toPopulate } = await resolveMounts(op, {
+    config,
+    hostConfig,
+    volumes: host.volumes,
+    made,
+  })
+  const record: ContainerRecord = {
+    id,
+    name,
+    createdAt: new Date().toISOString(),
+    imageId: image.id,
+    layers: image.layers,
+    config,
+    hostConfig,
+    networking: request.networking ?? {},
+    mounts,
+    state: { status: 'created' },
+    restartCount: 0,
+  }
+  const c = new Container(record, request.paths)
+  undo.defer(() => rm(c.directory, { recursive: true, force: true }))
+  await mkdir(c.directory, { recursive: true, mode: 0o710 })
+  undo.defer(() => host.snapshots.remove(detached(op, 10_000), id))
+  await host.snapshots.prepare(op, id)
+  await populate(op, host, c, toPopulate, image)
+  op.signal.throwIfAborted()
+  host.table.put(id, record)
+  undo.move()
+  emit(host, c, { action: 'create' })
+  return c
+}
+
+/** Docker: an empty volume receives what the image has at its target, owners and modes included. */
+async function populate(
+  op: Op,
+  host: Host,
+  c: Container,
+  mounts: readonly MountRecord[],
+  image: Image,
+): Promise<void> {
+  const empty: MountRecord[] = []
+  for (const mount of mounts)
+    if (mount.volume !== undefined && (await host.volumes.isEmpty(mount.volume))) empty.push(mount)
+  if (empty.length === 0) return
+  const rootfs = await host.snapshots.mount(op, c.id, image.layers)
+  try {
+    for (const { volume, destination } of empty)
+      if (volume !== undefined) await host.volumes.populate(op, volume, { rootfs, path: destination })
+  } finally {
+    await host.snapshots.unmount(detached(op, 10_000), c.id)
+  }
+}
+
+async function removeVolumes(op: Op, host: Host, names: readonly string[]): Promise<void> {
+  for (const name of names)
+    await host.volumes
+      .remove(detached(op, 10_000), name, { force: true, usedBy: () => [] })
+      .catch((error: unknown) => op.log.warn('undo: volume not removed', { name, error }))
+}
+
+/** The user's settings over the image's, as docker merges them. */
+export function mergeConfig(
+  user: ContainerConfig,
+  image: ImageConfig,
+  id: string,
+  hostConfig: HostConfig,
+): ContainerConfig {
+  const config: ContainerConfig = { ...user }
+  // `--entrypoint ""` arrives as [""]: it clears the image's entrypoint and command.
+  const cleared = user.Entrypoint?.length === 1 && user.Entrypoint[0] === ''
+  const ownEntrypoint = !cleared && (user.Entrypoint?.length ?? 0) > 0
+  config.Entrypoint = cleared ? null : ((ownEntrypoint ? user.Entrypoint : image.Entrypoint) ?? null)
+  const ownCommand = (user.Cmd?.length ?? 0) > 0
+  config.Cmd = ownCommand || cleared || ownEntrypoint ? (user.Cmd ?? null) : (image.Cmd ?? null)
+  if ((config.Entrypoint?.length ?? 0) + (config.Cmd?.length ?? 0) === 0)
+    throw new EngineError('invalid', 'no command specified')
+  const names = new Set((user.Env ?? []).map((entry) => entry.split('=', 1)[0]))
+  config.Env = [
+    ...(user.Env ?? []),
+    ...(image.Env ?? []).filter((entry) => !names.has(entry.split('=', 1)[0])),
+  ]
+  config.User = user.User || image.User || ''
+  config.WorkingDir = user.WorkingDir || image.WorkingDir || ''
+  config.Labels = { ...image.Labels, ...user.Labels }
+  config.ExposedPorts = { ...image.ExposedPorts, ...user.ExposedPorts }
+  for (const port of Object.keys(hostConfig.PortBindings ?? {})) config.ExposedPorts[port] ??= {}
+  config.Volumes = { ...image.Volumes, ...user.Volumes }
+  const stopSignal = user.StopSignal || image.StopSignal
+  if (stopSignal) config.StopSignal = stopSignal
+  const health = user.Healthcheck ?? image.Healthcheck
+  if (health) config.Healthcheck = health
+  // Docker: with the host's network the host's name shows.
+  config.Hostname = user.Hostname || (hostConfig.NetworkMode === 'host' ? hostname() : shortId(id))
+  return config
+}
+
+function fillDefaults(hostConfig: HostConfig, host: Host): HostConfig {
+  const mode = hostConfig.NetworkMode
+  return {
+    ...hostConfig,
+    NetworkMode: mode === undefined || mode === '' || mode === 'default' ? 'bridge' : mode,
+    ShmSize: hostConfig.ShmSize || host.defaults.shmSize,
+    LogConfig: { Type: hostConfig.LogConfig?.Type || 'k8s-file', Config: hostConfig.LogConfig?.Config ?? {} },
+    RestartPolicy: hostConfig.RestartPolicy ?? { Name: 'no', MaximumRetryCount: 0 },
+    Runtime: hostConfig.Runtime || host.runtime.name,
+    Init: hostConfig.Init ?? host.defaults.init,
+  }
+}
+
+/** Docker's smallest memory limit: below it no process starts. */
+const minimumMemory = 6 * 1024 * 1024
+
+function checkLimits(config: ContainerConfig, hostConfig: HostConfig): void {
+  const invalid = (text: string) => new EngineError('invalid', text)
+  if (config.StopSignal) parseSignal(config.StopSignal)
+  if (config.WorkingDir && !config.WorkingDir.startsWith('/'))
+    throw invalid(`the working directory '${config.WorkingDir}' is invalid, it needs to be an absolute path`)
+  const memory = hostConfig.Memory ?? 0
+  if (memory < 0 || (memory > 0 && memory < minimumMemory))
+    throw invalid('Minimum memory limit allowed is 6MB')
+  const swap = hostConfig.MemorySwap ?? 0
+  if (swap > 0 && memory === 0)
+    throw invalid('You should always set the Memory limit when using Memoryswap limit')
+  if (swap > 0 && swap < memory)
+    throw invalid('Minimum memoryswap limit should be larger than memory limit, see usage')
+  if ((hostConfig.MemoryReservation ?? 0) > memory && memory > 0)
+    throw invalid('Minimum memory limit can not be less than memory reservation limit, see usage')
+  if (hostConfig.NanoCpus && (hostConfig.CpuPeriod || hostConfig.CpuQuota))
+    throw invalid('Conflicting options: Nano CPUs and CPU Period cannot both be set')
+  if (hostConfig.AutoRemove && hostConfig.RestartPolicy?.Name && hostConfig.RestartPolicy.Name !== 'no')
+    throw invalid("can't create 'AutoRemove' container with restart policy")
+  const ports = Object.keys(hostConfig.PortBindings ?? {}).length > 0
+  if (ports && hostConfig.NetworkMode?.startsWith('container:'))
+    throw invalid('conflicting options: port publishing and the container type network mode')
+}

@@ -1,0 +1,52 @@
+import { rm } from 'node:fs/promises'
+import { detached, type Op } from '../lib/op.ts'
+import type { Container } from './container.ts'
+import { emit, save, type Host } from './host.ts'
+import { attempt } from './start.ts'
+import { isLive, type Ended } from './state.ts'
+
+/** What conmon or the kernel says about a process that is gone. */
+export interface Exit {
+  readonly exitCode: number
+  readonly oomKilled: boolean
+  readonly finishedAt: Date
+}
+
+/**
+ * Records the end of the container's process and gives back what it held: runtime state, cgroup, namespace, ports,
+ * root mount. Idempotent: an end that is already recorded changes nothing. Returns false then.
+ */
+export async function recordEnd(op: Op, host: Host, c: Container, exit: Exit): Promise<boolean> {
+  using _lock = await c.lock.acquire()
+  if (!isLive(c.state)) return false
+  const ended: Ended = {
+    exitCode: exit.exitCode,
+    oomKilled: exit.oomKilled,
+    startedAt: c.state.startedAt,
+    finishedAt: exit.finishedAt.toISOString(),
+  }
+  if (exit.oomKilled) emit(host, c, { action: 'oom' })
+  emit(host, c, {
+    action: 'die',
+    attributes: {
+      exitCode: String(exit.exitCode),
+      execDuration: String(Math.round((exit.finishedAt.getTime() - Date.parse(ended.startedAt)) / 1000)),
+    },
+  })
+  await release(op, host, c)
+  save(host, c, { state: { status: 'exited', ...ended } })
+  c.exits.publish(ended)
+  return true
+}
+
+/** Gives back all that a running container holds. Idempotent; also clears up after a daemon that was killed. */
+export async function release(op: Op, host: Host, c: Container): Promise<void> {
+  const undo = detached(op, 30_000)
+  await Promise.all([
+    attempt(op, 'delete the container in the runtime', () => host.runtime.delete(undo, c.id)),
+    attempt(op, 'leave its network', () => host.networks.leave(undo, c.id)),
+  ])
+  await attempt(op, 'unmount its root', () => host.snapshots.unmount(undo, c.id))
+  await attempt(op, 'remove its bundle', () => rm(c.bundle, { recursive: true, force: true }))
+  host.runtime.forgetExit(c.id)
+}

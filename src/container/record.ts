@@ -1,0 +1,88 @@
+import { z } from 'zod'
+import { parseDigest, type Digest } from '../lib/digest.ts'
+import type { ContainerConfig, HostConfig, NetworkingConfig } from '../wire/container.ts'
+import type { State } from './state.ts'
+
+/** One mount as it was decided at create. Paths on the host are absolute. */
+export interface MountRecord {
+  readonly type: 'bind' | 'volume' | 'tmpfs'
+  /** Directory or file on the host; empty for tmpfs. */
+  readonly source: string
+  readonly destination: string
+  /** Name of the volume. */
+  readonly volume?: string
+  /** The volume has no name of its own and goes with `rm -v` or `--rm`. */
+  readonly anonymous?: boolean
+  readonly readOnly: boolean
+  /** As the user wrote it (`z`, `ro`, …): shown by inspect. */
+  readonly mode: string
+  readonly propagation: string
+  readonly recursive: boolean
+  /** Options of a tmpfs: `size=64m`, `mode=1777`, … */
+  readonly options: readonly string[]
+}
+
+/** What the database keeps of a container. Everything else is derived or belongs to the kernel. */
+export interface ContainerRecord {
+  readonly id: string
+  readonly name: string
+  readonly createdAt: string
+  readonly imageId: Digest
+  /** The image's layers, bottom first: held by the container also when the image goes. */
+  readonly layers: readonly Digest[]
+  readonly config: ContainerConfig
+  readonly hostConfig: HostConfig
+  readonly networking: NetworkingConfig
+  readonly mounts: readonly MountRecord[]
+  readonly state: State
+  readonly restartCount: number
+}
+
+const ended = {
+  exitCode: z.number(),
+  oomKilled: z.boolean(),
+  startedAt: z.string(),
+  finishedAt: z.string(),
+}
+const schema = z.object({
+  id: z.string().regex(/^[0-9a-f]{64}$/),
+  name: z.string(),
+  createdAt: z.string(),
+  imageId: z.string().transform(parseDigest),
+  layers: z.array(z.string().transform(parseDigest)),
+  config: z.record(z.string(), z.unknown()),
+  hostConfig: z.record(z.string(), z.unknown()),
+  networking: z.record(z.string(), z.unknown()),
+  mounts: z.array(
+    z.object({
+      type: z.enum(['bind', 'volume', 'tmpfs']),
+      source: z.string(),
+      destination: z.string(),
+      volume: z.string().optional(),
+      anonymous: z.boolean().optional(),
+      readOnly: z.boolean(),
+      mode: z.string(),
+      propagation: z.string(),
+      recursive: z.boolean(),
+      options: z.array(z.string()),
+    }),
+  ),
+  state: z.discriminatedUnion('status', [
+    z.object({ status: z.literal('created'), error: z.string().optional(), exitCode: z.number().optional() }),
+    z.object({
+      status: z.enum(['running', 'paused']),
+      pid: z.number(),
+      pidStartTime: z.number(),
+      startedAt: z.string(),
+    }),
+    z.object({ status: z.literal('exited'), error: z.string().optional(), ...ended }),
+    z.object({ status: z.literal('removing') }),
+  ]),
+  restartCount: z.number(),
+})
+
+/** Decodes a stored record. The API decoded `config` and `hostConfig` before they were stored. */
+export function decodeRecord(value: unknown): ContainerRecord {
+  // The three docker objects were validated field by field when they came in; here their being objects is enough.
+  return schema.parse(value) as unknown as ContainerRecord
+}

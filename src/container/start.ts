@@ -1,0 +1,234 @@
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { EngineError, messageOf } from '../lib/errors.ts'
+import { group } from '../lib/group.ts'
+import { detached, type Op } from '../lib/op.ts'
+import { startTime } from '../host/proc.ts'
+import { RootDir } from '../host/root-dir.ts'
+import type { Sandbox } from '../network/index.ts'
+import { RuntimeStartError, buildSpec, resolveUser, type OciMount, type SpecInput } from '../runtime/index.ts'
+import type { Container } from './container.ts'
+import { emit, save, type Host } from './host.ts'
+import { portRequests } from './ports.ts'
+import type { MountRecord } from './record.ts'
+import { assertCan } from './state.ts'
+
+const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+/** Either the container runs and owns its resources, or nothing of the attempt but its reason is left. */
+export async function start(op: Op, host: Host, c: Container): Promise<void> {
+  using _lock = await c.lock.acquire(op.signal)
+  // Docker: 304, not 409, when already running
+  if (c.state.status === 'running') throw new EngineError('not-modified', 'Container already started')
+  if (c.state.status === 'paused')
+    throw new EngineError('conflict', 'cannot start a paused container, try unpause instead')
+  assertCan(c.state, 'running')
+  c.stopRequested = false
+  try {
+    await launch(op, host, c)
+  } catch (error) {
+    const exitCode = error instanceof RuntimeStartError ? error.exitCode : 128
+    const failed = c.state
+    if (failed.status === 'exited') save(host, c, { state: { ...failed, exitCode, error: messageOf(error) } })
+    else save(host, c, { state: { status: 'created', exitCode, error: messageOf(error) } })
+    c.starts.publish(false)
+    throw error
+  }
+  c.starts.publish(true)
+}
+
+async function launch(op: Op, host: Host, c: Container): Promise<void> {
+  await using undo = new AsyncDisposableStack()
+  // Both undos are idempotent and cover a half-done attempt, so they stand before it.
+  undo.defer(() => attempt(op, 'unmount', () => host.snapshots.unmount(detached(op, 10_000), c.id)))
+  undo.defer(() => attempt(op, 'leave network', () => host.networks.leave(detached(op, 10_000), c.id)))
+  let rootfs = ''
+  let sandbox: Sandbox | undefined
+  await group(op, [
+    async (inner) => void (rootfs = await host.snapshots.mount(inner, c.id, c.layers)),
+    async (inner) => void (sandbox = await joinNetwork(inner, host, c)),
+  ])
+  await writeNetworkFiles(host, c, sandbox)
+  await mkdir(c.bundle, { recursive: true, mode: 0o700 })
+  undo.defer(() => rm(c.bundle, { recursive: true, force: true }))
+  const input = specInput(host, c, rootfs, sandbox)
+  op.signal.throwIfAborted() // last chance to turn back: from here the start completes
+
+  const committed = detached(op, 30_000)
+  host.runtime.forgetExit(c.id)
+  undo.defer(() => attempt(op, 'delete', () => host.runtime.delete(detached(op, 10_000), c.id)))
+  const { pid } = await host.runtime.create(committed, {
+    id: c.id,
+    bundle: c.bundle,
+    spec: buildSpec(input),
+    tty: c.tty,
+    stdin: c.config.OpenStdin === true,
+    stdinOnce: c.config.StdinOnce === true,
+    logPath: c.logPath,
+    name: c.name,
+  })
+  for (const connect of c.pendingAttaches) await connect()
+  await host.runtime.start(committed, c.id)
+  save(host, c, {
+    state: {
+      status: 'running',
+      pid,
+      pidStartTime: startTime(pid) ?? 0,
+      startedAt: new Date().toISOString(),
+    },
+  })
+  undo.move()
+  emit(host, c, { action: 'start' })
+}
+
+/** Undo must not hide the failure that made it necessary. */
+export async function attempt(op: Op, what: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    op.log.warn(`cleaning up: could not ${what}`, { error })
+  }
+}
+
+async function joinNetwork(op: Op, host: Host, c: Container): Promise<Sandbox | undefined> {
+  const mode = c.networkMode
+  if (mode === 'host') return undefined
+  if (mode !== 'bridge' && mode !== 'none')
+    throw new EngineError(
+      'unsupported',
+      `network mode "${mode}" is not supported yet: use bridge, host or none`,
+    )
+  const settings = c.record.networking.EndpointsConfig?.[mode]
+  const mac = settings?.MacAddress || c.config.MacAddress
+  return host.networks.join(op, {
+    id: c.id,
+    network: mode,
+    ports: mode === 'bridge' ? portRequests(c.config, c.hostConfig) : [],
+    owner: c.name,
+    ...(mac ? { macAddress: mac } : {}),
+  })
+}
+
+async function writeNetworkFiles(host: Host, c: Container, sandbox: Sandbox | undefined): Promise<void> {
+  const mode = c.networkMode === 'host' ? 'host' : c.networkMode === 'none' ? 'none' : 'bridge'
+  const name = c.config.Hostname ?? ''
+  const resolv = await host.networks.resolvConf({
+    mode,
+    dns: c.hostConfig.Dns?.length ? c.hostConfig.Dns : host.defaults.dns,
+    dnsSearch: c.hostConfig.DnsSearch?.length ? c.hostConfig.DnsSearch : host.defaults.dnsSearch,
+    dnsOptions: c.hostConfig.DnsOptions?.length ? c.hostConfig.DnsOptions : host.defaults.dnsOptions,
+  })
+  const hosts =
+    mode === 'host'
+      ? await readFile('/etc/hosts', 'utf8').catch(() => '127.0.0.1\tlocalhost\n')
+      : host.networks.hostsFile({
+          hostname: name,
+          ...(c.config.Domainname ? { domainname: c.config.Domainname } : {}),
+          ...(sandbox?.endpoint ? { ip: sandbox.endpoint.ip, gateway: sandbox.endpoint.gateway } : {}),
+          extraHosts: c.hostConfig.ExtraHosts ?? [],
+        })
+  await Promise.all([
+    writeFile(c.hostnamePath, `${name}\n`, { mode: 0o644 }),
+    writeFile(c.hostsPath, hosts, { mode: 0o644 }),
+    writeFile(c.resolvConfPath, resolv, { mode: 0o644 }),
+  ])
+}
+
+/** Everything the runtime needs to know, from the record alone and the mounted root. */
+function specInput(host: Host, c: Container, rootfs: string, sandbox: Sandbox | undefined): SpecInput {
+  const { config, hostConfig } = c
+  const user = resolveUser(rootfs, config.User ?? '', hostConfig.GroupAdd ?? [])
+  const cwd = config.WorkingDir || '/'
+  if (cwd !== '/') {
+    // Docker makes a missing working directory, owned by root.
+    using root = RootDir.open(rootfs)
+    root.mkdirAll(cwd, 0o755)
+  }
+  const env = [...(config.Env ?? [])]
+  const has = (name: string) => env.some((entry) => entry.startsWith(`${name}=`))
+  if (c.tty && !has('TERM')) env.unshift('TERM=xterm')
+  if (!has('HOSTNAME')) env.unshift(`HOSTNAME=${config.Hostname ?? ''}`)
+  if (!has('PATH')) env.unshift(defaultPath)
+  if (!has('HOME')) env.push(`HOME=${user.home}`)
+  const securityOpt = [...(hostConfig.SecurityOpt ?? [])]
+  if (host.defaults.noNewPrivileges && !securityOpt.some((option) => option.startsWith('no-new-privileges')))
+    securityOpt.push('no-new-privileges')
+  return {
+    args: c.command,
+    env,
+    cwd,
+    user,
+    tty: c.tty,
+    ...(hostConfig.ConsoleSize && c.tty ? { consoleSize: hostConfig.ConsoleSize } : {}),
+    hostname: config.Hostname ?? '',
+    ...(config.Domainname ? { domainname: config.Domainname } : {}),
+    rootfs,
+    readonlyRootfs: hostConfig.ReadonlyRootfs === true,
+    mounts: [...networkFileMounts(c), ...c.record.mounts.map(ociMount)],
+    namespaces: {
+      network: sandbox ? { path: sandbox.netnsPath } : 'host',
+      pid: namespace('pid', hostConfig.PidMode),
+      ipc: namespace('ipc', hostConfig.IpcMode),
+      uts: namespace('uts', hostConfig.UTSMode),
+      cgroup: hostConfig.CgroupnsMode === 'host' ? 'host' : 'private',
+    },
+    hostConfig: {
+      ...hostConfig,
+      SecurityOpt: securityOpt,
+      Ulimits: [
+        ...host.defaults.ulimits.filter(
+          (limit) => !hostConfig.Ulimits?.some((own) => own.Name === limit.Name),
+        ),
+        ...(hostConfig.Ulimits ?? []),
+      ],
+    },
+    cgroupsPath: `${hostConfig.CgroupParent || host.defaults.cgroupParent}/${c.id}`,
+    init: hostConfig.Init === true,
+    ...(hostConfig.Annotations ? { annotations: hostConfig.Annotations } : {}),
+    kind: 'container',
+  }
+}
+
+function namespace(kind: string, mode: string | undefined): 'private' | 'host' {
+  if (mode === 'host') return 'host'
+  if (mode === undefined || mode === '' || mode === 'private' || mode === 'shareable') return 'private'
+  throw new EngineError('unsupported', `--${kind} ${mode} is not supported yet: use private or host`)
+}
+
+function networkFileMounts(c: Container): OciMount[] {
+  const files: [string, string][] = [
+    ['/etc/resolv.conf', c.resolvConfPath],
+    ['/etc/hostname', c.hostnamePath],
+    ['/etc/hosts', c.hostsPath],
+  ]
+  return files.map(([destination, source]) => ({
+    destination,
+    source,
+    type: 'bind',
+    options: ['rbind', 'rprivate'],
+  }))
+}
+
+function ociMount(mount: MountRecord): OciMount {
+  const { destination, source } = mount
+  if (mount.type === 'tmpfs') {
+    // Docker's defaults; what the user names wins.
+    const chosen = new Set(mount.options)
+    const defaults = ['noexec', 'nosuid', 'nodev'].filter((option) => !chosen.has(option.slice(2)))
+    return {
+      destination,
+      source: 'tmpfs',
+      type: 'tmpfs',
+      options: [...new Set([...defaults, ...mount.options, ...(mount.readOnly ? ['ro'] : [])])],
+    }
+  }
+  return {
+    destination,
+    source,
+    type: 'bind',
+    options: [
+      mount.recursive ? 'rbind' : 'bind',
+      mount.propagation || 'rprivate',
+      mount.readOnly ? 'ro' : 'rw',
+    ],
+  }
+}

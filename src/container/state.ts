@@ -1,0 +1,42 @@
+import { EngineError } from '../lib/errors.ts'
+
+/** How a container's process ended. Times are ISO 8601 in UTC. */
+export interface Ended {
+  readonly exitCode: number
+  readonly oomKilled: boolean
+  readonly startedAt: string
+  readonly finishedAt: string
+}
+
+/** Where a container is in its life: the one truth; the API's flags are computed from it. */
+export type State =
+  /** Never ran. A start that failed leaves its reason and docker's exit code (125–127). */
+  | { readonly status: 'created'; readonly error?: string; readonly exitCode?: number }
+  /** `pidStartTime` (clock ticks since boot) tells the process from a later one with the same pid. */
+  | {
+      readonly status: 'running' | 'paused'
+      readonly pid: number
+      readonly pidStartTime: number
+      readonly startedAt: string
+    }
+  | ({ readonly status: 'exited'; readonly error?: string } & Ended)
+  | { readonly status: 'removing' }
+
+const next: Record<State['status'], readonly State['status'][]> = {
+  created: ['created', 'running', 'removing'],
+  running: ['paused', 'exited'],
+  paused: ['running', 'exited'],
+  exited: ['running', 'exited', 'removing'],
+  removing: [],
+}
+
+/** Guards every change of state; throws kind `conflict`. */
+export function assertCan(from: State, to: State['status']): void {
+  if (!next[from.status].includes(to))
+    throw new EngineError('conflict', `Container is ${from.status}: it cannot become ${to}`)
+}
+
+/** True while the container has processes. */
+export function isLive(state: State): state is Extract<State, { pid: number }> {
+  return state.status === 'running' || state.status === 'paused'
+}

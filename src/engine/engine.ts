@@ -1,0 +1,256 @@
+import { createHash } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Builder } from '../build/index.ts'
+import { Containers, decodeContainer } from '../container/index.ts'
+import { ContentStore } from '../content/index.ts'
+import * as cgroup from '../host/cgroup.ts'
+import { Images } from '../image/index.ts'
+import type { Digest } from '../lib/digest.ts'
+import { EngineError } from '../lib/errors.ts'
+import { group } from '../lib/group.ts'
+import { newId } from '../lib/id.ts'
+import { KeyedLock } from '../lib/lock.ts'
+import { detached, type Op } from '../lib/op.ts'
+import { Networks } from '../network/index.ts'
+import { Runtime } from '../runtime/index.ts'
+import { Snapshots } from '../snapshot/index.ts'
+import { Leases, Store } from '../store/index.ts'
+import { Volumes } from '../volume/index.ts'
+import type { ImageDeleteItem } from '../wire/image.ts'
+import type { SystemInfo, VersionResponse } from '../wire/system.ts'
+import type { Config } from './config.ts'
+import { EventLog } from './events.ts'
+import { infoOf, versionOf } from './info.ts'
+
+interface Parts {
+  readonly id: string
+  readonly config: Config
+  readonly store: Store
+  readonly content: ContentStore
+  readonly snapshots: Snapshots
+  readonly images: Images
+  readonly runtime: Runtime
+  readonly networks: Networks
+  readonly volumes: Volumes
+  readonly containers: Containers
+  readonly builder: Builder
+  readonly events: EventLog
+}
+
+/** The whole engine, built from its configuration: what every protocol is served from. */
+export class Engine {
+  readonly id: string
+  readonly config: Config
+  readonly images: Images
+  readonly runtime: Runtime
+  readonly networks: Networks
+  readonly volumes: Volumes
+  readonly containers: Containers
+  readonly builder: Builder
+  readonly events: EventLog
+  readonly snapshots: Snapshots
+  readonly #parts: Parts
+  readonly #collecting = new KeyedLock()
+
+  private constructor(parts: Parts) {
+    this.#parts = parts
+    this.id = parts.id
+    this.config = parts.config
+    this.images = parts.images
+    this.runtime = parts.runtime
+    this.networks = parts.networks
+    this.volumes = parts.volumes
+    this.containers = parts.containers
+    this.builder = parts.builder
+    this.events = parts.events
+    this.snapshots = parts.snapshots
+  }
+
+  /** Builds everything and brings records and kernel in line: half-made things of an earlier daemon go. */
+  static async open(op: Op, config: Config): Promise<Engine> {
+    const { dataRoot, execRoot } = config
+    await mkdir(dataRoot, { recursive: true, mode: 0o710 })
+    await mkdir(execRoot, { recursive: true, mode: 0o711 })
+    const events = new EventLog()
+    const { emit } = events
+    const store = Store.open(join(dataRoot, 'gantry.db'))
+    await using undo = new AsyncDisposableStack()
+    undo.defer(() => store.close())
+    const leases = new Leases()
+    // Several daemons may share a host: what they make outside their own folders carries this tag.
+    const instance = createHash('sha256').update(execRoot).digest('hex').slice(0, 6)
+
+    const [content, snapshots, volumes] = await Promise.all([
+      ContentStore.open(join(dataRoot, 'content')),
+      Snapshots.open(op, { root: join(dataRoot, 'overlay'), store, leases }),
+      Volumes.open(op, { root: join(dataRoot, 'volumes'), store, emit }),
+    ])
+    const [images, runtime, networks] = await Promise.all([
+      Images.open(op, { store, content, snapshots, leases, emit }),
+      Runtime.probe(op, {
+        ...(config.runtime.name === '' ? {} : { name: config.runtime.name }),
+        ...(config.runtime.path === '' ? {} : { path: config.runtime.path }),
+        stateDir: join(execRoot, 'runtime'),
+        exitDir: join(execRoot, 'exits'),
+      }),
+      Networks.open(op, {
+        store,
+        runDir: execRoot,
+        bridge: {
+          name: config.bridge.name,
+          mtu: config.bridge.mtu,
+          ...(config.bridge.address === '' ? {} : { address: config.bridge.address }),
+        },
+        instance,
+        emit,
+      }),
+    ])
+    undo.defer(() => runtime.close())
+    const containers = await Containers.open(
+      op,
+      {
+        table: store.table('containers', decodeContainer),
+        images,
+        snapshots,
+        runtime,
+        networks,
+        volumes,
+        emit,
+        log: op.log,
+        defaults: {
+          cgroupParent: config.cgroupParent,
+          dns: config.dns,
+          dnsSearch: config.dnsSearch,
+          dnsOptions: config.dnsOptions,
+          init: config.init,
+          noNewPrivileges: config.noNewPrivileges,
+          shmSize: config.defaultShmSize,
+          ulimits: config.defaultUlimits,
+        },
+      },
+      { data: join(dataRoot, 'containers'), bundles: join(execRoot, 'c') },
+    )
+    const builder = await Builder.open(op, {
+      store,
+      snapshots,
+      images,
+      content,
+      runtime,
+      networks,
+      leases,
+      runDir: join(execRoot, 'build'),
+      cgroupParent: config.cgroupParent,
+      emit,
+    })
+    const id = engineId(store)
+    const engine = new Engine({
+      id,
+      config,
+      store,
+      content,
+      snapshots,
+      images,
+      runtime,
+      networks,
+      volumes,
+      containers,
+      builder,
+      events,
+    })
+    await networks.reconcile(op, new Set(containers.live().map((c) => c.id)))
+    await engine.#sweep(op)
+    undo.move()
+    return engine
+  }
+
+  version(): VersionResponse {
+    return versionOf(this)
+  }
+
+  info(): Promise<SystemInfo> {
+    return infoOf(this)
+  }
+
+  /** Removes a name or an image, by docker's rules, and then what no image, container or cache record needs. */
+  async removeImage(
+    op: Op,
+    ref: string,
+    o: { force: boolean; noPrune: boolean },
+  ): Promise<ImageDeleteItem[]> {
+    const removed = await this.images.remove(op, ref, { ...o, usedBy: (id) => this.imageUser(id) })
+    await this.collect(detached(op, 60_000))
+    return removed
+  }
+
+  /** A container made of the image, a running one first. */
+  imageUser(id: Digest): { id: string; name: string; running: boolean } | undefined {
+    const users = this.containers.list().filter((c) => c.imageId === id)
+    const user = users.find((c) => c.status === 'running') ?? users[0]
+    return user && { id: user.id, name: user.name, running: user.status === 'running' }
+  }
+
+  /** Ids of the containers that mount the volume. */
+  volumeUsers(name: string): string[] {
+    return this.containers
+      .list()
+      .filter((c) => c.record.mounts.some((mount) => mount.volume === name))
+      .map((c) => c.id)
+  }
+
+  /** Removes layers and blobs that nothing reaches any more. */
+  async collect(op: Op): Promise<void> {
+    using _lock = await this.#collecting.acquire('collect', op.signal)
+    await this.images.collect(op, { layers: this.#heldLayers() })
+  }
+
+  /**
+   * Ends the daemon's part. Containers are stopped, as docker does without live-restore: within the shutdown
+   * timeout by their own rules, then by SIGKILL.
+   */
+  async close(op: Op): Promise<void> {
+    const { containers, networks, runtime, builder, store, config } = this.#parts
+    await builder.close()
+    await group(
+      op,
+      containers.live().map((c) => async (inner: Op) => {
+        try {
+          await containers.stop(inner, c.id, { timeout: undefined })
+        } catch (error) {
+          op.log.warn('shutdown: container did not stop', { id: c.id, error })
+        }
+      }),
+    )
+    await containers.close()
+    await networks.close(op)
+    await runtime.close()
+    cgroup.removeTree(config.cgroupParent)
+    store.close()
+  }
+
+  #heldLayers(): Set<Digest> {
+    return new Set([...this.containers.references().layers, ...this.builder.references().layers])
+  }
+
+  /** At boot: everything on disk that no record reaches is garbage. */
+  async #sweep(op: Op): Promise<void> {
+    const { images, containers, snapshots, content } = this.#parts
+    const held = images.references()
+    for (const layer of this.#heldLayers()) held.layers.add(layer)
+    await snapshots.reconcile(op, { layers: held.layers, workspaces: containers.references().workspaces })
+    await content.reconcile(op, (digest) => held.blobs.has(digest))
+  }
+}
+
+/** Made once, kept for the life of the data root. */
+function engineId(store: Store): string {
+  const table = store.table('meta', (value) => {
+    if (typeof value !== 'string') throw new EngineError('internal', 'the engine id is not a string')
+    return value
+  })
+  const known = table.get('engine-id')
+  if (known !== undefined) return known
+  const id = newId()
+  table.put('engine-id', id)
+  return id
+}

@@ -1,0 +1,150 @@
+import { readFile } from 'node:fs/promises'
+import os from 'node:os'
+import * as cgroup from '../host/cgroup.ts'
+import { readSysctl } from '../host/sysctl.ts'
+import type { SystemInfo, VersionResponse } from '../wire/system.ts'
+import { apiVersion, minApiVersion } from '../wire/version.ts'
+import type { Engine } from './engine.ts'
+import { productVersion } from './version.ts'
+
+/** What `docker version` shows of the server: this engine, its runtime and its monitor. */
+export function versionOf(engine: Engine): VersionResponse {
+  const { runtime } = engine
+  const arch = goArch()
+  return {
+    Platform: { Name: 'Gantry' },
+    Components: [
+      {
+        Name: 'Engine',
+        Version: productVersion,
+        Details: {
+          ApiVersion: apiVersion,
+          MinAPIVersion: minApiVersion,
+          Os: 'linux',
+          Arch: arch,
+          KernelVersion: os.release(),
+          NodeVersion: process.version,
+        },
+      },
+      { Name: runtime.name, Version: runtime.version, Details: { Path: runtime.path } },
+      { Name: 'conmon', Version: runtime.conmon.version, Details: { Path: runtime.conmon.path } },
+    ],
+    Version: productVersion,
+    ApiVersion: apiVersion,
+    MinAPIVersion: minApiVersion,
+    // Gantry is not written in Go and carries no commit: empty is the truth.
+    GitCommit: '',
+    GoVersion: '',
+    Os: 'linux',
+    Arch: arch,
+    KernelVersion: os.release(),
+    BuildTime: '',
+  }
+}
+
+/** What `docker info` shows. Everything is read at the time of the call. */
+export async function infoOf(engine: Engine): Promise<SystemInfo> {
+  const { config, runtime } = engine
+  const containers = engine.containers.list()
+  const count = (status: string) => containers.filter((c) => c.status === status).length
+  const release = await osRelease()
+  const controllers = new Set(cgroup.controllers())
+  const forwarding = readSysctl('net.ipv4.ip_forward') === '1'
+  const cgroupVersion = cgroup.version()
+  return {
+    ID: engine.id,
+    Containers: containers.length,
+    ContainersRunning: count('running'),
+    ContainersPaused: count('paused'),
+    ContainersStopped: containers.length - count('running') - count('paused'),
+    Images: engine.images.list().length,
+    Driver: 'overlay2',
+    DriverStatus: [
+      ['Backing Filesystem', await filesystemOf(config.dataRoot)],
+      ['Layers keyed by', 'diffID'],
+      ['userxattr', 'false'],
+    ],
+    Plugins: {
+      Volume: ['local'],
+      Network: ['bridge', 'host', 'null'],
+      Authorization: null,
+      Log: ['k8s-file'],
+    },
+    MemoryLimit: controllers.has('memory'),
+    SwapLimit: cgroup.hasSwapLimit(),
+    CpuCfsPeriod: controllers.has('cpu'),
+    CpuCfsQuota: controllers.has('cpu'),
+    CPUShares: controllers.has('cpu'),
+    CPUSet: controllers.has('cpuset'),
+    PidsLimit: controllers.has('pids'),
+    IPv4Forwarding: forwarding,
+    Debug: config.debug,
+    NFd: 0,
+    OomKillDisable: cgroupVersion === 1 && controllers.has('memory'),
+    NGoroutines: 0,
+    SystemTime: new Date().toISOString(),
+    LoggingDriver: 'k8s-file',
+    CgroupDriver: 'cgroupfs',
+    CgroupVersion: cgroupVersion === 2 ? '2' : '1',
+    NEventsListener: engine.events.listeners,
+    KernelVersion: os.release(),
+    OperatingSystem: release['PRETTY_NAME'] ?? 'Linux',
+    OSVersion: release['VERSION_ID'] ?? '',
+    OSType: 'linux',
+    Architecture: os.machine(),
+    IndexServerAddress: 'https://index.docker.io/v1/',
+    RegistryConfig: { IndexConfigs: {}, InsecureRegistryCIDRs: [], Mirrors: [] },
+    NCPU: os.availableParallelism(),
+    MemTotal: os.totalmem(),
+    DockerRootDir: config.dataRoot,
+    HttpProxy: '',
+    HttpsProxy: '',
+    NoProxy: '',
+    Name: os.hostname(),
+    Labels: [...config.labels],
+    ExperimentalBuild: false,
+    ServerVersion: productVersion,
+    Runtimes: { [runtime.name]: { path: runtime.path } },
+    DefaultRuntime: runtime.name,
+    Swarm: { LocalNodeState: 'inactive' },
+    LiveRestoreEnabled: false,
+    Isolation: '',
+    InitBinary: 'tini',
+    ContainerdCommit: { ID: '' },
+    RuncCommit: { ID: '' },
+    InitCommit: { ID: '' },
+    SecurityOptions: ['name=seccomp,profile=builtin', ...(cgroupVersion === 2 ? ['name=cgroupns'] : [])],
+    Warnings: [
+      ...(forwarding ? [] : ['WARNING: IPv4 forwarding is disabled']),
+      ...(controllers.has('memory') ? [] : ['WARNING: No memory limit support']),
+      ...(cgroup.hasSwapLimit() ? [] : ['WARNING: No swap limit support']),
+    ],
+  }
+}
+
+/** The architecture in Go's and OCI's spelling. */
+export function goArch(): string {
+  return { x64: 'amd64', arm64: 'arm64' }[process.arch as string] ?? process.arch
+}
+
+async function osRelease(): Promise<Record<string, string>> {
+  const text = await readFile('/etc/os-release', 'utf8').catch(() => '')
+  const fields: Record<string, string> = {}
+  for (const line of text.split('\n')) {
+    const match = /^(\w+)=(?:"([^"]*)"|(.*))$/.exec(line)
+    if (match?.[1]) fields[match[1]] = match[2] ?? match[3] ?? ''
+  }
+  return fields
+}
+
+/** The type of the file system that holds a path, by the longest mount point above it. */
+async function filesystemOf(path: string): Promise<string> {
+  const table = await readFile('/proc/self/mounts', 'utf8')
+  let best = { point: '', type: 'unknown' }
+  for (const line of table.split('\n')) {
+    const [, point = '', type = ''] = line.split(' ')
+    const holds = point === '/' || path === point || path.startsWith(`${point}/`)
+    if (point !== '' && holds && point.length >= best.point.length) best = { point, type }
+  }
+  return best.type
+}
