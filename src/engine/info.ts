@@ -58,7 +58,7 @@ export async function infoOf(engine: Engine): Promise<SystemInfo> {
     ContainersPaused: count('paused'),
     ContainersStopped: containers.length - count('running') - count('paused'),
     Images: engine.images.list().length,
-    Driver: 'overlay2',
+    Driver: 'overlayfs',
     DriverStatus: [
       ['Backing Filesystem', await filesystemOf(config.dataRoot)],
       ['Layers keyed by', 'diffID'],

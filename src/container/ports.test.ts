@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { portRequests } from './ports.ts'
+
+test('portRequests() reads bindings and publishes exposed ports with -P', () => {
+  const requests = portRequests(
+    { Image: 'i', ExposedPorts: { '80/tcp': {}, '53/udp': {} } },
+    { PortBindings: { '80/tcp': [{ HostIp: '127.0.0.1', HostPort: '8080' }, {}] }, PublishAllPorts: true },
+  )
+  assert.deepEqual(requests, [
+    { containerPort: 80, proto: 'tcp', hostIp: '127.0.0.1', hostPort: 8080 },
+    { containerPort: 80, proto: 'tcp', hostIp: '', hostPort: 0 },
+    { containerPort: 53, proto: 'udp', hostIp: '', hostPort: 0 },
+  ])
+})
+
+test('portRequests() names what it refuses', () => {
+  const bad =
+    (key: string, HostPort = '') =>
+    () =>
+      portRequests({ Image: 'i' }, { PortBindings: { [key]: [{ HostPort }] } })
+  assert.throws(bad('80/sctp'), { kind: 'unsupported' })
+  assert.throws(bad('0/tcp'), { kind: 'invalid' })
+  assert.throws(bad('80/tcp', '70000'), { kind: 'invalid' })
+  assert.throws(bad('80/tcp', '8000-8010'), { kind: 'unsupported' })
+})
