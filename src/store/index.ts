@@ -5,3 +5,4 @@
 export { Store } from './store.ts'
 export type { Table } from './table.ts'
 export type { TableName } from './migrations.ts'
+export { Leases, type Lease, type LeaseKey } from './leases.ts'
