@@ -32,7 +32,10 @@ export function cleanPath(path: string): string {
 /** Reads an ignore file: comments, blank lines, trimming and rooting as docker does it. */
 export function parseIgnore(text: string): IgnorePattern[] {
   const patterns: IgnorePattern[] = []
-  for (const [index, raw] of text.replace(/^\uFEFF/, '').split('\n').entries()) {
+  for (const [index, raw] of text
+    .replace(/^\uFEFF/, '')
+    .split('\n')
+    .entries()) {
     // Docker: only a `#` in the first column is a comment.
     if (raw.startsWith('#')) continue
     let pattern = raw.trim()
@@ -178,7 +181,10 @@ function classLiteral(ch: string): string {
 /** Refuses what Go's filepath.Match calls a syntax error: an unclosed or empty class, a range without an end. */
 function assertGlob(pattern: string, line: number): void {
   const bad = () =>
-    new EngineError('invalid', `syntax error in pattern ${JSON.stringify(pattern)} (.dockerignore line ${line})`)
+    new EngineError(
+      'invalid',
+      `syntax error in pattern ${JSON.stringify(pattern)} (.dockerignore line ${line})`,
+    )
   for (let i = 0; i < pattern.length; i++) {
     if (pattern[i] === '\\') {
       if (++i >= pattern.length) throw bad()

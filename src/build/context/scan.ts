@@ -1,0 +1,250 @@
+import { createHash } from 'node:crypto'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+} from 'node:fs'
+import type { BigIntStats } from 'node:fs'
+import { hasCode } from '../../lib/errors.ts'
+import { cleanPath, globToRegExp, hasWildcard, IgnoreMatcher } from '../../lib/ignore.ts'
+import type { IgnorePattern, ParentMatch } from '../../lib/ignore.ts'
+import type { HashIndex } from './hash-index.ts'
+
+/** One thing of a tree that a COPY may take. `content`: sha256 of a file in hex, target of a link. */
+export interface Entry {
+  readonly path: string
+  readonly type: 'f' | 'd' | 'l'
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  readonly content: string
+}
+
+export interface ScanRequest {
+  /** Absolute path of the tree. */
+  readonly root: string
+  /** Paths and wildcards relative to the root; `.` for all. */
+  readonly wanted: readonly string[]
+  readonly ignore: readonly IgnorePattern[]
+}
+
+export interface SourceMatch {
+  readonly pattern: string
+  /** Paths after following links, relative; `.` is the root. Empty: nothing there. */
+  readonly paths: readonly string[]
+  /** What kept out something that is there. */
+  readonly ignoredBy?: { path: string; line: number; pattern: string }
+}
+
+export interface Scan {
+  /** In order of path; parents before children. */
+  readonly entries: readonly Entry[]
+  readonly sources: readonly SourceMatch[]
+}
+
+/** Walks what is wanted of a tree and hashes its files; synchronous, for a worker thread. `canceled` is asked often. */
+export function scanTree(request: ScanRequest, index: HashIndex, canceled: () => boolean): Scan {
+  return new Scanner(request, index, canceled).run()
+}
+
+class Scanner {
+  readonly #root: string
+  readonly #request: ScanRequest
+  readonly #matcher: IgnoreMatcher
+  readonly #index: HashIndex
+  readonly #canceled: () => boolean
+  readonly #entries = new Map<string, Entry>()
+  readonly #walked = new Set<string>()
+  readonly #buffer = Buffer.allocUnsafe(1 << 20)
+
+  constructor(request: ScanRequest, index: HashIndex, canceled: () => boolean) {
+    this.#request = request
+    this.#root = request.root
+    this.#matcher = new IgnoreMatcher(request.ignore)
+    this.#index = index
+    this.#canceled = canceled
+  }
+
+  run(): Scan {
+    const sources = this.#request.wanted.map((pattern) => this.#source(pattern))
+    const entries = [...this.#entries.values()].sort((a, b) => (a.path < b.path ? -1 : 1))
+    return { entries, sources }
+  }
+
+  #source(pattern: string): SourceMatch {
+    const paths: string[] = []
+    let ignoredBy: SourceMatch['ignoredBy']
+    for (const path of this.#expand(relative(pattern))) {
+      if (this.#walkFrom(path)) paths.push(path)
+      else {
+        const reason = this.#matcher.reason(path)
+        if (reason)
+          ignoredBy ??= { path, line: reason.line, pattern: (reason.exception ? '!' : '') + reason.pattern }
+      }
+    }
+    return { pattern, paths, ...(ignoredBy && { ignoredBy }) }
+  }
+
+  /** The existing paths that a pattern means, links followed inside the root. */
+  #expand(pattern: string): string[] {
+    const segments = pattern === '.' ? [] : pattern.split('/')
+    const wild = segments.findIndex(hasWildcard)
+    const literal = wild < 0 ? segments : segments.slice(0, wild)
+    const start = this.#resolve(literal.join('/'))
+    if (start === undefined) return []
+    if (wild < 0) return [start]
+    let level = [start]
+    for (const segment of segments.slice(wild)) {
+      const glob = globToRegExp(segment)
+      level = level.flatMap((directory) => {
+        const names = this.#list(directory)?.sort() ?? []
+        return names.filter((name) => glob.test(name)).map((name) => join(directory, name))
+      })
+    }
+    return level.map((path) => this.#resolve(path)).filter((path) => path !== undefined)
+  }
+
+  /** Follows links as if the root were `/`. Undefined when it is not there or links loop. */
+  #resolve(path: string): string | undefined {
+    const todo = path.split('/').filter((part) => part !== '' && part !== '.')
+    const done: string[] = []
+    for (let links = 0; todo.length > 0;) {
+      const part = todo.shift() ?? ''
+      if (part === '..') {
+        done.pop()
+        continue
+      }
+      done.push(part)
+      const stat = this.#stat(done.join('/'))
+      if (!stat) return undefined
+      if (!stat.isSymbolicLink()) continue
+      if (++links > 40) return undefined
+      const target = readlinkSync(this.#absolute(done.join('/')))
+      if (target.startsWith('/')) done.length = 0
+      else done.pop()
+      todo.unshift(...target.split('/').filter((p) => p !== '' && p !== '.'))
+    }
+    return done.length === 0 ? '.' : done.join('/')
+  }
+
+  /** True when anything at or below the path is kept. */
+  #walkFrom(path: string): boolean {
+    if (this.#walked.has(path)) return this.#entries.has(path)
+    this.#walked.add(path)
+    if (path === '.') {
+      this.#add('.', this.#stat('.'))
+      this.#children('.', undefined)
+      return true
+    }
+    const parts = path.split('/')
+    let verdict: { ignored: boolean; matches: ParentMatch | undefined } = {
+      ignored: false,
+      matches: undefined,
+    }
+    for (let i = 1; i <= parts.length; i++)
+      verdict = this.#matcher.step(parts.slice(0, i).join('/'), verdict.matches)
+    return this.#walk(path, verdict)
+  }
+
+  #walk(path: string, verdict: { ignored: boolean; matches: ParentMatch | undefined }): boolean {
+    if (this.#canceled()) throw new Error('canceled')
+    const stat = this.#stat(path)
+    if (!stat) return false
+    if (stat.isDirectory()) {
+      if (verdict.ignored && !this.#matcher.hasExceptions) return false
+      const kept = this.#children(path, verdict.matches)
+      // Docker: an ignored directory exists all the same when an exception keeps something below it.
+      if (verdict.ignored && !kept) return false
+      this.#add(path, stat)
+      return true
+    }
+    if (verdict.ignored) return false
+    return this.#add(path, stat)
+  }
+
+  #children(path: string, matches: ParentMatch | undefined): boolean {
+    let kept = false
+    for (const name of this.#list(path) ?? []) {
+      const child = join(path, name)
+      if (this.#walk(child, this.#matcher.step(child, matches))) kept = true
+    }
+    return kept
+  }
+
+  #add(path: string, stat: BigIntStats | undefined): boolean {
+    if (!stat) return false
+    const common = { path, mode: Number(stat.mode & 0o7777n), uid: Number(stat.uid), gid: Number(stat.gid) }
+    if (stat.isDirectory()) this.#entries.set(path, { ...common, type: 'd', content: '' })
+    else if (stat.isSymbolicLink())
+      this.#entries.set(path, {
+        ...common,
+        type: 'l',
+        mode: 0o777,
+        content: readlinkSync(this.#absolute(path)),
+      })
+    else if (stat.isFile()) this.#entries.set(path, { ...common, type: 'f', content: this.#hash(path, stat) })
+    // Docker: sockets and other special files of a context are left out.
+    else return false
+    return true
+  }
+
+  #hash(path: string, stat: BigIntStats): string {
+    const known = this.#index.get(path, stat)
+    if (known !== undefined) return known
+    const fd = openSync(
+      this.#absolute(path),
+      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
+    )
+    try {
+      const hash = createHash('sha256')
+      for (;;) {
+        if (this.#canceled()) throw new Error('canceled')
+        const size = readSync(fd, this.#buffer, 0, this.#buffer.length, null)
+        if (size === 0) break
+        hash.update(this.#buffer.subarray(0, size))
+      }
+      const digest = hash.digest('hex')
+      this.#index.put(path, fstatSync(fd, { bigint: true }), digest)
+      return digest
+    } finally {
+      closeSync(fd)
+    }
+  }
+
+  #absolute(path: string): string {
+    return path === '.' || path === '' ? this.#root : `${this.#root}/${path}`
+  }
+
+  #stat(path: string): BigIntStats | undefined {
+    try {
+      return lstatSync(this.#absolute(path), { bigint: true })
+    } catch (error) {
+      if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined
+      throw error
+    }
+  }
+
+  #list(path: string): string[] | undefined {
+    try {
+      return readdirSync(this.#absolute(path))
+    } catch (error) {
+      if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined
+      throw error
+    }
+  }
+}
+
+/** A pattern as a path below the root: nothing climbs out of it. */
+function relative(pattern: string): string {
+  const clean = cleanPath(`/${pattern}`)
+  return clean === '/' ? '.' : clean.slice(1)
+}
+
+function join(directory: string, name: string): string {
+  return directory === '.' ? name : `${directory}/${name}`
+}

@@ -1,0 +1,63 @@
+import { EngineError, type ErrorKind } from '../../lib/errors.ts'
+
+/** 1-based line and column (in UTF-16 units). */
+export interface Position {
+  readonly line: number
+  readonly column: number
+}
+
+/** Where a piece of a Dockerfile stands; `end` is just past its last character. */
+export interface Range {
+  readonly start: Position
+  readonly end: Position
+}
+
+/** A Dockerfile's text by lines, to show people where they are. */
+export class Source {
+  readonly name: string
+  readonly lines: readonly string[]
+
+  constructor(name: string, text: string) {
+    this.name = name
+    this.lines = text.replace(/^\uFEFF/, '').split(/\r?\n/)
+  }
+
+  /** The lines around a range with numbers, `>>>` on those it covers and carets below a part of one line. Ends with a newline. */
+  excerpt(range: Range): string {
+    const first = Math.max(1, range.start.line - 2)
+    const last = Math.min(this.lines.length, range.end.line + 2)
+    const out = [`${this.name}:${range.start.line}`, '--------------------']
+    for (let line = first; line <= last; line++) {
+      const text = this.lines[line - 1] ?? ''
+      const inside = line >= range.start.line && line <= range.end.line
+      if (line > range.end.line && text.trim() === '' && line === last) continue
+      out.push(`${String(line).padStart(4)} | ${inside ? '>>>' : '   '} ${text}`.trimEnd())
+      if (inside && range.start.line === range.end.line) out.push(caret(text, range))
+    }
+    out.push('--------------------', '')
+    return out.join('\n')
+  }
+}
+
+/** `^` below the part that is meant; tabs stay tabs so that it lines up. */
+function caret(text: string, range: Range): string {
+  const before = text.slice(0, range.start.column - 1).replace(/[^\t]/g, ' ')
+  const width = Math.max(1, Math.min(text.length + 1, range.end.column) - range.start.column)
+  return `     |     ${before}${'^'.repeat(width)}`
+}
+
+/** A failure that has a place in the Dockerfile. `message` is one sentence; `excerpt` shows the lines with a caret. */
+export class BuildError extends EngineError {
+  readonly range: Range
+  readonly source: Source
+  constructor(kind: ErrorKind, message: string, at: { source: Source; range: Range; cause?: unknown }) {
+    super(kind, message, at.cause === undefined ? {} : { cause: at.cause })
+    this.name = 'BuildError'
+    this.source = at.source
+    this.range = at.range
+  }
+
+  get excerpt(): string {
+    return this.source.excerpt(this.range)
+  }
+}

@@ -1,0 +1,123 @@
+import type { Digest } from '../../lib/digest.ts'
+import { isAbort } from '../../lib/errors.ts'
+import type { Op } from '../../lib/op.ts'
+import { Flight } from './flight.ts'
+import type { Progress } from './progress.ts'
+import { Semaphore } from './semaphore.ts'
+import type { CacheKey, Io, Outcome, Vertex } from './vertex.ts'
+
+/** Where results are found again. `get` gives only results that are still whole. */
+export interface Cache<R> {
+  get(key: CacheKey, inputs: readonly R[]): R | undefined
+  put(keys: readonly CacheKey[], result: R, inputs: readonly R[], vertex: Vertex<R>): void
+}
+
+/** Runs graphs: independent vertices in parallel, equal work of concurrent builds once. */
+export class Solver<R> {
+  readonly #cache: Cache<R>
+  readonly #slots: Semaphore
+  readonly #flights = new Map<Digest, Flight<R>>()
+
+  /** `limit`: how many vertices may run at once. */
+  constructor(o: { cache: Cache<R>; limit: number }) {
+    this.#cache = o.cache
+    this.#slots = new Semaphore(o.limit)
+  }
+
+  /**
+   * Results of the roots, in order, and of everything below them. The first failure stops the rest; all has ended
+   * when it is thrown.
+   */
+  async solve(
+    op: Op,
+    roots: readonly Vertex<R>[],
+    o: { progress: Progress; noCache: boolean },
+  ): Promise<ReadonlyMap<Digest, R>> {
+    const controller = new AbortController()
+    const inner: Op = { ...op, signal: AbortSignal.any([op.signal, controller.signal]) }
+    const running = new Map<Digest, Promise<R>>()
+    let failure: { error: unknown } | undefined
+    const start = (vertex: Vertex<R>): Promise<R> => {
+      const known = running.get(vertex.id)
+      if (known) return known
+      const inputs = vertex.inputs.map(start)
+      const promise = this.#vertex(inner, vertex, inputs, o).catch((error: unknown) => {
+        failure ??= { error }
+        controller.abort(error)
+        throw error
+      })
+      // Failures are rethrown below, also those of vertices that no one waits for any more.
+      promise.catch(() => undefined)
+      running.set(vertex.id, promise)
+      return promise
+    }
+    for (const root of roots) start(root)
+    await Promise.allSettled(running.values())
+    op.signal.throwIfAborted()
+    if (failure) throw failure.error
+    const results = new Map<Digest, R>()
+    for (const [id, promise] of running) results.set(id, await promise)
+    return results
+  }
+
+  async #vertex(
+    op: Op,
+    vertex: Vertex<R>,
+    pending: readonly Promise<R>[],
+    o: { progress: Progress; noCache: boolean },
+  ): Promise<R> {
+    const { progress } = o
+    const inputs = await Promise.all(pending)
+    op.signal.throwIfAborted()
+    progress.started(vertex)
+    const io = progress.io(vertex)
+    try {
+      const keys: CacheKey[] = []
+      for (const make of vertex.work.keys) {
+        const key = await make(op, inputs, io)
+        keys.push(key)
+        const hit = o.noCache ? undefined : this.#cache.get(key, inputs)
+        if (hit === undefined) continue
+        if (keys.length > 1) this.#cache.put(keys, hit, inputs, vertex)
+        progress.completed(vertex, true)
+        return hit
+      }
+      const result = await this.#run(op, vertex, { inputs, keys, io, share: !o.noCache })
+      progress.completed(vertex, false)
+      return result
+    } catch (error) {
+      if (isAbort(error) || op.signal.aborted) progress.failed(vertex, new Error('canceled'))
+      else progress.failed(vertex, error)
+      throw error
+    }
+  }
+
+  async #run(
+    op: Op,
+    vertex: Vertex<R>,
+    o: { inputs: readonly R[]; keys: readonly CacheKey[]; io: Io; share: boolean },
+  ): Promise<R> {
+    const work = async (inner: Op, io: Io): Promise<Outcome<R>> => {
+      using _slot = await this.#slots.acquire(inner.signal)
+      const outcome = await vertex.work.run(inner, o.inputs, io)
+      if (outcome.cacheable && o.keys.length > 0) this.#cache.put(o.keys, outcome.result, o.inputs, vertex)
+      return outcome
+    }
+    const key = o.keys.at(-1)
+    // A build without cache wants its steps to run, not to get those of somebody else.
+    if (!key || !o.share) return (await new Flight<R>(op, work).join(op, o.io)).result
+    let flight = this.#flights.get(key.digest)
+    if (!flight?.joinable) {
+      const mine = new Flight<R>(op, async (inner, io) => {
+        try {
+          return await work(inner, io)
+        } finally {
+          if (this.#flights.get(key.digest) === mine) this.#flights.delete(key.digest)
+        }
+      })
+      flight = mine
+      this.#flights.set(key.digest, mine)
+    }
+    return (await flight.join(op, o.io)).result
+  }
+}
