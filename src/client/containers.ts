@@ -1,0 +1,209 @@
+import type { Readable } from 'node:stream'
+import type {
+  ContainerCreateBody,
+  ContainerCreateResponse,
+  ContainerInspect,
+  ContainerSummary,
+  ExecConfig,
+  ExecInspect,
+  ExecStartBody,
+  TopResponse,
+  WaitResponse,
+} from '../wire/container.ts'
+import { encodeFilters, type Filters } from './filters.ts'
+import type { Hijacked, Transport } from './transport.ts'
+
+export interface AttachOptions {
+  readonly stdin?: boolean
+  readonly stdout?: boolean
+  readonly stderr?: boolean
+  /** Output from before as well. */
+  readonly logs?: boolean
+  readonly detachKeys?: string | undefined
+  readonly signal?: AbortSignal
+}
+
+export interface LogOptions {
+  readonly follow?: boolean
+  readonly stdout?: boolean
+  readonly stderr?: boolean
+  readonly timestamps?: boolean
+  readonly details?: boolean
+  /** Unix time, `seconds.nanoseconds`. */
+  readonly since?: string | undefined
+  readonly until?: string | undefined
+  readonly tail?: string
+  readonly signal?: AbortSignal
+}
+
+/** Output of a container; multiplexed unless it has a terminal (`raw`). */
+export interface Output {
+  readonly raw: boolean
+  readonly stream: Readable
+}
+
+export interface StopOptions {
+  readonly signal?: string | undefined
+  /** Seconds before the kill; -1 waits forever. */
+  readonly timeout?: number | undefined
+}
+
+/** A registered wait: it cannot miss an exit after `registered`. */
+export interface Waiter {
+  readonly result: Promise<WaitResponse>
+}
+
+const at = (id: string, action = '') => `/containers/${encodeURIComponent(id)}${action}`
+
+/** The `/containers` and `/exec` part of the API. */
+export class Containers {
+  readonly #t: Transport
+  constructor(transport: Transport) {
+    this.#t = transport
+  }
+
+  list(
+    o: { all?: boolean; limit?: number | undefined; size?: boolean; filters?: Filters } = {},
+  ): Promise<ContainerSummary[]> {
+    return this.#t.json('GET', '/containers/json', {
+      query: {
+        all: o.all || undefined,
+        limit: o.limit,
+        size: o.size || undefined,
+        filters: encodeFilters(o.filters),
+      },
+    })
+  }
+
+  create(
+    body: ContainerCreateBody,
+    o: { name?: string | undefined; platform?: string | undefined } = {},
+  ): Promise<ContainerCreateResponse> {
+    return this.#t.json('POST', '/containers/create', {
+      query: { name: o.name || undefined, platform: o.platform || undefined },
+      body,
+    })
+  }
+
+  inspect(id: string, o: { size?: boolean } = {}): Promise<ContainerInspect> {
+    return this.#t.json('GET', at(id, '/json'), { query: { size: o.size || undefined } })
+  }
+
+  /** False when it was running already. */
+  start(id: string, o: { detachKeys?: string | undefined } = {}): Promise<boolean> {
+    return this.#t.send('POST', at(id, '/start'), { query: { detachKeys: o.detachKeys || undefined } })
+  }
+
+  /** False when it was stopped already. */
+  stop(id: string, o: StopOptions = {}): Promise<boolean> {
+    return this.#t.send('POST', at(id, '/stop'), { query: { signal: o.signal, t: o.timeout } })
+  }
+
+  restart(id: string, o: StopOptions = {}): Promise<boolean> {
+    return this.#t.send('POST', at(id, '/restart'), { query: { signal: o.signal, t: o.timeout } })
+  }
+
+  kill(id: string, signal?: string): Promise<boolean> {
+    return this.#t.send('POST', at(id, '/kill'), { query: { signal } })
+  }
+
+  pause(id: string): Promise<boolean> {
+    return this.#t.send('POST', at(id, '/pause'))
+  }
+
+  unpause(id: string): Promise<boolean> {
+    return this.#t.send('POST', at(id, '/unpause'))
+  }
+
+  rename(id: string, name: string): Promise<boolean> {
+    return this.#t.send('POST', at(id, '/rename'), { query: { name } })
+  }
+
+  remove(id: string, o: { force?: boolean; volumes?: boolean; link?: boolean } = {}): Promise<boolean> {
+    return this.#t.send('DELETE', at(id), {
+      query: { force: o.force || undefined, v: o.volumes || undefined, link: o.link || undefined },
+    })
+  }
+
+  /** Resolves once the daemon has registered the wait; the exit itself is `result`. */
+  async wait(
+    id: string,
+    condition: 'not-running' | 'next-exit' | 'removed' = 'not-running',
+    signal?: AbortSignal,
+  ): Promise<Waiter> {
+    const response = await this.#t.request('POST', at(id, '/wait'), { query: { condition }, signal })
+    const read = async (): Promise<WaitResponse> => {
+      const chunks: Buffer[] = []
+      for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk)
+      return JSON.parse(Buffer.concat(chunks).toString('utf8')) as WaitResponse
+    }
+    const result = read()
+    // The caller may look at it only after other work has failed.
+    result.catch(() => {})
+    return { result }
+  }
+
+  top(id: string, psArgs?: string): Promise<TopResponse> {
+    return this.#t.json('GET', at(id, '/top'), { query: { ps_args: psArgs || undefined } })
+  }
+
+  async logs(id: string, o: LogOptions): Promise<Output> {
+    const response = await this.#t.request('GET', at(id, '/logs'), {
+      query: {
+        follow: o.follow || undefined,
+        stdout: o.stdout ?? true,
+        stderr: o.stderr ?? true,
+        timestamps: o.timestamps || undefined,
+        details: o.details || undefined,
+        since: o.since,
+        until: o.until,
+        tail: o.tail,
+      },
+      signal: o.signal,
+    })
+    return { raw: response.headers['content-type'] === 'application/vnd.docker.raw-stream', stream: response }
+  }
+
+  /** A live two-way stream. Before `start` it waits for the first byte. */
+  attach(id: string, o: AttachOptions): Promise<Hijacked> {
+    return this.#t.hijack('POST', at(id, '/attach'), {
+      query: {
+        stream: true,
+        stdin: o.stdin || undefined,
+        stdout: o.stdout || undefined,
+        stderr: o.stderr || undefined,
+        logs: o.logs || undefined,
+        detachKeys: o.detachKeys || undefined,
+      },
+      signal: o.signal,
+    })
+  }
+
+  resize(id: string, size: { rows: number; columns: number }): Promise<boolean> {
+    return this.#t.send('POST', at(id, '/resize'), { query: { h: size.rows, w: size.columns } })
+  }
+
+  prune(filters?: Filters): Promise<{ ContainersDeleted: string[] | null; SpaceReclaimed: number }> {
+    return this.#t.json('POST', '/containers/prune', { query: { filters: encodeFilters(filters) } })
+  }
+
+  async createExec(id: string, config: ExecConfig): Promise<string> {
+    return (await this.#t.json<{ Id: string }>('POST', at(id, '/exec'), { body: config })).Id
+  }
+
+  startExec(execId: string, body: ExecStartBody): Promise<Hijacked> {
+    return this.#t.hijack('POST', `/exec/${execId}/start`, { body })
+  }
+
+  startExecDetached(execId: string, body: ExecStartBody = {}): Promise<boolean> {
+    return this.#t.send('POST', `/exec/${execId}/start`, { body: { ...body, Detach: true } })
+  }
+
+  inspectExec(execId: string): Promise<ExecInspect> {
+    return this.#t.json('GET', `/exec/${execId}/json`)
+  }
+
+  resizeExec(execId: string, size: { rows: number; columns: number }): Promise<boolean> {
+    return this.#t.send('POST', `/exec/${execId}/resize`, { query: { h: size.rows, w: size.columns } })
+  }
+}

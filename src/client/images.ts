@@ -1,0 +1,139 @@
+import type { Readable } from 'node:stream'
+import type { BuildEvent, BuildQuery } from '../wire/build.ts'
+import type {
+  ImageDeleteItem,
+  ImageHistoryItem,
+  ImageInspect,
+  ImageSummary,
+  ProgressMessage,
+} from '../wire/image.ts'
+import { encodeFilters, type Filters } from './filters.ts'
+import type { Transport } from './transport.ts'
+
+/** Parameters of the classic build call, whose context is a tar. */
+export interface TarBuildOptions {
+  readonly dockerfile: string
+  readonly tags: readonly string[]
+  readonly buildArgs: Readonly<Record<string, string>>
+  readonly labels: Readonly<Record<string, string>>
+  readonly target?: string | undefined
+  readonly noCache: boolean
+  readonly networkMode?: string | undefined
+  readonly signal?: AbortSignal
+}
+
+// The slashes of a repository stay: the daemon's route takes the rest of the path as the name.
+const at = (name: string, action = '') =>
+  `/images/${encodeURI(name).replace(/[?#]/g, encodeURIComponent)}${action}`
+
+/** The `/images` and `/build` part of the API. */
+export class Images {
+  readonly #t: Transport
+  constructor(transport: Transport) {
+    this.#t = transport
+  }
+
+  list(
+    o: { all?: boolean; filters?: Filters; sharedSize?: boolean; digests?: boolean } = {},
+  ): Promise<ImageSummary[]> {
+    return this.#t.json('GET', '/images/json', {
+      query: {
+        all: o.all || undefined,
+        digests: o.digests || undefined,
+        'shared-size': o.sharedSize || undefined,
+        filters: encodeFilters(o.filters),
+      },
+    })
+  }
+
+  inspect(name: string): Promise<ImageInspect> {
+    return this.#t.json('GET', at(name, '/json'))
+  }
+
+  history(name: string): Promise<ImageHistoryItem[]> {
+    return this.#t.json('GET', at(name, '/history'))
+  }
+
+  tag(source: string, target: { repo: string; tag: string }): Promise<boolean> {
+    return this.#t.send('POST', at(source, '/tag'), { query: target })
+  }
+
+  remove(name: string, o: { force?: boolean; noPrune?: boolean } = {}): Promise<ImageDeleteItem[]> {
+    return this.#t.json('DELETE', at(name), {
+      query: { force: o.force || undefined, noprune: o.noPrune || undefined },
+    })
+  }
+
+  load(archive: Readable, o: { quiet?: boolean } = {}): AsyncGenerator<ProgressMessage> {
+    return this.#t.lines('POST', '/images/load', {
+      query: { quiet: o.quiet ?? false },
+      stream: archive,
+      headers: { 'Content-Type': 'application/x-tar' },
+    })
+  }
+
+  /** A tar of the images: OCI layout with docker's manifest.json. */
+  save(names: readonly string[]): Promise<Readable> {
+    return this.#t.request('GET', '/images/get', { query: { names } })
+  }
+
+  /** Makes an image of a root file system. `source` is `-` (the archive is sent) or an URL that the daemon fetches. */
+  import(o: {
+    source: string
+    archive?: Readable | undefined
+    repo?: string | undefined
+    tag?: string | undefined
+    message?: string | undefined
+    changes?: readonly string[]
+    platform?: string | undefined
+  }): AsyncGenerator<ProgressMessage> {
+    return this.#t.lines('POST', '/images/create', {
+      query: {
+        fromSrc: o.source,
+        repo: o.repo,
+        tag: o.tag,
+        message: o.message,
+        platform: o.platform,
+        changes: o.changes,
+      },
+      ...(o.archive && { stream: o.archive, headers: { 'Content-Type': 'application/x-tar' } }),
+    })
+  }
+
+  prune(filters?: Filters): Promise<{ ImagesDeleted: ImageDeleteItem[] | null; SpaceReclaimed: number }> {
+    return this.#t.json('POST', '/images/prune', { query: { filters: encodeFilters(filters) } })
+  }
+
+  /** Gantry's own call: the daemon reads the context directory in place. `forbidden` when it sees another file system. */
+  buildInPlace(request: BuildQuery, signal?: AbortSignal): AsyncGenerator<BuildEvent> {
+    return this.#t.lines('POST', '/gantry/build', { query: { request: JSON.stringify(request) }, signal })
+  }
+
+  /** Docker's call: the context goes over as a tar. */
+  build(context: Readable, o: TarBuildOptions): AsyncGenerator<ProgressMessage> {
+    return this.#t.lines('POST', '/build', {
+      query: {
+        t: o.tags,
+        dockerfile: o.dockerfile,
+        buildargs: JSON.stringify(o.buildArgs),
+        labels: JSON.stringify(o.labels),
+        target: o.target,
+        nocache: o.noCache || undefined,
+        networkmode: o.networkMode,
+        rm: true,
+      },
+      stream: context,
+      headers: { 'Content-Type': 'application/x-tar' },
+      signal: o.signal,
+    })
+  }
+
+  pruneBuildCache(o: { all?: boolean; filters?: Filters } = {}): Promise<{
+    CachesDeleted: string[] | null
+    SpaceReclaimed: number
+  }> {
+    return this.#t.json('POST', '/build/prune', {
+      query: { all: o.all || undefined, filters: encodeFilters(o.filters) },
+    })
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * A typed client of the Docker Engine API, over a unix socket, TCP or TLS.
+ *
+ *     const gantry = connect()                                  // unix:///run/gantry/gantry.sock
+ *     const { Id } = await gantry.containers.create({ Image: 'busybox', Cmd: ['true'] })
+ *     const exit = await gantry.containers.wait(Id, 'next-exit')  // registered: no exit is missed
+ *     await gantry.containers.start(Id)
+ *     console.log((await exit.result).StatusCode)
+ *     gantry.close()
+ *
+ * Nothing is sent before the first call. Connections are kept alive and shared by the calls of one client until
+ * `close()`. What the daemon reports is thrown as DaemonError with its text; when nobody answers, ConnectError.
+ */
+import { Containers } from './containers.ts'
+import { defaultHost } from './host.ts'
+import { Images } from './images.ts'
+import { Networks, System, Volumes } from './system.ts'
+import { Transport, type TransportOptions } from './transport.ts'
+
+export interface Client extends Disposable {
+  /** As given: `unix:///run/gantry/gantry.sock`. */
+  readonly host: string
+  readonly containers: Containers
+  readonly images: Images
+  readonly volumes: Volumes
+  readonly networks: Networks
+  readonly system: System
+  /** Ends idle connections, so that the process can exit. */
+  close(): void
+}
+
+/** Makes a client; throws kind `invalid` for a host that cannot be read. */
+export function connect(options: Partial<TransportOptions> = {}): Client {
+  const transport = new Transport({ ...options, host: options.host ?? defaultHost })
+  return {
+    host: transport.host.text,
+    containers: new Containers(transport),
+    images: new Images(transport),
+    volumes: new Volumes(transport),
+    networks: new Networks(transport),
+    system: new System(transport),
+    close: () => transport.close(),
+    [Symbol.dispose]: () => transport.close(),
+  }
+}
+
+export { defaultHost } from './host.ts'
+export { ConnectError, DaemonError, decodeLines, type Hijacked, type TlsOptions } from './transport.ts'
+export type { Filters } from './filters.ts'
+export type { Waiter } from './containers.ts'
+export type { BuildCacheRecord, DiskUsage } from './system.ts'
