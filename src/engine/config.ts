@@ -1,0 +1,37 @@
+import type { LogLevel } from '../lib/log.ts'
+import type { Ulimit } from '../wire/container.ts'
+
+/** Everything the daemon can be told, resolved once from flags and daemon.json. Frozen; every field has its value. */
+export interface Config {
+  /** Persistent state: images, layers, containers, volumes, the database. Absolute. */
+  readonly dataRoot: string
+  /** Run-time state: bundles, sockets, namespaces. Absolute and short: it holds unix sockets. */
+  readonly execRoot: string
+  /** Where the API listens: `unix:///path` or `tcp://address:port`. */
+  readonly hosts: readonly string[]
+  /** Owns the unix sockets: a name or a number; empty for root's own group. */
+  readonly group: string
+  /** Empty for none. */
+  readonly pidFile: string
+  readonly logLevel: LogLevel
+  readonly debug: boolean
+  /** The OCI runtime. Empty name: crun, else runc. Empty path: searched in PATH. */
+  readonly runtime: { readonly name: string; readonly path: string }
+  /** The default bridge. Empty address: the first free pool; else CIDR of the bridge itself. */
+  readonly bridge: { readonly name: string; readonly address: string; readonly mtu: number }
+  /** Parent of the containers' cgroups, a path below each hierarchy's root, with a leading slash. */
+  readonly cgroupParent: string
+  readonly dns: readonly string[]
+  readonly dnsSearch: readonly string[]
+  readonly dnsOptions: readonly string[]
+  /** `key=value`, shown by info. */
+  readonly labels: readonly string[]
+  /** Seconds that containers get at daemon stop before they are killed; -1 waits for ever. */
+  readonly shutdownTimeout: number
+  /** Containers get a small init as PID 1 unless they say otherwise. */
+  readonly init: boolean
+  readonly noNewPrivileges: boolean
+  /** Bytes of /dev/shm. */
+  readonly defaultShmSize: number
+  readonly defaultUlimits: readonly Ulimit[]
+}
