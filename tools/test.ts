@@ -1,6 +1,6 @@
 /**
  * `test.ts unit [file…]`: src/**\/*.test.ts and tools/**\/*.test.ts, without root.
- * `test.ts system [file…]`: *.root.test.ts, test/system and test/compat: root, the real kernel, real containers.
+ * `test.ts system [file…]`: *.root.test.ts, tests/system and tests/compat: root, the real kernel, real containers.
  */
 import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
@@ -15,7 +15,7 @@ export function filesOf(stage: Stage, cwd: string = root): string[] {
   const patterns =
     stage === 'unit'
       ? ['src/**/*.test.ts', 'tools/**/*.test.ts']
-      : ['src/**/*.root.test.ts', 'test/system/**/*.test.ts', 'test/compat/**/*.test.ts']
+      : ['src/**/*.root.test.ts', 'tests/system/**/*.test.ts', 'tests/compat/**/*.test.ts']
   return globSync(patterns, { cwd })
     .filter((file) => stage === 'system' || !file.endsWith('.root.test.ts'))
     .sort()
@@ -30,7 +30,6 @@ export function runnerArguments(stage: Stage, files: readonly string[]): string[
     `--test-timeout=${limit}`,
     `--test-concurrency=${atOnce}`,
     '--test-reporter=spec',
-    // Node's own limit counts for a file as a whole too; a hung file must not outlive its tests.
     ...files,
   ]
 }

@@ -1,0 +1,79 @@
+# Sourced by ./quickstart and ./test with $root set: installs what is missing and nothing else.
+# shellcheck shell=sh
+
+fail() { echo "$*" >&2; exit 1; }
+
+# step TEXT COMMAND…: one line with its time; the command's output only when it fails.
+step() {
+  step_text=$1; shift
+  step_log=$(mktemp)
+  step_start=$(date +%s%N)
+  if "$@" >"$step_log" 2>&1 </dev/null; then
+    printf '  %-46s %5s s\n' "$step_text" "$(seconds_since "$step_start")"
+    rm -f "$step_log"
+  else
+    step_code=$?
+    echo "  $step_text: failed" >&2
+    cat "$step_log" >&2
+    rm -f "$step_log"
+    exit "$step_code"
+  fi
+}
+
+seconds_since() { awk -v ns="$(($(date +%s%N) - $1))" 'BEGIN { printf "%.1f", ns / 1e9 }'; }
+
+need_root() { [ "$(id -u)" = 0 ] || fail "$1 must run as root: containers need it. Try: sudo $1"; }
+
+# Prints the Debian packages whose programs are not here.
+missing_packages() {
+  PATH=$PATH:/usr/sbin:/sbin
+  for pair in crun:crun conmon:conmon ip:iproute2 nft:nftables tini:tini git:git xz:xz-utils; do
+    command -v "${pair%%:*}" >/dev/null || printf '%s ' "${pair#*:}"
+  done
+  # A busybox with shared libraries does not run in an image by itself.
+  { [ -x /bin/busybox ] && /bin/busybox --help 2>/dev/null | grep -qw httpd && ! ldd /bin/busybox >/dev/null 2>&1; } ||
+    printf 'busybox-static '
+  [ -e /etc/ssl/certs/ca-certificates.crt ] || printf 'ca-certificates '
+  # crun refuses hosts with both cgroup versions that leave controllers to the second: runc takes its place there.
+  if [ -s /sys/fs/cgroup/unified/cgroup.controllers ] && ! command -v runc >/dev/null; then printf 'runc '; fi
+  command -v npm >/dev/null || printf 'nodejs npm '
+}
+
+apt() { DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$@"; }
+
+install_packages() {
+  packages=$(missing_packages)
+  [ -n "$packages" ] || return 0
+  command -v apt-get >/dev/null ||
+    fail "These packages are missing (their names on Debian): $packages- install them with this system's package manager, then run this again."
+  step 'package lists' apt update
+  # shellcheck disable=SC2086 # one word for each package
+  step "install ${packages% }" apt install -y --no-install-recommends $packages
+}
+
+# npm packages and the pinned Node.js, when package-lock.json changed since they were installed.
+install_npm() {
+  stamp=$root/node_modules/.gantry-lock
+  if [ ! -e "$stamp" ] || ! cmp -s "$stamp" "$root/package-lock.json"; then
+    step 'npm packages and Node.js' npm --prefix "$root" ci --ignore-scripts --no-audit --no-fund
+    cp "$root/package-lock.json" "$stamp"
+  fi
+}
+
+# Debian's docker command for the compatibility tests: the client alone, unpacked and not installed (its package
+# brings a daemon that would start).
+install_docker_client() {
+  client=$root/node_modules/.cache/docker
+  PATH=$PATH:$client/usr/bin
+  if command -v docker >/dev/null || ! command -v apt-get >/dev/null; then return 0; fi
+  step 'docker client, for compatibility tests' fetch_docker_client || return 0
+}
+
+fetch_docker_client() {
+  mkdir -p "$client" && cd "$client" || return 1
+  # Debian 13 has the client by itself.
+  apt download docker-cli || apt download docker.io || { apt update && { apt download docker-cli || apt download docker.io; }; } || {
+    echo 'no docker client: its tests are skipped'; return 0
+  }
+  for deb in *.deb; do dpkg-deb -x "$deb" . && rm -f "$deb"; done
+}
