@@ -40,7 +40,7 @@ function layers(): Result {
 }
 
 const line = ({ name, ok, ms }: Result) =>
-  `${ok ? '✔' : '✖'} ${name.padEnd(8)}${(ms / 1000).toFixed(1).padStart(6)} s`
+  `${ok ? '✔' : '✖'} ${name.padEnd(16)}${(ms / 1000).toFixed(1).padStart(6)} s`
 
 function show(result: Result): Result {
   console.log(line(result))
@@ -55,6 +55,7 @@ const results = await Promise.all(
     Promise.resolve(layers()),
     step('format', node, [bin('oxfmt'), '--check', '.']),
     step('types', node, [bin('tsc'), '--noEmit']),
+    step('types of tests', node, [bin('tsc'), '--noEmit', '--project', 'tests']),
     step('lint', node, [bin('oxlint'), '--type-aware', '--deny-warnings']),
   ].map((result) => result.then(show)),
 )

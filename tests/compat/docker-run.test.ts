@@ -1,0 +1,3 @@
+import { runScenarios } from '../system/scenarios/run.ts'
+
+runScenarios('docker')

@@ -1,0 +1,3 @@
+import { runScenarios } from './scenarios/run.ts'
+
+runScenarios('gantry')
