@@ -39,7 +39,8 @@ export type Instruction =
       link: boolean
     })
   | (Base & { kind: 'workdir'; path: Word })
-  | (Base & { kind: 'env' | 'label'; pairs: readonly Assignment[] })
+  | (Base & { kind: 'env'; pairs: readonly Assignment[] })
+  | (Base & { kind: 'label'; pairs: readonly Assignment[] })
   | (Base & { kind: 'arg'; args: readonly { key: Word; value?: Word }[] })
   | (Base & { kind: 'expose'; ports: readonly Word[] })
   | (Base & { kind: 'user'; user: Word })

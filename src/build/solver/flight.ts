@@ -28,6 +28,14 @@ export class Flight<R> {
     this.#outcome.catch(() => undefined)
   }
 
+  /** Resolves when the work is over, whichever way. */
+  get ended(): Promise<void> {
+    return this.#outcome.then(
+      () => undefined,
+      () => undefined,
+    )
+  }
+
   /** False once the last waiter left: its work is being undone. */
   get joinable(): boolean {
     return !this.#controller.signal.aborted

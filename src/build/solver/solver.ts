@@ -4,12 +4,20 @@ import type { Op } from '../../lib/op.ts'
 import { Flight } from './flight.ts'
 import type { Progress } from './progress.ts'
 import { Semaphore } from './semaphore.ts'
-import type { CacheKey, Io, Outcome, Vertex } from './vertex.ts'
+import type { CacheKey, Io, Outcome, Vertex, VertexInfo } from './vertex.ts'
 
 /** Where results are found again. `get` gives only results that are still whole. */
 export interface Cache<R> {
-  get(key: CacheKey, inputs: readonly R[]): R | undefined
-  put(keys: readonly CacheKey[], result: R, inputs: readonly R[], vertex: Vertex<R>): void
+  get(key: CacheKey): R | undefined
+  put(keys: readonly CacheKey[], result: R, vertex: VertexInfo): void
+}
+
+export interface SolveOptions<R> {
+  readonly progress: Progress
+  /** Runs everything; what comes out is remembered all the same. */
+  readonly noCache: boolean
+  /** Called for each result as soon as it is there, to keep it from being collected. */
+  onResult(result: R): void
 }
 
 /** Runs graphs: independent vertices in parallel, equal work of concurrent builds once. */
@@ -28,11 +36,8 @@ export class Solver<R> {
    * Results of the roots, in order, and of everything below them. The first failure stops the rest; all has ended
    * when it is thrown.
    */
-  async solve(
-    op: Op,
-    roots: readonly Vertex<R>[],
-    o: { progress: Progress; noCache: boolean },
-  ): Promise<ReadonlyMap<Digest, R>> {
+  async solve(op: Op, roots: readonly Vertex<R>[], o: SolveOptions<R>): Promise<ReadonlyMap<Digest, R>> {
+    const started: Promise<unknown>[] = []
     const controller = new AbortController()
     const inner: Op = { ...op, signal: AbortSignal.any([op.signal, controller.signal]) }
     const running = new Map<Digest, Promise<R>>()
@@ -41,7 +46,7 @@ export class Solver<R> {
       const known = running.get(vertex.id)
       if (known) return known
       const inputs = vertex.inputs.map(start)
-      const promise = this.#vertex(inner, vertex, inputs, o).catch((error: unknown) => {
+      const promise = this.#vertex(inner, vertex, { inputs, started, ...o }).catch((error: unknown) => {
         failure ??= { error }
         controller.abort(error)
         throw error
@@ -53,6 +58,8 @@ export class Solver<R> {
     }
     for (const root of roots) start(root)
     await Promise.allSettled(running.values())
+    // Another build may still wait for work that this one began: its context and leases have to stay so long.
+    await Promise.all(started)
     op.signal.throwIfAborted()
     if (failure) throw failure.error
     const results = new Map<Digest, R>()
@@ -63,11 +70,10 @@ export class Solver<R> {
   async #vertex(
     op: Op,
     vertex: Vertex<R>,
-    pending: readonly Promise<R>[],
-    o: { progress: Progress; noCache: boolean },
+    o: SolveOptions<R> & { inputs: readonly Promise<R>[]; started: Promise<unknown>[] },
   ): Promise<R> {
-    const { progress } = o
-    const inputs = await Promise.all(pending)
+    const { progress, started } = o
+    const inputs = await Promise.all(o.inputs)
     op.signal.throwIfAborted()
     progress.started(vertex)
     const io = progress.io(vertex)
@@ -76,13 +82,15 @@ export class Solver<R> {
       for (const make of vertex.work.keys) {
         const key = await make(op, inputs, io)
         keys.push(key)
-        const hit = o.noCache ? undefined : this.#cache.get(key, inputs)
+        const hit = o.noCache ? undefined : this.#cache.get(key)
         if (hit === undefined) continue
-        if (keys.length > 1) this.#cache.put(keys, hit, inputs, vertex)
+        if (keys.length > 1) this.#cache.put(keys, hit, vertex)
+        o.onResult(hit)
         progress.completed(vertex, true)
         return hit
       }
-      const result = await this.#run(op, vertex, { inputs, keys, io, share: !o.noCache })
+      const result = await this.#run(op, vertex, { inputs, keys, io, started, share: !o.noCache })
+      o.onResult(result)
       progress.completed(vertex, false)
       return result
     } catch (error) {
@@ -95,17 +103,27 @@ export class Solver<R> {
   async #run(
     op: Op,
     vertex: Vertex<R>,
-    o: { inputs: readonly R[]; keys: readonly CacheKey[]; io: Io; share: boolean },
+    o: {
+      inputs: readonly R[]
+      keys: readonly CacheKey[]
+      io: Io
+      share: boolean
+      started: Promise<unknown>[]
+    },
   ): Promise<R> {
     const work = async (inner: Op, io: Io): Promise<Outcome<R>> => {
       using _slot = await this.#slots.acquire(inner.signal)
       const outcome = await vertex.work.run(inner, o.inputs, io)
-      if (outcome.cacheable && o.keys.length > 0) this.#cache.put(o.keys, outcome.result, o.inputs, vertex)
+      if (outcome.cacheable && o.keys.length > 0) this.#cache.put(o.keys, outcome.result, vertex)
       return outcome
     }
     const key = o.keys.at(-1)
     // A build without cache wants its steps to run, not to get those of somebody else.
-    if (!key || !o.share) return (await new Flight<R>(op, work).join(op, o.io)).result
+    if (!key || !o.share) {
+      const alone = new Flight<R>(op, work)
+      o.started.push(alone.ended)
+      return (await alone.join(op, o.io)).result
+    }
     let flight = this.#flights.get(key.digest)
     if (!flight?.joinable) {
       const mine = new Flight<R>(op, async (inner, io) => {
@@ -116,6 +134,7 @@ export class Solver<R> {
         }
       })
       flight = mine
+      o.started.push(mine.ended)
       this.#flights.set(key.digest, mine)
     }
     return (await flight.join(op, o.io)).result

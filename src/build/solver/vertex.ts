@@ -22,6 +22,8 @@ export interface Vertex<R> extends VertexInfo {
 export interface CacheKey {
   readonly digest: Digest
   readonly inputs: Json
+  /** A part of the inputs too large to repeat in every record: kept once under its digest, which `inputs` holds. */
+  readonly manifest?: { readonly digest: Digest; readonly text: string }
 }
 
 export interface Work<R> {

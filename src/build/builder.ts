@@ -1,0 +1,291 @@
+import { createWriteStream } from 'node:fs'
+import { mkdir, readdir, rm } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { ContentStore } from '../content/index.ts'
+import type { Image, Images } from '../image/index.ts'
+import { digestOf, hexOf, type Digest } from '../lib/digest.ts'
+import { EngineError, hasCode, kindOf, messageOf } from '../lib/errors.ts'
+import { newId } from '../lib/id.ts'
+import { detached, type Op } from '../lib/op.ts'
+import { canonical, familiar, parseReference, withDefaultTag } from '../lib/reference.ts'
+import type { Networks } from '../network/index.ts'
+import type { Runtime } from '../runtime/index.ts'
+import type { Snapshots } from '../snapshot/index.ts'
+import type { Store } from '../store/index.ts'
+import type { Leases } from '../store/leases.ts'
+import type { BuildEvent } from '../wire/build.ts'
+import type { Emit } from '../wire/system.ts'
+import { StepCache } from './cache.ts'
+import { ScanThread } from './context/scan-thread.ts'
+import { readDockerfile, readIgnore } from './definition.ts'
+import { BuildError } from './dockerfile/source.ts'
+import { parseProgram } from './dockerfile/stages.ts'
+import type { Tools } from './exec/tools.ts'
+import { makeWorks, type ContextSource } from './exec/works.ts'
+import { imageOf } from './export.ts'
+import { convert } from './graph/convert.ts'
+import type { Tree } from './graph/tree.ts'
+import { Progress } from './solver/progress.ts'
+import { Solver } from './solver/solver.ts'
+
+export interface BuilderOptions {
+  /** Kept data of the builder's own: file hash indexes, contexts on their way in. */
+  readonly root: string
+  readonly store: Store
+  readonly snapshots: Snapshots
+  readonly images: Images
+  readonly content: ContentStore
+  readonly runtime: Runtime
+  readonly networks: Networks
+  readonly leases: Leases
+  readonly runDir: string
+  readonly cgroupParent: string
+  readonly emit: Emit
+}
+
+export interface BuildRequest {
+  /** A directory of this host, read in place, or a tar stream (plain or compressed). */
+  readonly context: { kind: 'directory'; path: string } | { kind: 'tar'; stream: Readable }
+  /** Path in the context; absolute on the host only for directory contexts. */
+  readonly dockerfile: string
+  /** Used in place of the file; `dockerfile` still names it. */
+  readonly dockerfileText?: string
+  readonly tags: readonly string[]
+  readonly buildArgs: Readonly<Record<string, string>>
+  readonly target?: string
+  readonly noCache: boolean
+  readonly labels: Readonly<Record<string, string>>
+  /** `default`, `bridge`, `host` or `none`, for RUN. */
+  readonly networkMode?: string
+}
+
+/** Builds images from Dockerfiles. */
+export class Builder {
+  readonly #o: BuilderOptions
+  readonly #cache: StepCache
+  readonly #solver: Solver<Tree>
+  readonly #scanner = new ScanThread()
+  readonly #running = new Set<AbortController>()
+  readonly #settled = new Set<Promise<unknown>>()
+
+  private constructor(o: BuilderOptions) {
+    this.#o = o
+    this.#cache = new StepCache(o.store, (layer) => o.snapshots.layer(layer) !== undefined)
+    this.#solver = new Solver({ cache: this.#cache, limit: availableParallelism() + 1 })
+  }
+
+  /** Cleans up after steps that a crash cut off. */
+  static async open(op: Op, o: BuilderOptions): Promise<Builder> {
+    await mkdir(join(o.root, 'spool'), { recursive: true, mode: 0o700 })
+    await mkdir(o.runDir, { recursive: true, mode: 0o700 })
+    for (const name of await readdir(join(o.root, 'spool')))
+      await rm(join(o.root, 'spool', name), { force: true })
+    for (const id of await readdir(o.runDir)) await removeStep(op, o, id)
+    return new Builder(o)
+  }
+
+  /**
+   * Builds, names and returns an image; reports progress, at last `result` or (before it throws) `error`. A failure
+   * in the Dockerfile is a BuildError. Aborted: steps are killed, and nothing is left when this rejects.
+   */
+  async build(
+    op: Op,
+    request: BuildRequest,
+    report: (event: BuildEvent) => void,
+  ): Promise<{ imageId: Digest }> {
+    const controller = new AbortController()
+    const inner: Op = { ...op, signal: AbortSignal.any([op.signal, controller.signal]) }
+    this.#running.add(controller)
+    const work = this.#build(inner, request, report)
+    const settled = work.then(
+      () => undefined,
+      () => undefined,
+    )
+    this.#settled.add(settled)
+    try {
+      const { imageId, tags } = await work
+      report({ type: 'result', imageId, tags })
+      return { imageId }
+    } catch (error) {
+      inner.signal.throwIfAborted()
+      report({
+        type: 'error',
+        message: messageOf(error),
+        kind: kindOf(error),
+        ...(error instanceof BuildError && { excerpt: error.excerpt }),
+      })
+      throw error
+    } finally {
+      this.#running.delete(controller)
+      this.#settled.delete(settled)
+    }
+  }
+
+  /** Layers that cache records hold. */
+  references(): { layers: Set<Digest> } {
+    return { layers: this.#cache.layers() }
+  }
+
+  /** Empties the build cache. `bytes`: what its layers take that no image has; they go with the next collection. */
+  async prune(_op: Op): Promise<{ bytes: number; records: number }> {
+    const { layers, records } = this.#cache.clear()
+    const used = this.#o.images.references().layers
+    let bytes = 0
+    for (const layer of layers) if (!used.has(layer)) bytes += this.#o.snapshots.layer(layer)?.size ?? 0
+    await rm(join(this.#o.root, 'hashes'), { recursive: true, force: true })
+    return { bytes, records }
+  }
+
+  /** Stops all builds and waits until nothing of them is left. */
+  async close(): Promise<void> {
+    for (const controller of this.#running)
+      controller.abort(new EngineError('unavailable', 'the daemon is stopping'))
+    await Promise.all(this.#settled)
+    await this.#scanner.close()
+  }
+
+  async #build(op: Op, request: BuildRequest, report: (event: BuildEvent) => void) {
+    const references = request.tags.map(checkTag)
+    const network = networkOf(request.networkMode)
+    using lease = this.#o.leases.open()
+    await using undo = new AsyncDisposableStack()
+    const progress = new Progress(report)
+    const { snapshots, runtime, networks, runDir, cgroupParent } = this.#o
+    const tools: Tools = { snapshots, runtime, networks, lease, runDir, cgroupParent, scanner: this.#scanner }
+    const root = await this.#contextRoot(op, request.context, { undo, tools })
+    const hostPaths = request.context.kind === 'directory'
+    const definition = await progress.task(
+      `[internal] load build definition from ${request.dockerfile.split('/').at(-1)}`,
+      () => {
+        const text = request.dockerfileText
+        return readDockerfile({
+          root,
+          path: request.dockerfile,
+          hostPaths,
+          ...(text !== undefined && { text }),
+        })
+      },
+    )
+    const program = parseProgram(definition.name, definition.text)
+    const ignore = await progress.task('[internal] load .dockerignore', () =>
+      Promise.resolve(readIgnore(root, request.dockerfile)),
+    )
+    const context: ContextSource = { root, ignore, ...(hostPaths && { indexFile: this.#indexFile(root) }) }
+    const draft = await convert(op, program, {
+      buildArgs: request.buildArgs,
+      ...(request.target !== undefined && { target: request.target }),
+      network,
+      progress,
+      works: makeWorks(tools, context),
+      findImage: (_op, ref) => Promise.resolve(this.#findImage(ref)),
+    })
+    const results = await this.#solver.solve(op, draft.tree ? [draft.tree] : [], {
+      progress,
+      noCache: request.noCache,
+      onResult: (tree) => {
+        for (const layer of tree.layers) lease.add(`layer:${layer}`)
+      },
+    })
+    return await progress.task('exporting to image', async (io) => {
+      const exported = io.status('exporting layers')
+      const config = imageOf(draft, results, { labels: request.labels, now: new Date().toISOString() })
+      exported()
+      // Committed from here on: names move all together or not at all.
+      op.signal.throwIfAborted()
+      const image = await this.#o.images.create(detached(op, 60_000), config, references.map(canonical))
+      io.status(`writing image ${image.id}`)()
+      for (const reference of references) io.status(`naming to ${canonical(reference)}`)()
+      return { imageId: image.id, tags: references.map(familiar) }
+    })
+  }
+
+  #findImage(ref: string): Image {
+    return this.#o.images.find(ref)
+  }
+
+  #indexFile(root: string): string {
+    return join(this.#o.root, 'hashes', `${hexOf(digestOf(root)).slice(0, 32)}.json`)
+  }
+
+  async #contextRoot(
+    op: Op,
+    context: BuildRequest['context'],
+    o: { undo: AsyncDisposableStack; tools: Tools },
+  ): Promise<string> {
+    if (context.kind === 'directory') return context.path
+    const id = `b${newId().slice(0, 12)}`
+    const spool = join(this.#o.root, 'spool', id)
+    const { snapshots, lease } = o.tools
+    o.undo.defer(async () => {
+      try {
+        await rm(spool, { force: true })
+        await snapshots.remove(detached(op, 30_000), id)
+      } catch (error) {
+        op.log.warn('removing a build context failed', { id, error })
+      }
+    })
+    lease.add(`workspace:${id}`)
+    await snapshots.prepare(op, id)
+    const root = await snapshots.mount(op, id, [])
+    await pipeline(context.stream, createWriteStream(spool, { mode: 0o600, flags: 'wx' }), {
+      signal: op.signal,
+    })
+    await snapshots.extractInto(op, { workspace: id, archive: spool, target: '/' })
+    await rm(spool, { force: true })
+    return root
+  }
+}
+
+function checkTag(tag: string) {
+  const reference = parseReference(tag)
+  if (reference.digest !== undefined)
+    throw new EngineError('invalid', `refusing to create a tag with a digest reference: ${tag}`)
+  return withDefaultTag(reference)
+}
+
+function networkOf(mode: string | undefined): 'bridge' | 'host' | 'none' {
+  switch (mode) {
+    case undefined:
+    case '':
+    case 'default':
+    case 'bridge':
+      return 'bridge'
+    case 'host':
+    case 'none':
+      return mode
+    default:
+      throw new EngineError('unsupported', `network mode ${JSON.stringify(mode)} is not supported by build`)
+  }
+}
+
+/** Takes away whatever a step with this id left behind: process, cgroup, namespace, workspace, bundle. */
+async function removeStep(op: Op, o: BuilderOptions, id: string): Promise<void> {
+  op.log.info('removing a build step that was cut off', { id })
+  const remains: [string, () => Promise<unknown>][] = [
+    ['process', () => killStep(op, o.runtime, id)],
+    ['network', () => o.networks.leave(op, id)],
+    ['workspace', () => o.snapshots.remove(op, id)],
+    ['bundle', () => rm(join(o.runDir, id), { recursive: true, force: true })],
+  ]
+  for (const [what, remove] of remains)
+    try {
+      await remove()
+    } catch (error) {
+      op.log.warn('removing what a build step left failed', { id, what, error })
+    }
+}
+
+async function killStep(op: Op, runtime: Runtime, id: string): Promise<void> {
+  const found = await runtime.inspect(op, id)
+  if (!found) return
+  if (found.status !== 'stopped')
+    try {
+      await runtime.kill(op, id, 9)
+    } catch (error) {
+      if (!hasCode(error, 'ESRCH')) op.log.debug('build step: kill', { id, error })
+    }
+  await runtime.delete(op, id)
+}

@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { basename, isAbsolute } from 'node:path'
+import { RootDir } from '../host/root-dir.ts'
+import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
+import { parseIgnore, type IgnorePattern } from '../lib/ignore.ts'
+
+/** No Dockerfile written by people comes near it. */
+const maxSize = 16 << 20
+
+/** The Dockerfile's text: given, from the host (an absolute path) or from the context. */
+export async function readDockerfile(o: {
+  root: string
+  path: string
+  text?: string
+  hostPaths: boolean
+}): Promise<{ name: string; text: string }> {
+  if (o.text !== undefined) return { name: basename(o.path) || 'Dockerfile', text: o.text }
+  const name = basename(o.path)
+  try {
+    if (isAbsolute(o.path) && o.hostPaths) return { name, text: await readFile(o.path, 'utf8') }
+    using root = RootDir.open(o.root)
+    return { name, text: root.readFile(o.path, maxSize).toString() }
+  } catch (cause) {
+    if (hasCode(cause, 'ENOENT', 'ENOTDIR'))
+      throw new EngineError(
+        'not-found',
+        `failed to read dockerfile: open ${o.path}: no such file or directory`,
+        { cause },
+      )
+    throw new EngineError('invalid', `failed to read dockerfile: ${messageOf(cause)}`, { cause })
+  }
+}
+
+/** Patterns of `NAME.dockerignore` beside the Dockerfile, else of `.dockerignore` at the context's root. */
+export function readIgnore(root: string, dockerfile: string): IgnorePattern[] {
+  using tree = RootDir.open(root)
+  for (const path of [`${dockerfile}.dockerignore`, '.dockerignore']) {
+    if (isAbsolute(path)) {
+      const text = readIfThere(() => readFileSync(path, 'utf8'))
+      if (text !== undefined) return parseIgnore(text)
+      continue
+    }
+    const text = readIfThere(() => tree.readFile(path, maxSize).toString())
+    if (text !== undefined) return parseIgnore(text)
+  }
+  return []
+}
+
+function readIfThere(read: () => string): string | undefined {
+  try {
+    return read()
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined
+    throw error
+  }
+}

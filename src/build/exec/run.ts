@@ -1,0 +1,167 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { StringDecoder } from 'node:string_decoder'
+import { EngineError } from '../../lib/errors.ts'
+import { detached, type Op } from '../../lib/op.ts'
+import { buildSpec, resolveUser, type OciMount } from '../../runtime/index.ts'
+import type { RunStep } from '../graph/works.ts'
+import type { Tree } from '../graph/tree.ts'
+import { cacheKey, type Io, type Work } from '../solver/vertex.ts'
+import { MountStubs } from './mount-stubs.ts'
+import type { Tools } from './tools.ts'
+import { makeLayer, type StepSpace } from './workspace.ts'
+
+const hostname = 'buildkitsandbox'
+
+/** RUN: a process in the tree of the steps before, without a monitor; what it writes is the layer. */
+export function runWork(tools: Tools, step: RunStep): Work<Tree> {
+  // Proxies are a matter of the machine: a build elsewhere finds the same layers.
+  const { proxyEnv: _proxy, onBase: _onBase, ...definition } = step
+  return {
+    keys: [
+      (_op, [base]) => {
+        const { script, ...rest } = definition
+        return Promise.resolve(
+          cacheKey({
+            op: 'run',
+            base: base?.layers ?? [],
+            ...rest,
+            ...(script && { script: { ...script } }),
+          }),
+        )
+      },
+    ],
+    run: async (op, [base], io) => {
+      let stubs: MountStubs | undefined
+      const result = await makeLayer(op, tools, {
+        layers: base?.layers ?? [],
+        change: async (space) => {
+          stubs = await runProcess(op, tools, { step, space, io })
+        },
+        clean: (space) => stubs?.clean(space.upper),
+      })
+      return { result, cacheable: true }
+    },
+  }
+}
+
+async function runProcess(
+  op: Op,
+  tools: Tools,
+  o: { step: RunStep; space: StepSpace; io: Io },
+): Promise<MountStubs> {
+  const { step, space, io } = o
+  await using undo = new AsyncDisposableStack()
+  const network = await joinNetwork(op, tools, { step, space, undo })
+  const mounts = await stepMounts(space, step, network)
+  const spec = buildSpec({
+    args: [...step.args],
+    env: stepEnv(step),
+    cwd: step.cwd,
+    user: resolveUser(space.root, step.user),
+    tty: false,
+    hostname,
+    rootfs: space.root,
+    readonlyRootfs: false,
+    mounts,
+    namespaces: {
+      network: network.namespace,
+      pid: 'private',
+      ipc: 'private',
+      uts: 'private',
+      cgroup: 'private',
+    },
+    hostConfig: {},
+    cgroupsPath: join('/', tools.cgroupParent, space.id),
+    init: false,
+    kind: 'build-step',
+  })
+  const stubs = MountStubs.note(
+    space.root,
+    spec.mounts.map((mount) => mount.destination),
+  )
+  const decoders = { 1: new StringDecoder('utf8'), 2: new StringDecoder('utf8') }
+  const code = await tools.runtime.runStep(op, {
+    id: space.id,
+    bundle: space.scratch,
+    spec,
+    onOutput: (stream, data) => {
+      const text = decoders[stream].write(data)
+      if (text !== '') io.log(stream, text)
+    },
+  })
+  op.signal.throwIfAborted()
+  if (code !== 0)
+    throw new EngineError(
+      'invalid',
+      `process ${JSON.stringify(step.args.join(' '))} did not complete successfully: exit code: ${code}`,
+    )
+  return stubs
+}
+
+interface StepNetwork {
+  readonly namespace: 'host' | { readonly path: string }
+  readonly ip?: string
+  readonly gateway?: string
+  readonly resolvConf: string
+  hosts(): string
+}
+
+async function joinNetwork(
+  op: Op,
+  tools: Tools,
+  o: { step: RunStep; space: StepSpace; undo: AsyncDisposableStack },
+): Promise<StepNetwork> {
+  const { networks } = tools
+  const mode = o.step.network
+  const resolvConf = await networks.resolvConf({ mode, dns: [], dnsSearch: [], dnsOptions: [] })
+  if (mode === 'host')
+    return { namespace: 'host', resolvConf, hosts: () => networks.hostsFile({ hostname, extraHosts: [] }) }
+  const { id } = o.space
+  o.undo.defer(async () => {
+    try {
+      await networks.leave(detached(op, 30_000), id)
+    } catch (error) {
+      op.log.warn('build step: leaving the network failed', { id, error })
+    }
+  })
+  const sandbox = await networks.join(op, { id, network: mode, ports: [], owner: `build step ${id}` })
+  const { endpoint } = sandbox
+  return {
+    namespace: { path: sandbox.netnsPath },
+    resolvConf,
+    hosts: () =>
+      networks.hostsFile({
+        hostname,
+        extraHosts: [],
+        ...(endpoint && { ip: endpoint.ip, gateway: endpoint.gateway }),
+      }),
+  }
+}
+
+async function stepMounts(space: StepSpace, step: RunStep, network: StepNetwork): Promise<OciMount[]> {
+  const bind = async (
+    name: string,
+    destination: string,
+    o: { data: string; mode: number },
+  ): Promise<OciMount> => {
+    const source = join(space.scratch, name)
+    await writeFile(source, o.data, { mode: o.mode })
+    return { destination, type: 'bind', source, options: ['rbind', 'ro'] }
+  }
+  const mounts = [
+    await bind('resolv.conf', '/etc/resolv.conf', { data: network.resolvConf, mode: 0o644 }),
+    await bind('hosts', '/etc/hosts', { data: network.hosts(), mode: 0o644 }),
+  ]
+  if (step.script)
+    mounts.push(
+      await bind('script', `/dev/pipes/${step.script.name}`, { data: step.script.data, mode: 0o755 }),
+    )
+  return mounts
+}
+
+/** The image's environment wins over proxies given from outside. */
+function stepEnv(step: RunStep): string[] {
+  const names = new Set(step.env.map((entry) => entry.split('=', 1)[0]))
+  return [...step.proxyEnv.filter((entry) => !names.has(entry.split('=', 1)[0])), ...step.env]
+}

@@ -1,0 +1,69 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { Digest } from '../../lib/digest.ts'
+import { newId } from '../../lib/id.ts'
+import { detached, type Op } from '../../lib/op.ts'
+import type { Tree } from '../graph/tree.ts'
+import type { Tools } from './tools.ts'
+
+/** A writable tree over layers, for the time of one step. */
+export interface StepSpace {
+  readonly id: string
+  /** Where the whole tree is mounted. */
+  readonly root: string
+  /** A directory of the step's own, outside the tree. */
+  readonly scratch: string
+  /** What was written, once unmounted. */
+  readonly upper: string
+}
+
+/** Lends a mounted workspace to `work`; whatever happens, nothing of it is left. */
+export async function inSpace<T>(
+  op: Op,
+  tools: Tools,
+  o: { layers: readonly Digest[]; work: (space: StepSpace) => Promise<T> },
+): Promise<T> {
+  const id = `b${newId().slice(0, 12)}`
+  const scratch = join(tools.runDir, id)
+  await using undo = new AsyncDisposableStack()
+  const deferred = (what: string, run: (op: Op) => Promise<unknown>) =>
+    undo.defer(async () => {
+      try {
+        await run(detached(op, 30_000))
+      } catch (error) {
+        op.log.warn(`build step: ${what} failed`, { id, error })
+      }
+    })
+  // The directory goes last: while it is there the next start looks for remains of the step.
+  deferred('removing the bundle', () => rm(scratch, { recursive: true, force: true }))
+  await mkdir(scratch, { recursive: true, mode: 0o700 })
+  tools.lease.add(`workspace:${id}`)
+  deferred('removing the workspace', (undoOp) => tools.snapshots.remove(undoOp, id))
+  await tools.snapshots.prepare(op, id)
+  const root = await tools.snapshots.mount(op, id, o.layers)
+  return await o.work({ id, root, scratch, upper: join(dirname(root), 'upper') })
+}
+
+/** Runs `change` on the tree of `layers` and makes a layer of what it wrote. */
+export async function makeLayer(
+  op: Op,
+  tools: Tools,
+  o: {
+    layers: readonly Digest[]
+    change: (space: StepSpace) => Promise<void>
+    clean?: (space: StepSpace) => void
+  },
+): Promise<Tree> {
+  return await inSpace(op, tools, {
+    layers: o.layers,
+    work: async (space) => {
+      await o.change(space)
+      op.signal.throwIfAborted()
+      await tools.snapshots.unmount(op, space.id)
+      o.clean?.(space)
+      const layer = await tools.snapshots.commit(op, space.id)
+      tools.lease.add(`layer:${layer.diffId}`)
+      return { layers: [...o.layers, layer.diffId], createdAt: new Date().toISOString() }
+    },
+  })
+}

@@ -1,0 +1,251 @@
+import { messageOf } from '../../lib/errors.ts'
+import type { Op } from '../../lib/op.ts'
+import { canonical, parseReference, withDefaultTag } from '../../lib/reference.ts'
+import type { Image } from '../../image/index.ts'
+import type { Instruction, InstructionOf } from '../dockerfile/instructions.ts'
+import type { Program, Stage } from '../dockerfile/stages.ts'
+import { BuildError } from '../dockerfile/source.ts'
+import { didYouMean } from '../dockerfile/suggest.ts'
+import type { Progress } from '../solver/progress.ts'
+import { makeVertex, type Vertex } from '../solver/vertex.ts'
+import { cloneDraft, type ImageDraft } from './image-draft.ts'
+import { expandWord, fail, hostArchitecture, platformArgs, proxyArgs, Scope, type Site } from './scope.ts'
+import { StageBuilder } from './stage.ts'
+import { StepCounter } from './steps.ts'
+import type { Tree } from './tree.ts'
+import type { Works } from './works.ts'
+import { onBuildInstructions } from './onbuild.ts'
+import { emptyDraft, imageDraft } from './base-image.ts'
+
+export interface ConvertOptions {
+  readonly buildArgs: Readonly<Record<string, string>>
+  readonly target?: string
+  readonly network: 'bridge' | 'host' | 'none'
+  readonly works: Works
+  readonly progress: Progress
+  findImage(op: Op, ref: string): Promise<Image>
+}
+
+/** A stage after conversion. */
+export interface ConvertedStage {
+  readonly draft: ImageDraft
+  readonly scope: Scope
+}
+
+/** Dockerfile → graph. Only stages that the target needs are looked at, images included. */
+export async function convert(op: Op, program: Program, options: ConvertOptions): Promise<ImageDraft> {
+  const converter = new Converter(program, options)
+  const { draft } = await converter.stage(op, converter.target())
+  converter.warnUnusedArgs()
+  return draft
+}
+
+export class Converter {
+  readonly program: Program
+  readonly options: ConvertOptions
+  readonly globals: Map<string, string>
+  readonly #stages = new Map<number, Promise<ConvertedStage>>()
+  readonly #images = new Map<string, Promise<{ image: Image; vertex: Vertex<Tree> }>>()
+  readonly #wanted = new Set<string>()
+  #context: Vertex<Tree> | undefined
+
+  constructor(program: Program, options: ConvertOptions) {
+    this.program = program
+    this.options = options
+    this.globals = this.#readGlobals()
+  }
+
+  target(): Stage {
+    const { stages } = this.program
+    const wanted = this.options.target
+    const last = stages.at(-1)
+    if (!last) throw new Error('a program has at least one stage')
+    if (wanted === undefined || wanted === '') return last
+    const found =
+      this.#stageByName(wanted, stages.length) ?? stages[/^\d+$/.test(wanted) ? Number(wanted) : -1]
+    if (found) return found
+    const names = stages.flatMap((stage) => stage.name ?? [])
+    throw new BuildError(
+      'invalid',
+      `target stage ${JSON.stringify(wanted)} could not be found${didYouMean(wanted, names)}`,
+      { source: this.program.file.source, range: last.from.node.range },
+    )
+  }
+
+  site(instruction: Instruction): Site {
+    const { source, escape } = this.program.file
+    return { source, escape, node: instruction.node, progress: this.options.progress }
+  }
+
+  stage(op: Op, stage: Stage): Promise<ConvertedStage> {
+    let known = this.#stages.get(stage.index)
+    if (!known) this.#stages.set(stage.index, (known = this.#convert(op, stage)))
+    return known
+  }
+
+  /** The tree a COPY --from means: an earlier stage by name or number, else an image. */
+  async source(
+    op: Op,
+    name: string,
+    o: { stage: Stage; site: Site; range: Site['node']['range'] },
+  ): Promise<Vertex<Tree> | undefined> {
+    const found = this.#stageByName(name, this.program.stages.length)
+    if (found === o.stage) throw fail(o.site, `circular dependency detected on stage: ${name}`, o.range)
+    if (found && found.index < o.stage.index) return (await this.stage(op, found)).draft.tree
+    if (found)
+      throw fail(
+        o.site,
+        `stage ${JSON.stringify(name)} is defined later: COPY --from needs an earlier one`,
+        o.range,
+      )
+    if (/^\d+$/.test(name)) {
+      const index = Number(name)
+      const earlier = index < o.stage.index ? this.program.stages[index] : undefined
+      if (!earlier)
+        throw fail(o.site, `invalid from flag value ${name}: invalid stage index ${name}`, o.range)
+      return (await this.stage(op, earlier)).draft.tree
+    }
+    return (await this.#image(op, name, o)).vertex
+  }
+
+  /** The context as a vertex; remembers what of it is wanted. */
+  context(paths: readonly string[]): Vertex<Tree> {
+    for (const path of paths) this.#wanted.add(path)
+    this.#context ??= makeVertex('context', {
+      name: '[internal] load build context',
+      inputs: [],
+      work: this.options.works.context(this.#wanted),
+    })
+    return this.#context
+  }
+
+  warnUnusedArgs(): void {
+    const declared = new Set<string>([...proxyArgs, ...platformArgs('').keys(), 'SOURCE_DATE_EPOCH'])
+    const all = [...this.program.globals, ...this.program.stages.flatMap((stage) => stage.body)]
+    for (const instruction of all) {
+      if (instruction.kind === 'arg') for (const { key } of instruction.args) declared.add(key.text)
+      if (instruction.kind === 'onbuild') return
+    }
+    const unused = Object.keys(this.options.buildArgs).filter(
+      (name) => !declared.has(name) && !name.startsWith('BUILDKIT_'),
+    )
+    if (unused.length > 0)
+      this.options.progress.warn({
+        message: `One or more build-args [${unused.sort().join(' ')}] were not consumed`,
+      })
+  }
+
+  async #convert(op: Op, stage: Stage): Promise<ConvertedStage> {
+    const { from } = stage
+    const site = this.site(from)
+    this.#checkPlatform(from, site)
+    const variables = this.globals
+    const name = expandWord(from.image, variables, site).text
+    if (name === '') throw fail(site, `base name (${from.image.text}) should not be blank`, from.image.range)
+    const base = this.#stageByName(name, stage.index)
+    const builder = base
+      ? await this.#onStage(op, stage, base)
+      : name === 'scratch'
+        ? new StageBuilder(this, stage, {
+            draft: emptyDraft(),
+            args: new Map(),
+            fromImage: false,
+            triggers: [],
+          })
+        : await this.#onImage(op, stage, name)
+    return await builder.build(op)
+  }
+
+  async #onStage(op: Op, stage: Stage, base: Stage): Promise<StageBuilder> {
+    const converted = await this.stage(op, base)
+    const draft = cloneDraft(converted.draft)
+    const triggers = this.#triggers(draft, stage)
+    return new StageBuilder(this, stage, { draft, args: converted.scope.args, fromImage: false, triggers })
+  }
+
+  async #onImage(op: Op, stage: Stage, name: string): Promise<StageBuilder> {
+    const site = this.site(stage.from)
+    const { image, vertex } = await this.#image(op, name, { site, range: stage.from.image.range, stage })
+    const draft = imageDraft(image, vertex)
+    const triggers = this.#triggers(draft, stage)
+    return new StageBuilder(this, stage, { draft, args: new Map(), fromImage: true, triggers })
+  }
+
+  #triggers(draft: ImageDraft, stage: Stage): Instruction[] {
+    const triggers = onBuildInstructions(draft.config.OnBuild ?? [], stage)
+    // Triggers fire once: in the image that is built directly on theirs.
+    delete draft.config.OnBuild
+    return triggers
+  }
+
+  #image(op: Op, name: string, o: { site: Site; range: Site['node']['range']; stage: Stage }) {
+    let reference: string
+    try {
+      reference = canonical(withDefaultTag(parseReference(name)))
+    } catch (cause) {
+      throw fail(o.site, `failed to parse stage name ${JSON.stringify(name)}: ${messageOf(cause)}`, o.range)
+    }
+    const known = this.#images.get(reference)
+    if (known) return known
+    const found = this.options.progress
+      .task(`[internal] load metadata for ${reference}`, async () => {
+        try {
+          return await this.options.findImage(op, name)
+        } catch (cause) {
+          op.signal.throwIfAborted()
+          const names = this.program.stages.slice(0, o.stage.index).flatMap((stage) => stage.name ?? [])
+          throw new BuildError(
+            'not-found',
+            `${reference}: failed to resolve source metadata for ${reference}: ${messageOf(cause)}${didYouMean(name, names)}`,
+            { source: o.site.source, range: o.range, cause },
+          )
+        }
+      })
+      .then((image) => ({ image, vertex: this.#imageVertex(reference, image, o.stage) }))
+    this.#images.set(reference, found)
+    return found
+  }
+
+  #imageVertex(reference: string, image: Image, stage: Stage): Vertex<Tree> {
+    const steps = new StepCounter(this.program, stage, {
+      fromImage: true,
+      triggers: image.config.config?.OnBuild?.length ?? 0,
+    })
+    const { prefix, step } = steps.next(stage.from, `FROM ${reference}`)
+    return makeVertex(['image', image.id], {
+      name: `${prefix}FROM ${reference}`,
+      inputs: [],
+      work: this.options.works.image(image.layers, image.createdAt),
+      step,
+    })
+  }
+
+  #stageByName(name: string, before: number): Stage | undefined {
+    const wanted = name.toLowerCase()
+    return this.program.stages.slice(0, before).findLast((stage) => stage.name === wanted)
+  }
+
+  #readGlobals(): Map<string, string> {
+    const values = platformArgs(this.options.target ?? 'default')
+    for (const instruction of this.program.globals)
+      for (const { key, value } of instruction.args) {
+        const given = this.options.buildArgs[key.text]
+        if (given !== undefined) values.set(key.text, given)
+        else if (value) values.set(key.text, expandWord(value, values, this.site(instruction)).text)
+      }
+    return values
+  }
+
+  #checkPlatform(from: InstructionOf<'from'>, site: Site): void {
+    if (!from.platform) return
+    const platform = expandWord(from.platform, this.globals, site).text
+    const own = hostArchitecture()
+    if (platform === '' || [`linux/${own}`, own, `linux/${own}/v8`].includes(platform.toLowerCase())) return
+    throw fail(
+      site,
+      `FROM --platform=${platform} is not supported: this host is linux/${own}`,
+      from.platform.range,
+      'unsupported',
+    )
+  }
+}

@@ -1,0 +1,133 @@
+import type { Word } from '../dockerfile/instructions.ts'
+import { expand, ExpandError, type Expansion } from '../dockerfile/expand.ts'
+import type { InstructionNode } from '../dockerfile/parser.ts'
+import { BuildError, type Range, type Source } from '../dockerfile/source.ts'
+import { trailingCommentHint } from '../dockerfile/decode.ts'
+import { suggest } from '../dockerfile/suggest.ts'
+import type { Progress } from '../solver/progress.ts'
+
+/** Build arguments that need no ARG; they reach RUN but are no part of the cache key. */
+export const proxyArgs: ReadonlySet<string> = new Set(
+  ['HTTP_PROXY', 'HTTPS_PROXY', 'FTP_PROXY', 'NO_PROXY', 'ALL_PROXY'].flatMap((n) => [n, n.toLowerCase()]),
+)
+
+export const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+/** Docker's name for the architecture this runs on. */
+export function hostArchitecture(): string {
+  const names: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386', ppc64: 'ppc64le' }
+  return names[process.arch] ?? process.arch
+}
+
+/** ARGs that exist without being given: global before the first FROM, in a stage after `ARG NAME`. */
+export function platformArgs(stage: string): Map<string, string> {
+  const arch = hostArchitecture()
+  const values = new Map<string, string>()
+  for (const side of ['BUILD', 'TARGET']) {
+    values.set(`${side}PLATFORM`, `linux/${arch}`)
+    values.set(`${side}OS`, 'linux')
+    values.set(`${side}ARCH`, arch)
+    values.set(`${side}VARIANT`, '')
+  }
+  return values.set('TARGETSTAGE', stage)
+}
+
+/** Where a text stands and who hears of mistakes in it. */
+export interface Site {
+  readonly source: Source
+  readonly escape: '\\' | '`'
+  readonly node: InstructionNode
+  readonly progress: Progress
+}
+
+export function fail(
+  site: Site,
+  message: string,
+  range?: Range,
+  kind: 'invalid' | 'unsupported' | 'not-found' = 'invalid',
+): BuildError {
+  const hint = site.node.keyword.toUpperCase() === 'RUN' ? '' : trailingCommentHint(site.node)
+  return new BuildError(kind, message + hint, { source: site.source, range: range ?? site.node.range })
+}
+
+/** Expands a word's variables; faults point at the word, unset variables are warned about as docker does. */
+export function expandWord(word: Word, variables: ReadonlyMap<string, string>, site: Site): Expansion {
+  let expansion: Expansion
+  try {
+    expansion = expand(word.text, variables, { escape: site.escape })
+  } catch (cause) {
+    if (!(cause instanceof ExpandError)) throw cause
+    const at = word.logical?.range(cause.offset, cause.offset + 1) ?? word.range
+    throw fail(site, `failed to process ${JSON.stringify(word.text)}: ${cause.message}`, at)
+  }
+  for (const { name } of expansion.missing) warnUndefined(name, variables, site)
+  return expansion
+}
+
+function warnUndefined(name: string, variables: ReadonlyMap<string, string>, site: Site): void {
+  // Numbers and signs are the shell's own.
+  if (!/^[\p{L}_]/u.test(name) || proxyArgs.has(name)) return
+  const near = suggest(name, variables.keys())
+  site.progress.warn({
+    rule: 'UndefinedVar',
+    message: `Usage of undefined variable '$${name}'${near === undefined ? '' : ` (did you mean $${near}?)`}`,
+    file: site.source.name,
+    startLine: site.node.range.start.line,
+    endLine: site.node.range.end.line,
+  })
+}
+
+/** The variables of one stage. ENV wins over ARG of the same name, whichever came last. */
+export class Scope {
+  readonly #env: Map<string, string>
+  readonly #args: Map<string, string | undefined>
+
+  constructor(env: ReadonlyMap<string, string>, args: ReadonlyMap<string, string | undefined> = new Map()) {
+    this.#env = new Map(env)
+    this.#args = new Map(args)
+  }
+
+  /** For a stage built on another: its ARGs stay known. */
+  get args(): ReadonlyMap<string, string | undefined> {
+    return this.#args
+  }
+
+  setEnv(name: string, value: string): void {
+    this.#env.set(name, value)
+  }
+
+  setArg(name: string, value: string | undefined): void {
+    this.#args.set(name, value)
+  }
+
+  variables(): Map<string, string> {
+    const all = new Map<string, string>()
+    for (const [name, value] of this.#args) if (value !== undefined) all.set(name, value)
+    for (const [name, value] of this.#env) all.set(name, value)
+    return all
+  }
+
+  /** What a RUN sees: `NAME=value`, ENV first. */
+  processEnv(): string[] {
+    const all = new Map(this.#env)
+    for (const [name, value] of this.#args)
+      if (value !== undefined && !all.has(name) && !proxyArgs.has(name)) all.set(name, value)
+    if (!all.has('PATH')) all.set('PATH', defaultPath)
+    return [...all].map(([name, value]) => `${name}=${value}`)
+  }
+
+  /** Docker's history prefix `|1 V=1 ` of a RUN that sees ARGs. */
+  historyPrefix(): string {
+    const shown = [...this.#args].map(([name, value]) => `${name}=${this.#env.get(name) ?? value ?? ''}`)
+    return shown.length === 0 ? '' : `|${shown.length} ${shown.join(' ')} `
+  }
+}
+
+export function envMap(entries: readonly string[]): Map<string, string> {
+  return new Map(
+    entries.map((entry) => {
+      const equals = entry.indexOf('=')
+      return equals < 0 ? [entry, ''] : [entry.slice(0, equals), entry.slice(equals + 1)]
+    }),
+  )
+}

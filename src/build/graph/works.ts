@@ -1,0 +1,47 @@
+import type { Digest } from '../../lib/digest.ts'
+import type { Work } from '../solver/vertex.ts'
+import type { Tree } from './tree.ts'
+
+/** What the graph needs of the machine: work for each kind of vertex. The Dockerfile side knows no more of it. */
+export interface Works {
+  image(layers: readonly Digest[], createdAt: string): Work<Tree>
+  /** `wanted` is complete once the graph is. */
+  context(wanted: ReadonlySet<string>): Work<Tree>
+  /** Inputs: the base tree or none. */
+  run(step: RunStep): Work<Tree>
+  /** Inputs: base tree (when `onBase`), then the source tree or context (when there are sources). */
+  copy(step: CopyStep): Work<Tree>
+  workdir(step: WorkdirStep): Work<Tree>
+}
+
+export interface RunStep {
+  readonly args: readonly string[]
+  readonly env: readonly string[]
+  /** Not part of the key. */
+  readonly proxyEnv: readonly string[]
+  readonly cwd: string
+  readonly user: string
+  readonly network: 'bridge' | 'host' | 'none'
+  /** A script to run in place of a command, mounted at `/dev/pipes/NAME`. */
+  readonly script?: { readonly name: string; readonly data: string }
+  readonly onBase: boolean
+}
+
+export interface CopyStep {
+  readonly sources: readonly string[]
+  readonly inline: readonly { readonly name: string; readonly data: string }[]
+  readonly from: 'context' | 'tree'
+  /** Absolute; a trailing slash means a directory. */
+  readonly target: string
+  readonly chown?: string
+  readonly mode?: number
+  /** ADD: local archives are unpacked. */
+  readonly extract: boolean
+  readonly onBase: boolean
+}
+
+export interface WorkdirStep {
+  readonly path: string
+  readonly user: string
+  readonly onBase: boolean
+}
