@@ -1,0 +1,219 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Image } from '../../image/index.ts'
+import { EngineError } from '../../lib/errors.ts'
+import { digestOf } from '../../lib/digest.ts'
+import { silentLogger } from '../../lib/log.ts'
+import { background } from '../../lib/op.ts'
+import type { BuildEvent } from '../../wire/build.ts'
+import { parseProgram } from '../dockerfile/stages.ts'
+import { Progress } from '../solver/progress.ts'
+import type { Vertex, Work } from '../solver/vertex.ts'
+import { convert, type ConvertOptions } from './convert.ts'
+import type { Tree } from './tree.ts'
+import type { CopyStep, RunStep } from './works.ts'
+
+const layer = digestOf('layer')
+const busybox: Image = {
+  id: digestOf('busybox'),
+  config: {
+    architecture: 'amd64',
+    os: 'linux',
+    config: { Env: ['PATH=/bin', 'A=base'], Cmd: ['sh'], WorkingDir: '/w' },
+    rootfs: { type: 'layers', diff_ids: [layer] },
+    history: [{ created: '2020-01-01T00:00:00Z', created_by: 'base' }],
+  },
+  layers: [layer],
+  size: 1,
+  createdAt: '2020-01-01T00:00:00Z',
+  refs: ['docker.io/library/busybox:latest'],
+  digests: [],
+}
+
+async function run(text: string, o: Partial<ConvertOptions> = {}) {
+  const runs: RunStep[] = []
+  const copies: CopyStep[] = []
+  const events: BuildEvent[] = []
+  let wanted: ReadonlySet<string> = new Set()
+  const work: Work<Tree> = { keys: [], run: () => assert.fail('nothing runs here') }
+  const draft = await convert(background(silentLogger), parseProgram('Dockerfile', text), {
+    buildArgs: {},
+    network: 'bridge',
+    progress: new Progress((event) => events.push(event)),
+    works: {
+      image: () => work,
+      context: (paths) => ((wanted = paths), work),
+      run: (step) => (runs.push(step), work),
+      copy: (step) => (copies.push(step), work),
+      workdir: () => work,
+    },
+    findImage: (_op, ref) => {
+      if (!ref.startsWith('busybox')) throw new EngineError('not-found', `No such image: ${ref}`)
+      return Promise.resolve(ref.includes('onbuild') ? onbuild : busybox)
+    },
+    ...o,
+  })
+  const warnings = events.flatMap((event) => (event.type === 'warning' ? event.message : []))
+  return { draft, runs, copies, warnings, wanted: [...wanted], names: namesOf(draft.tree) }
+}
+
+const onbuild: Image = {
+  ...busybox,
+  config: { ...busybox.config, config: { OnBuild: ['RUN triggered', 'COPY a /a'] } },
+}
+
+function namesOf(vertex: Vertex<Tree> | undefined, seen = new Set<string>()): string[] {
+  if (!vertex || seen.has(vertex.id)) return []
+  seen.add(vertex.id)
+  return [...vertex.inputs.flatMap((input) => namesOf(input, seen)), vertex.name]
+}
+
+test('config, history and environment come out as BuildKit makes them', async () => {
+  const { draft, runs } = await run(
+    [
+      'FROM busybox',
+      'MAINTAINER me',
+      'ARG V=1',
+      'ENV B="x y" C=$A',
+      'LABEL l="$V"',
+      'WORKDIR sub',
+      'RUN echo $V',
+      'EXPOSE 80 53/udp 8000-8001',
+      'VOLUME ["/v"]',
+      'USER 1:2',
+      'STOPSIGNAL SIGINT',
+      'SHELL ["/bin/ash", "-ec"]',
+      'CMD one two',
+      'HEALTHCHECK --interval=30s --retries=3 CMD x',
+      'ENTRYPOINT ["e"]',
+    ].join('\n'),
+  )
+  assert.deepEqual(draft.config, {
+    Env: ['PATH=/bin', 'A=base', 'B=x y', 'C=base'],
+    Cmd: ['/bin/ash', '-ec', 'one two'],
+    ArgsEscaped: true,
+    WorkingDir: '/w/sub',
+    Labels: { l: '1' },
+    ExposedPorts: { '80/tcp': {}, '53/udp': {}, '8000/tcp': {}, '8001/tcp': {} },
+    Volumes: { '/v': {} },
+    User: '1:2',
+    StopSignal: 'SIGINT',
+    Shell: ['/bin/ash', '-ec'],
+    Healthcheck: { Test: ['CMD-SHELL', 'x'], Interval: 30e9, Retries: 3 },
+    Entrypoint: ['e'],
+  })
+  assert.equal(draft.author, 'me')
+  assert.deepEqual(runs[0]?.env, ['PATH=/bin', 'A=base', 'B=x y', 'C=base', 'V=1'])
+  assert.equal(runs[0]?.cwd, '/w/sub')
+  assert.deepEqual(
+    draft.history.slice(1).map((row) => `${row.emptyLayer ? '-' : '+'} ${row.createdBy}`),
+    [
+      '- MAINTAINER me',
+      '- ARG V=1',
+      '- ENV B=x y C=base',
+      '- LABEL l=1',
+      '+ WORKDIR /w/sub',
+      '+ RUN |1 V=1 /bin/sh -c echo $V # buildkit',
+      '- EXPOSE [80/tcp 53/udp 8000/tcp 8001/tcp]',
+      '- VOLUME [/v]',
+      '- USER 1:2',
+      '- STOPSIGNAL SIGINT',
+      '- SHELL [/bin/ash -ec]',
+      '- CMD ["/bin/ash" "-ec" "one two"]',
+      '- HEALTHCHECK {Test:[CMD-SHELL x] Interval:30s Timeout:0s StartPeriod:0s StartInterval:0s Retries:3}',
+      '- ENTRYPOINT ["e"]',
+    ],
+  )
+})
+
+test('only what the target needs is in the graph', async () => {
+  const text =
+    'FROM busybox AS a\nRUN a\nFROM nowhere AS unused\nRUN u\nFROM scratch AS last\nCOPY --from=a /x /y\nCOPY --from=0 /x /z\n'
+  const { names } = await run(text)
+  assert.deepEqual(names, [
+    '[a 1/2] FROM docker.io/library/busybox:latest',
+    '[a 2/2] RUN a',
+    '[last 1/2] COPY --from=a /x /y',
+    '[last 2/2] COPY --from=0 /x /z',
+  ])
+  assert.deepEqual((await run(text, { target: 'A' })).names.length, 2)
+  await assert.rejects(
+    run(text, { target: 'lost' }),
+    /target stage "lost" could not be found \(did you mean last\?\)/,
+  )
+})
+
+test('build arguments: global, inherited, predefined, unused', async () => {
+  const { runs, warnings } = await run(
+    'ARG TAG=latest\nARG G=glob\nFROM busybox:$TAG\nARG G\nARG D=def\nARG A=arg\nARG TARGETARCH\nRUN x\n',
+    {
+      buildArgs: { D: 'given', http_proxy: 'p', NOPE: '1' },
+    },
+  )
+  const env = runs[0]?.env ?? []
+  assert.ok(env.includes('G=glob') && env.includes('D=given') && env.includes('A=base'))
+  assert.ok(env.some((entry) => entry.startsWith('TARGETARCH=')))
+  assert.deepEqual(runs[0]?.proxyEnv, ['HTTP_PROXY=p', 'http_proxy=p'])
+  assert.deepEqual(warnings, ['One or more build-args [NOPE] were not consumed'])
+})
+
+test('an undefined variable is warned about, with the one that was probably meant', async () => {
+  const { warnings } = await run('FROM busybox\nENV VERSION=1\nLABEL v=$VERSON\nRUN echo $other\n')
+  assert.deepEqual(warnings, ["Usage of undefined variable '$VERSON' (did you mean $VERSION?)"])
+})
+
+test('COPY knows what it wants of the context and where it goes', async () => {
+  const { copies, wanted } = await run(
+    'FROM busybox\nCOPY --chown=a:b --chmod=755 x y* dir/\nADD z .\nCOPY w /abs\nCOPY <<F <<G /h/\n$A\nF\nb\nG\n',
+  )
+  assert.deepEqual(wanted, ['x', 'y*', 'z', 'w'])
+  assert.deepEqual(
+    copies.map((c) => c.target),
+    ['/w/dir/', '/w/', '/abs', '/h/'],
+  )
+  assert.deepEqual([copies[0]?.chown, copies[0]?.mode, copies[1]?.extract], ['a:b', 0o755, true])
+  assert.deepEqual(copies[3]?.inline, [
+    { name: 'F', data: 'base\n' },
+    { name: 'G', data: 'b\n' },
+  ])
+})
+
+test('RUN here-documents become a script, a file to run or input for the shell', async () => {
+  const { runs } = await run('FROM busybox\nRUN <<E\nx\nE\nRUN <<E\n#!/bin/y\nE\nRUN cat <<E\nz\nE\n')
+  assert.deepEqual(
+    runs.map((r) => r.args),
+    [['/bin/sh', '-c', 'x\n'], ['/dev/pipes/E'], ['/bin/sh', '-c', 'cat <<E\nz\nE']],
+  )
+  assert.deepEqual(runs[1]?.script, { name: 'E', data: '#!/bin/y\n' })
+})
+
+test('ONBUILD triggers of the base run first, once', async () => {
+  const { names, draft } = await run('FROM busybox:onbuild\nRUN own\n')
+  assert.deepEqual(
+    names.slice(1).map((n) => n.replace(/^.*\] /, '')),
+    ['RUN triggered', 'load build context', 'COPY a /a', 'RUN own'],
+  )
+  assert.equal(draft.config.OnBuild, undefined)
+})
+
+test('faults point at their place', async () => {
+  const cases: Record<string, RegExp> = {
+    'FROM nowhere': /docker.io\/library\/nowhere:latest: failed to resolve source metadata .*No such image/,
+    'FROM $X': /base name \(\$X\) should not be blank/,
+    'FROM Upper:x': /must be lowercase/,
+    'FROM --platform=linux/vax busybox': /--platform=linux\/vax is not supported/,
+    'FROM busybox\nCOPY --from=3 a b': /invalid stage index 3/,
+    'FROM busybox AS x\nCOPY --from=x a b': /circular dependency/,
+    'FROM busybox\nCOPY a b c': /more than one source file, the destination must be a directory/,
+    'FROM busybox\nEXPOSE x': /invalid containerPort: x/,
+    'FROM busybox\nADD https://x/y z': /ADD of a URL is not supported yet/,
+    'FROM busybox\nSTOPSIGNAL FOO': /invalid signal: FOO/,
+    'FROM busybox\nENV A=${B?gone}': /B: gone/,
+  }
+  for (const [text, message] of Object.entries(cases))
+    await assert.rejects(run(text), (error: Error) => {
+      assert.equal(error.name, 'BuildError', text)
+      assert.match(error.message, message, text)
+      return true
+    })
+})
