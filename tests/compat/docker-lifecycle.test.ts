@@ -1,0 +1,3 @@
+import { lifecycleScenarios } from '../system/scenarios/lifecycle.ts'
+
+lifecycleScenarios('docker')

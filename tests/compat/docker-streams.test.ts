@@ -1,0 +1,3 @@
+import { streamScenarios } from '../system/scenarios/streams.ts'
+
+streamScenarios('docker')

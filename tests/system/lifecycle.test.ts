@@ -1,0 +1,3 @@
+import { lifecycleScenarios } from './scenarios/lifecycle.ts'
+
+lifecycleScenarios('gantry')

@@ -1,0 +1,3 @@
+import { streamScenarios } from './scenarios/streams.ts'
+
+streamScenarios('gantry')
