@@ -6,6 +6,17 @@ const cMount = libc.func(
   'int mount(const char *, const char *, const char *, unsigned long, const char *)',
 ) as (source: string, target: string, type: string | null, flags: number, data: string | null) => number
 const cUmount2 = libc.func('int umount2(const char *, int)') as (target: string, flags: number) => number
+const cStatx = libc.func('int statx(int, const char *, int, unsigned int, void *)') as (
+  fd: number,
+  path: string,
+  flags: number,
+  mask: number,
+  out: Buffer,
+) => number
+const AT_FDCWD = -100
+const AT_SYMLINK_NOFOLLOW = 0x100
+/** Linux 5.8. */
+const STATX_ATTR_MOUNT_ROOT = 0x2000n
 
 export const MS_RDONLY = 0x1
 export const MS_NOSUID = 0x2
@@ -150,7 +161,17 @@ function unescape(text: string): string {
   return text.replaceAll(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(parseInt(digits, 8)))
 }
 
+/** Whether something is mounted at the path itself. One system call, however many mounts there are. */
 export function isMountPoint(path: string): boolean {
+  const stat = Buffer.alloc(256)
+  try {
+    check(cStatx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, 0, stat), 'statx', path)
+  } catch (error) {
+    if (error instanceof SyscallError && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return false
+    throw error
+  }
+  const [attributes, known] = [stat.readBigUInt64LE(8), stat.readBigUInt64LE(56)]
+  if (known & STATX_ATTR_MOUNT_ROOT) return (attributes & STATX_ATTR_MOUNT_ROOT) !== 0n
   return mounts().some((entry) => entry.target === path)
 }
 

@@ -105,6 +105,7 @@ const cUtimensat = libc.func('int utimensat(int, void *, void *, int)') as (
   times: BigInt64Array,
   flags: number,
 ) => number
+const cFutimens = libc.func('int futimens(int, void *)') as (fd: number, times: BigInt64Array) => number
 type FdPathNumber = (fd: number, path: Buffer, value: number) => number
 
 const empty = Buffer.alloc(1)
@@ -187,7 +188,9 @@ export class RootDir implements Disposable {
   }
 
   lstat(rel: RelPath): FileStat {
-    return this.#opened(bare(rel), O_PATH | O_NOFOLLOW, (fd) => statAt(fd, empty, rel))
+    // `..` is a directory whatever comes before it, and no name.
+    if (/(?:^|\/)\.\.\/*$/.test(show(rel))) return this.stat(rel)
+    return this.#at(rel, (fd, name) => statAt(fd, name, rel))
   }
 
   /** `lstat`, or undefined when nothing has that name. */
@@ -383,6 +386,13 @@ export class RootDir implements Disposable {
     this.mkdir(path, mode)
     state.made.push(path.toString())
   }
+}
+
+/** `utimes` of an open file. */
+export function setFdTimes(fd: number, mtime: { sec: number; nsec: number }): void {
+  times[0] = times[2] = BigInt(mtime.sec)
+  times[1] = times[3] = BigInt(mtime.nsec)
+  check(cFutimens(fd, times), 'futimens')
 }
 
 function openat2(dir: number, path: RelPath, flags: number, o: { mode: number; resolve: bigint }): number {

@@ -1,0 +1,180 @@
+import { closeSync, constants, copyFileSync, fchmodSync, fchownSync, fstatSync } from 'node:fs'
+import { EngineError } from '../lib/errors.ts'
+import { SyscallError } from './libc.ts'
+import { setFdTimes, type FileStat, type RelPath, type RootDir } from './root-dir.ts'
+
+export interface CopyOptions {
+  readonly from: RootDir
+  readonly source: RelPath
+  readonly to: RootDir
+  /** The exact name of the copy; missing directories above it are made with mode 0755. */
+  readonly target: RelPath
+  /** For everything copied and every directory made. Without it owners are kept. */
+  readonly chown?: { readonly uid: number; readonly gid: number }
+  /** Permission bits for files and directories copied. Without it they are kept. */
+  readonly mode?: number
+  /**
+   * `content`: what a person put there; device nodes and sockets are refused, hard links become files.
+   * `exact`: an overlay upper directory, with its whiteouts, device nodes, hard links and all attributes.
+   */
+  readonly fidelity: 'content' | 'exact'
+  /** Called for each entry; throws to stop. */
+  readonly check?: () => void
+}
+
+const portable = /^(?:user\.|security\.capability$|system\.posix_acl_(?:access|default)$)/
+const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants
+
+/**
+ * Copies a file or directory between two trees that nobody may lead out of. Directories merge with those that are
+ * there; anything else that is in the way of a file is replaced. Times, modes and attributes are kept.
+ * A symlink named as `source` is followed, those below it are copied as symlinks.
+ */
+export function copyTree(o: CopyOptions): void {
+  const stat = o.from.stat(o.source)
+  const source = bytes(o.source)
+  const target = bytes(o.target)
+  const copy = new Copy(o)
+  const parent = target
+    .toString('latin1')
+    .replace(/\/+$/, '')
+    .replace(/\/?[^/]*$/, '')
+  for (const made of o.to.mkdirAll(Buffer.from(parent, 'latin1'), 0o755))
+    if (o.chown) o.to.chown(made, o.chown)
+  if (stat.kind !== 'directory') return copy.entry(source, target, { stat, follow: true })
+  // An existing target directory keeps its own attributes when another's content is copied into it.
+  const existing = tryStat(o.to, target)
+  if (existing && existing.kind !== 'directory')
+    throw new EngineError('invalid', `cannot copy a directory over ${show(o.target)}, which is not one`)
+  if (!existing) o.to.mkdir(target, 0o700)
+  copy.children(source, target)
+  if (!existing) copy.attributes(source, target, stat)
+}
+
+class Copy {
+  readonly #o: CopyOptions
+  readonly #links = new Map<string, Buffer>()
+
+  constructor(o: CopyOptions) {
+    this.#o = o
+  }
+
+  children(source: Buffer, target: Buffer): void {
+    for (const name of this.#o.from.listBytes(source)) {
+      const from = join(source, name)
+      const stat = this.#o.from.tryLstat(from)
+      if (stat) this.entry(from, join(target, name), { stat, follow: false })
+    }
+  }
+
+  entry(source: Buffer, target: Buffer, o: { stat: FileStat; follow: boolean }): void {
+    const { to, from, fidelity } = this.#o
+    const { stat } = o
+    this.#o.check?.()
+    if (
+      stat.kind === 'socket' ||
+      (fidelity === 'content' && (stat.kind === 'char' || stat.kind === 'block'))
+    ) {
+      // A socket is of use only to the process that listens on it.
+      if (fidelity === 'exact') return
+      throw new EngineError(
+        'invalid',
+        `cannot copy ${show(source)}: it is a ${nouns[stat.kind] ?? stat.kind}`,
+      )
+    }
+    const before = to.tryLstat(target)
+    if (stat.kind === 'directory') {
+      if (before && before.kind !== 'directory') to.unlink(target)
+      if (before?.kind !== 'directory') to.mkdir(target, 0o700)
+      this.children(source, target)
+      return this.attributes(source, target, stat)
+    }
+    if (before?.kind === 'directory')
+      throw new EngineError('invalid', `cannot copy ${show(source)} over the directory ${show(target)}`)
+    if (before) to.unlink(target)
+    const first = fidelity === 'exact' && stat.nlink > 1 ? this.#links.get(stat.identity) : undefined
+    if (first) return to.link(first, target)
+    switch (stat.kind) {
+      case 'file':
+        this.#file(source, target, o)
+        break
+      case 'symlink':
+        to.symlink(from.readlink(source), target)
+        this.attributes(source, target, stat)
+        break
+      case 'fifo':
+      case 'char':
+      case 'block':
+        to.mknod(target, { kind: stat.kind, mode: 0o600, major: stat.rdevMajor, minor: stat.rdevMinor })
+        this.attributes(source, target, stat)
+    }
+    if (stat.nlink > 1) this.#links.set(stat.identity, target)
+  }
+
+  /** All but the content. Owner first: chown clears setuid bits and capabilities. */
+  attributes(source: Buffer, target: Buffer, stat: FileStat): void {
+    const { to } = this.#o
+    to.chown(target, this.#o.chown ?? stat)
+    if (stat.kind !== 'symlink') to.chmod(target, this.#o.mode ?? stat.mode)
+    this.#xattrs(source, target)
+    to.utimes(target, { sec: stat.mtimeSec, nsec: stat.mtimeNsec })
+  }
+
+  #file(source: Buffer, target: Buffer, o: { stat: FileStat; follow: boolean }): void {
+    const { from, to } = this.#o
+    const input = from.openFile(source, O_RDONLY | O_NONBLOCK | (o.follow ? 0 : O_NOFOLLOW))
+    try {
+      // It may have been replaced since it was looked at: reading from a FIFO would hang.
+      if (!fstatSync(input).isFile())
+        throw new EngineError('conflict', `cannot copy ${show(source)}: it changed meanwhile`)
+      const output = to.openFile(target, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+      try {
+        // A clone where the file system can, else copied in the kernel.
+        if (o.stat.size > 0)
+          copyFileSync(`/proc/self/fd/${input}`, `/proc/self/fd/${output}`, constants.COPYFILE_FICLONE)
+        const owner = this.#o.chown ?? o.stat
+        fchownSync(output, owner.uid, owner.gid)
+        fchmodSync(output, this.#o.mode ?? o.stat.mode)
+        this.#xattrs(source, target)
+        setFdTimes(output, { sec: o.stat.mtimeSec, nsec: o.stat.mtimeNsec })
+      } finally {
+        closeSync(output)
+      }
+    } finally {
+      closeSync(input)
+    }
+  }
+
+  #xattrs(source: Buffer, target: Buffer): void {
+    const { from, to, fidelity } = this.#o
+    for (const name of from.listXattrs(source)) {
+      if (fidelity === 'content' && !portable.test(name)) continue
+      const value = from.getXattr(source, name)
+      if (value === undefined) continue
+      try {
+        to.setXattr(target, name, value)
+      } catch (error) {
+        // The target's file system has no such attributes.
+        if (!(error instanceof SyscallError) || error.code !== 'EOPNOTSUPP') throw error
+      }
+    }
+  }
+}
+
+const nouns: Partial<Record<FileStat['kind'], string>> = {
+  socket: 'socket',
+  char: 'device node',
+  block: 'device node',
+}
+const bytes = (path: RelPath): Buffer => (typeof path === 'string' ? Buffer.from(path) : path)
+const show = (path: RelPath): string => JSON.stringify(path.toString())
+const join = (parent: Buffer, name: Buffer): Buffer => Buffer.concat([parent, Buffer.from('/'), name])
+
+function tryStat(dir: RootDir, path: Buffer): FileStat | undefined {
+  try {
+    return dir.stat(path)
+  } catch (error) {
+    if (error instanceof SyscallError && error.code === 'ENOENT') return undefined
+    throw error
+  }
+}

@@ -1,0 +1,106 @@
+import type { RootDir } from '../host/root-dir.ts'
+import { checkSymlink, explain, partsOf, refused, whiteoutPrefix } from './entry-name.ts'
+import { bytesOf, showName, type TarEntry } from './tar-header.ts'
+import type { TarSink } from './tar-parser.ts'
+import { TreeWriter } from './tree-writer.ts'
+
+/**
+ * Unpacks an archive over an existing tree, as ADD and a build context do: directories merge, everything else is
+ * replaced, the last entry of a name wins. Symlinks that are in the way are followed within the root.
+ */
+export class ExtractSink implements TarSink {
+  readonly #dir: RootDir
+  readonly #target: string
+  readonly #chown: { uid: number; gid: number } | undefined
+  readonly #writer: TreeWriter
+  #current = ''
+
+  /** `target`: bytes as characters, relative to the root. */
+  constructor(dir: RootDir, o: { target: string; chown?: { uid: number; gid: number } }) {
+    this.#dir = dir
+    this.#target = o.target.replace(/^\/+|\/+$/g, '')
+    this.#chown = o.chown
+    this.#writer = new TreeWriter(dir)
+    for (const made of dir.mkdirAll(bytesOf(this.#target), 0o755)) if (o.chown) dir.chown(made, o.chown)
+  }
+
+  get size(): number {
+    return this.#writer.size
+  }
+  get skippedXattrs(): ReadonlySet<string> {
+    return this.#writer.skippedXattrs
+  }
+
+  entry(entry: TarEntry): void {
+    this.#current = entry.name
+    try {
+      this.#apply(this.#chown ? { ...entry, ...this.#chown } : entry)
+    } catch (error) {
+      throw explain(entry.name, error)
+    }
+  }
+
+  data(chunk: Buffer): void {
+    this.#writer.write(chunk)
+  }
+
+  endEntry(): void {
+    try {
+      this.#writer.endFile()
+    } catch (error) {
+      throw explain(this.#current, error)
+    }
+  }
+
+  finish(): void {
+    this.#writer.finish()
+  }
+
+  abandon(): void {
+    this.#writer.abandon()
+  }
+
+  #apply(entry: TarEntry): void {
+    const parts = partsOf(entry.name)
+    if (entry.type === 'char' || entry.type === 'block')
+      throw refused(entry.name, `it is a device node (${entry.major}:${entry.minor})`)
+    if (parts.some((part) => part.startsWith(whiteoutPrefix)))
+      throw refused(entry.name, 'names that begin with ".wh." mark deletions in a layer')
+    // The target directory itself keeps what it has: people ADD archives to "/" and "/usr/local".
+    if (parts.length === 0) {
+      if (entry.type !== 'directory') throw refused(entry.name, 'it would replace the root')
+      return
+    }
+    const path = this.#path(parts)
+    if (parts.length > 1) this.#dir.mkdirAll(bytesOf(this.#path(parts.slice(0, -1))), 0o755)
+    const before = this.#dir.tryLstat(bytesOf(path))
+    const merge = before?.kind === 'directory' && entry.type === 'directory'
+    if (entry.type === 'hardlink') return this.#link(entry, path)
+    if (before && !merge) this.#dir.removeAll(bytesOf(path))
+    switch (entry.type) {
+      case 'file':
+        return this.#writer.beginFile(path, entry)
+      case 'directory':
+        return this.#writer.directory(path, entry, { exists: merge })
+      case 'symlink':
+        checkSymlink(entry, parts)
+        return this.#writer.symlink(path, entry)
+      case 'fifo':
+        return this.#writer.fifo(path, entry)
+    }
+  }
+
+  #link(entry: TarEntry, path: string): void {
+    const target = this.#path(partsOf(entry.linkName, entry.name))
+    const stat = this.#dir.tryLstat(bytesOf(target))
+    if (stat?.kind !== 'file' && stat?.kind !== 'symlink')
+      throw refused(entry.name, `it is a hard link to ${showName(entry.linkName)}, which is not a file`)
+    if (target === path) return
+    this.#dir.removeAll(bytesOf(path))
+    this.#dir.link(bytesOf(target), bytesOf(path))
+  }
+
+  #path(parts: readonly string[]): string {
+    return [...(this.#target === '' ? [] : [this.#target]), ...parts].join('/')
+  }
+}

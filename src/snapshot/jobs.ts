@@ -1,0 +1,70 @@
+import type { ErrorKind } from '../lib/errors.ts'
+import type { Digest } from '../lib/digest.ts'
+import type { Change } from './inspect-tree.ts'
+
+export interface Owner {
+  readonly uid: number
+  readonly gid: number
+}
+
+export interface CopyEntry {
+  /** Relative to the source directory. */
+  readonly source: string
+  /** Absolute in the container: the exact name of the copy. */
+  readonly target: string
+}
+
+/** What workers do. Paths are absolute and trusted; what is inside the directories they name is not. */
+export interface Jobs {
+  /** Input: an uncompressed layer archive, into the empty directory `dir`. */
+  unpack: {
+    in: { dir: string }
+    out: { digest: Digest; size: number; tarSize: number; opaqueRoot: boolean; skippedXattrs: string[] }
+  }
+  /** Input: an uncompressed archive, over what is in `root` at `target`. */
+  extract: {
+    in: { root: string; target: string; chown?: Owner }
+    out: { size: number; skippedXattrs: string[] }
+  }
+  /** Digest of the layer archive that `tar` would give. */
+  hash: { in: { dir: string; epoch?: number }; out: { digest: Digest; size: number; tarSize: number } }
+  /** Output: a tar stream. */
+  tar: { in: { dir: string; form: 'layer' | 'tree' }; out: { size: number } }
+  copy: {
+    in: { from: string; to: string; entries: readonly CopyEntry[]; chown?: Owner; mode?: number }
+    out: null
+  }
+  /** An exact copy of an upper directory. */
+  duplicate: { in: { from: string; to: string }; out: null }
+  changes: { in: { upper: string; lower: string }; out: Change[] }
+  usage: { in: { dir: string }; out: number }
+  remove: { in: { path: string }; out: null }
+  /** Forces the file system's dirty data to the disk. */
+  sync: { in: { path: string }; out: null }
+}
+
+export type JobKind = keyof Jobs
+export type Job = { [K in JobKind]: { kind: K; input: Jobs[K]['in'] } }[JobKind]
+
+/** What the main thread sends. */
+export type ToWorker =
+  | { type: 'start'; id: number; job: Job; cancel: SharedArrayBuffer }
+  | { type: 'chunk'; id: number; chunk: Uint8Array }
+  | { type: 'end'; id: number }
+  /** The input broke off, or nobody wants the result any more. */
+  | { type: 'abort'; id: number }
+  /** The reader of a tar stream takes this many bytes more. */
+  | { type: 'credit'; id: number; bytes: number }
+
+export type FromWorker =
+  | { type: 'ack'; id: number; bytes: number }
+  | { type: 'chunk'; id: number; chunk: Uint8Array }
+  | { type: 'done'; id: number; result: unknown }
+  | {
+      type: 'failed'
+      id: number
+      failure: { kind: ErrorKind; message: string; code?: string; stack?: string }
+    }
+
+/** Bytes in flight in either direction. */
+export const windowSize = 4 << 20

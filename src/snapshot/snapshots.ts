@@ -1,0 +1,395 @@
+import {
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { z } from 'zod'
+import { isDigest, type Digest } from '../lib/digest.ts'
+import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
+import { KeyedLock } from '../lib/lock.ts'
+import type { Op } from '../lib/op.ts'
+import { decompress, peek } from '../host/decompress.ts'
+import { isMountPoint, MNT_DETACH, mountOverlay, mountsUnder, unmount } from '../host/mount.ts'
+import { RootDir } from '../host/root-dir.ts'
+import type { Lease, Leases, Store } from '../store/index.ts'
+import type { Change } from './inspect-tree.ts'
+import type { CopyEntry, Owner } from './jobs.ts'
+import { Layers, type DiffId, type Layer } from './layers.ts'
+import { Pool } from './pool.ts'
+import { blockSize, parseHeader } from './tar-header.ts'
+
+export type { DiffId, Layer } from './layers.ts'
+
+const stackRecord = z.array(z.custom<DiffId>((value) => typeof value === 'string' && isDigest(value)))
+
+/** Layers, and workspaces `<root>/workspaces/<id>/{upper,work,merged}` with the stack last mounted in `lowers`. */
+export class Snapshots {
+  readonly #root: string
+  readonly #leases: Leases
+  readonly #pool: Pool
+  readonly #layers: Layers
+  readonly #lock = new KeyedLock()
+
+  private constructor(o: { root: string; leases: Leases; pool: Pool; layers: Layers }) {
+    this.#root = o.root
+    this.#leases = o.leases
+    this.#pool = o.pool
+    this.#layers = o.layers
+  }
+
+  /** Throws kind `unsupported` when the file system of `root` cannot hold overlays. */
+  static async open(op: Op, o: { root: string; store: Store; leases: Leases }): Promise<Snapshots> {
+    mkdirSync(join(o.root, 'workspaces'), { recursive: true, mode: 0o700 })
+    const pool = new Pool()
+    const layers = new Layers(op, { ...o, pool })
+    const snapshots = new Snapshots({ root: o.root, leases: o.leases, pool, layers })
+    snapshots.#probe()
+    await layers.verifyUnsynced(op)
+    return snapshots
+  }
+
+  // Layers
+
+  layer(diffId: DiffId): Layer | undefined {
+    return this.#layers.get(diffId)
+  }
+
+  layers(): Layer[] {
+    return this.#layers.all()
+  }
+
+  layerPath(diffId: DiffId): string {
+    return this.#layers.path(diffId)
+  }
+
+  /**
+   * Unpacks an uncompressed layer archive. A layer that is there already (by `expected`) is not read again; the source
+   * is destroyed in any case. `blob` is the archive in the content store, compressed or not: a layer that was not made
+   * here can be saved from there only. Throws kind `invalid` naming the entry when the archive is hostile or damaged,
+   * or has another digest than expected.
+   */
+  unpack(op: Op, tar: Readable, o: { expected?: DiffId; blob?: Digest; lease?: Lease } = {}): Promise<Layer> {
+    return this.#layers.unpack(op, tar, o)
+  }
+
+  /** Unpacks any file system archive as a layer of our own making: `tar` gives its archive, no blob is kept. */
+  importLayer(op: Op, tar: Readable, o: { lease?: Lease } = {}): Promise<Layer> {
+    return this.#layers.unpack(op, tar, { ...o, own: true })
+  }
+
+  /** The archive of a layer made here (one without `blob`): sorted, fixed header fields; its sha256 is the diffID. */
+  tar(op: Op, diffId: DiffId): Readable {
+    return this.#layers.tar(op, diffId)
+  }
+
+  /** Nothing happens while a lease holds the layer. The caller knows that no image and no container needs it. */
+  removeLayer(_op: Op, diffId: DiffId): Promise<void> {
+    this.#layers.remove(diffId)
+    return Promise.resolve()
+  }
+
+  // Workspaces
+
+  /** Makes a workspace; one that is there is kept. `lowers` (bottom first) lets it be read before its first mount. */
+  async prepare(op: Op, id: string, o: { lowers?: readonly DiffId[] } = {}): Promise<void> {
+    using _lock = await this.#lock.acquire(id, op.signal)
+    const dir = this.#dir(id)
+    mkdirSync(dir, { recursive: true, mode: 0o711 })
+    for (const name of ['upper', 'work', 'merged'])
+      mkdirSync(join(dir, name), { recursive: true, mode: 0o755 })
+    if (o.lowers) this.#writeStack(id, o.lowers)
+  }
+
+  /**
+   * Mounts the workspace over the layers (bottom first) and returns where. One that is mounted stays as it is.
+   * `volatile`: fsync costs nothing in it; for build steps, whose workspaces are garbage after a crash.
+   */
+  async mount(
+    op: Op,
+    id: string,
+    lowers: readonly DiffId[],
+    o: { volatile?: boolean } = {},
+  ): Promise<string> {
+    using _lock = await this.#lock.acquire(id, op.signal)
+    const dir = this.#existing(id)
+    const target = join(dir, 'merged')
+    if (isMountPoint(target)) return target
+    const stack = this.#layers.stack(lowers)
+    this.#writeStack(id, lowers)
+    mountOverlay({
+      lowers: stack.length > 0 ? stack : [this.#layers.emptyPath],
+      upper: join(dir, 'upper'),
+      work: join(dir, 'work'),
+      target,
+      ...(o.volatile && { volatile: true }),
+    })
+    return target
+  }
+
+  /** One that is not mounted, or not there, is not an error. */
+  async unmount(op: Op, id: string): Promise<void> {
+    using _lock = await this.#lock.acquire(id, op.signal)
+    this.#unmount(op, join(this.#dir(id), 'merged'))
+  }
+
+  /** Where the workspace's files are seen when it is mounted. */
+  mergedPath(id: string): string {
+    return join(this.#dir(id), 'merged')
+  }
+
+  /** What was written in the workspace, in overlayfs form. */
+  upperPath(id: string): string {
+    return join(this.#dir(id), 'upper')
+  }
+
+  /**
+   * Turns what was written into a layer, by a rename, and ends the workspace. Nothing written: the well-known empty
+   * layer. `epoch` (Unix seconds): later file times become this. Failed or cancelled before the rename, the workspace
+   * is as it was. Throws kind `unsupported` for what a layer cannot hold.
+   */
+  async commit(op: Op, id: string, o: { lease?: Lease; epoch?: number } = {}): Promise<Layer> {
+    using _lock = await this.#lock.acquire(id, op.signal)
+    const dir = this.#existing(id)
+    this.#unmount(op, join(dir, 'merged'))
+    const layer = await this.#layers.adopt(op, join(dir, 'upper'), o)
+    this.#layers.discard(dir)
+    return layer
+  }
+
+  /** A copy of what was written, as a layer; the workspace goes on. Freeze its writers for a consistent one. */
+  async capture(op: Op, id: string, o: { lease?: Lease } = {}): Promise<Layer> {
+    const from = join(this.#existing(id), 'upper')
+    const temporary = this.#layers.makeTemporary()
+    try {
+      const to = join(temporary, 'fs')
+      mkdirSync(to, { mode: 0o755 })
+      await this.#pool.run(op, 'duplicate', { from, to })
+      return await this.#layers.adopt(op, to, o)
+    } finally {
+      this.#layers.dropTemporary(temporary)
+    }
+  }
+
+  /** What the workspace changes of its layers, sorted by path. */
+  async changes(op: Op, id: string): Promise<Change[]> {
+    const upper = join(this.#existing(id), 'upper')
+    using lower = this.#view(op, this.#layers.stack(this.#readStack(id)))
+    const changes = await this.#pool.run(op, 'changes', { upper, lower: lower.path })
+    return changes.toSorted((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0))
+  }
+
+  /** Bytes of the files written in the workspace. */
+  usage(op: Op, id: string): Promise<number> {
+    return this.#pool.run(op, 'usage', { dir: join(this.#existing(id), 'upper') })
+  }
+
+  /** The whole tree, mounted or not, as a tar stream. */
+  exportTar(op: Op, id: string): Readable {
+    const dir = this.#existing(id)
+    if (isMountPoint(join(dir, 'merged')))
+      return this.#pool.stream(op, { dir: join(dir, 'merged'), form: 'tree' })
+    const view = this.#view(op, [join(dir, 'upper'), ...this.#layers.stack(this.#readStack(id))])
+    const stream = this.#pool.stream(op, { dir: view.path, form: 'tree' })
+    stream.once('close', () => view[Symbol.dispose]())
+    return stream
+  }
+
+  /**
+   * COPY: files and directories from `from.dir` (untrusted content) into a mounted workspace. `target` is the exact
+   * final path: a file becomes that file, a directory's content merges into that directory. Symlinks are kept, but one
+   * named as `source` is followed. Device nodes and sockets are refused with kind `invalid`.
+   */
+  async copyInto(
+    op: Op,
+    o: {
+      workspace: string
+      from: { dir: string }
+      entries: readonly CopyEntry[]
+      chown?: Owner
+      mode?: number
+    },
+  ): Promise<void> {
+    const { entries, chown, mode } = o
+    await this.#pool.run(op, 'copy', {
+      from: o.from.dir,
+      to: this.#mounted(o.workspace),
+      entries,
+      ...(chown && { chown }),
+      ...(mode !== undefined && { mode }),
+    })
+  }
+
+  /**
+   * ADD of an archive: unpacks a tar, compressed or not (by content, not by name), into `target` of a mounted
+   * workspace. `archive` is relative to `from.dir` (untrusted content) when that is given, else absolute.
+   * False: the file is no tar archive, and nothing happened.
+   */
+  async extractInto(
+    op: Op,
+    o: { workspace: string; from?: { dir: string }; archive: string; target: string; chown?: Owner },
+  ): Promise<boolean> {
+    const root = this.#mounted(o.workspace)
+    using source = RootDir.open(o.from?.dir ?? '/')
+    if (source.stat(o.archive).kind !== 'file') return false
+    const stream = createReadStream('', { fd: source.openFile(o.archive, 0), highWaterMark: 1 << 20 })
+    try {
+      const { head, whole } = await peek(await decompress(op, stream), blockSize)
+      if (!isTarHeader(head)) return (whole.destroy(), false)
+      await this.extract(op, {
+        dir: root,
+        source: whole,
+        target: o.target,
+        ...(o.chown && { chown: o.chown }),
+      })
+      return true
+    } catch (error) {
+      // Something that merely begins like a compressed file.
+      if (error instanceof EngineError && / data is damaged/.test(error.message)) return false
+      throw error
+    } finally {
+      stream.destroy()
+    }
+  }
+
+  /** Unpacks an uncompressed, untrusted archive over the directory `dir`, at `target` within it. */
+  async extract(op: Op, o: { dir: string; source: Readable; target?: string; chown?: Owner }): Promise<void> {
+    const input = { root: o.dir, target: o.target ?? '/', ...(o.chown && { chown: o.chown }) }
+    const { skippedXattrs } = await this.#pool.feed(op, 'extract', { input, source: o.source })
+    if (skippedXattrs.length > 0)
+      op.log.warn('attributes that belong to another host were left out', { attributes: skippedXattrs })
+  }
+
+  /** Unmounts and deletes; one that is not there is not an error. The files are deleted in the background. */
+  async remove(op: Op, id: string): Promise<void> {
+    using _lock = await this.#lock.acquire(id, op.signal)
+    const dir = this.#dir(id)
+    if (!existsSync(dir)) return
+    this.#unmount(op, join(dir, 'merged'))
+    this.#layers.discard(dir)
+  }
+
+  workspaces(): Promise<string[]> {
+    return Promise.resolve(readdirSync(join(this.#root, 'workspaces')))
+  }
+
+  /** At boot, and when much has gone: removes what neither `keep` nor a lease names, and what was left half-made. */
+  async reconcile(
+    op: Op,
+    keep: { layers: ReadonlySet<DiffId>; workspaces: ReadonlySet<string> },
+  ): Promise<void> {
+    for (const id of await this.workspaces())
+      if (!keep.workspaces.has(id) && !this.#leases.holds(`workspace:${id}`)) await this.remove(op, id)
+    for (const target of mountsUnder(join(this.#root, 'tmp'))) this.#unmount(op, target)
+    this.#layers.reconcile(op, keep.layers)
+    this.#layers.emptyTrash()
+  }
+
+  /** Waits for work in the background, then stops the worker threads. */
+  async close(): Promise<void> {
+    await this.#layers.settle()
+    await this.#pool.close()
+  }
+
+  #dir(id: string): string {
+    if (!/^[\w.-]+$/.test(id) || /^\.+$/.test(id))
+      throw new EngineError('internal', `workspace id ${JSON.stringify(id)} is not a name`)
+    return join(this.#root, 'workspaces', id)
+  }
+
+  #existing(id: string): string {
+    const dir = this.#dir(id)
+    if (!existsSync(join(dir, 'upper'))) throw new EngineError('not-found', `workspace ${id} does not exist`)
+    return dir
+  }
+
+  #mounted(id: string): string {
+    const target = join(this.#existing(id), 'merged')
+    if (!isMountPoint(target)) throw new EngineError('conflict', `workspace ${id} is not mounted`)
+    return target
+  }
+
+  #unmount(op: Op, target: string): void {
+    try {
+      unmount(target)
+    } catch (error) {
+      if (!hasCode(error, 'EBUSY')) throw error
+      // Somebody (a shell, a backup) has a file open in it; the mount goes when they close it.
+      op.log.debug('mount is busy: detached', { target })
+      unmount(target, MNT_DETACH)
+    }
+  }
+
+  #writeStack(id: string, lowers: readonly DiffId[]): void {
+    writeFileSync(join(this.#dir(id), 'lowers'), JSON.stringify(lowers), { mode: 0o600 })
+  }
+
+  #readStack(id: string): DiffId[] {
+    try {
+      return stackRecord.parse(JSON.parse(readFileSync(join(this.#dir(id), 'lowers'), 'utf8')))
+    } catch (cause) {
+      if (!hasCode(cause, 'ENOENT'))
+        throw new EngineError('internal', `The layer list of workspace ${id} is damaged`, { cause })
+      throw new EngineError('conflict', `workspace ${id} was never mounted: its layers are not known`, {
+        cause,
+      })
+    }
+  }
+
+  /** A read-only mount of directories (top first). */
+  #view(op: Op, dirs: readonly string[]): Disposable & { path: string } {
+    const path = this.#layers.makeTemporary()
+    const drop = () => {
+      this.#unmount(op, path)
+      // Not recursive: were it still mounted, this would fail rather than delete what is below.
+      rmdirSync(path)
+      this.#layers.dropTemporary(path)
+    }
+    try {
+      // The kernel wants two directories at least when none is writable.
+      if (dirs.length > 0) mountOverlay({ lowers: [...dirs, this.#layers.emptyPath], target: path })
+    } catch (error) {
+      drop()
+      throw error
+    }
+    return { path, [Symbol.dispose]: drop }
+  }
+
+  #probe(): void {
+    const dir = this.#layers.makeTemporary()
+    const target = join(dir, 'merged')
+    try {
+      for (const name of ['upper', 'work', 'merged']) mkdirSync(join(dir, name))
+      mountOverlay({
+        lowers: [this.#layers.emptyPath],
+        upper: join(dir, 'upper'),
+        work: join(dir, 'work'),
+        target,
+      })
+      unmount(target)
+    } catch (cause) {
+      throw new EngineError(
+        'unsupported',
+        `Cannot mount an overlay in ${this.#root} (${messageOf(cause)}): its file system must be able to hold overlayfs upper directories, as ext4, xfs and btrfs are`,
+        { cause },
+      )
+    } finally {
+      this.#layers.dropTemporary(dir)
+    }
+  }
+}
+
+function isTarHeader(head: Buffer): boolean {
+  if (head.length < blockSize) return false
+  try {
+    return parseHeader(head) !== undefined
+  } catch (error) {
+    if (error instanceof EngineError) return false
+    throw error
+  }
+}

@@ -1,0 +1,187 @@
+import { closeSync, constants, readSync } from 'node:fs'
+import { EngineError } from '../lib/errors.ts'
+import { setFdTimes, type FileStat, type RootDir } from '../host/root-dir.ts'
+import { opaqueName, whiteoutPrefix } from './entry-name.ts'
+import {
+  blockSize,
+  bytesOf,
+  encodeHeader,
+  padded,
+  showName,
+  type TarEntry,
+  type TarType,
+} from './tar-header.ts'
+
+const readSize = 1 << 20
+const O_NOATIME = process.arch === 'x64' || process.arch === 'arm64' ? 0o1000000 : 0
+const openFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | O_NOATIME
+const portable = /^(?:user\.|security\.capability$|system\.posix_acl_(?:access|default)$)/
+const types: Partial<Record<FileStat['kind'], TarType>> = {
+  file: 'file',
+  directory: 'directory',
+  symlink: 'symlink',
+  char: 'char',
+  block: 'block',
+  fifo: 'fifo',
+}
+
+export interface TarOptions {
+  /**
+   * `layer`: an overlay upper directory, whose deletions become whiteouts; device nodes are refused.
+   * `tree`: everything as it is, for export.
+   */
+  readonly form: 'layer' | 'tree'
+  /** Times after this (Unix seconds) become this, on disk too, so that a later run gives the same bytes. */
+  readonly epoch?: number
+}
+
+/**
+ * A directory as a tar stream that depends on its content alone: names in byte order, a directory before what is in
+ * it, numeric owners, whole seconds. Chunks are reused when `reuse` is set: consume each before asking for the next.
+ * Sockets are left out, as tar has no form for them. Holds one chunk at a time.
+ */
+export function* tarOf(
+  root: RootDir,
+  o: TarOptions & { reuse?: boolean },
+): Generator<Buffer, { size: number }> {
+  const walk = new TreeWalk(root, o)
+  yield* walk.directory('')
+  yield Buffer.alloc(2 * blockSize)
+  return { size: walk.size }
+}
+
+class TreeWalk {
+  readonly #root: RootDir
+  readonly #o: TarOptions & { reuse?: boolean }
+  readonly #links = new Map<string, string>()
+  readonly #buffer: Buffer | undefined
+  /** Bytes of file content, hard links counted once. */
+  size = 0
+
+  constructor(root: RootDir, o: TarOptions & { reuse?: boolean }) {
+    this.#root = root
+    this.#o = o
+    this.#buffer = o.reuse ? Buffer.allocUnsafeSlow(readSize) : undefined
+  }
+
+  *directory(path: string): Generator<Buffer> {
+    const layer = this.#o.form === 'layer'
+    if (layer && path !== '' && this.#root.getXattr(bytesOf(path), 'trusted.overlay.opaque') !== undefined)
+      yield encodeHeader(marker(`${path}/${opaqueName}`))
+    for (const bytes of this.#root.listBytes(bytesOf(path))) {
+      const name = bytes.toString('latin1')
+      const full = path === '' ? name : `${path}/${name}`
+      if (layer && name.startsWith(whiteoutPrefix))
+        throw new EngineError(
+          'unsupported',
+          `${showName(full)} cannot be stored in a layer: names that begin with ".wh." mark deletions there`,
+        )
+      const stat = this.#root.tryLstat(bytesOf(full))
+      // Gone since it was listed: the tree of a running container moves.
+      if (!stat || stat.kind === 'socket') continue
+      if (layer && stat.kind === 'char' && stat.rdevMajor === 0 && stat.rdevMinor === 0) {
+        yield encodeHeader(
+          marker(path === '' ? `${whiteoutPrefix}${name}` : `${path}/${whiteoutPrefix}${name}`),
+        )
+        continue
+      }
+      if (layer && (stat.kind === 'char' || stat.kind === 'block'))
+        throw new EngineError(
+          'unsupported',
+          `${showName(full)} is a device node (${stat.rdevMajor}:${stat.rdevMinor}), which an image may not carry`,
+        )
+      yield* this.#entry(full, stat)
+    }
+  }
+
+  *#entry(path: string, stat: FileStat): Generator<Buffer> {
+    const first = stat.nlink > 1 && stat.kind !== 'directory' ? this.#links.get(stat.identity) : undefined
+    const entry = this.#describe(path, stat, first)
+    if (entry.type !== 'file') {
+      yield encodeHeader(entry)
+      if (this.#o.epoch !== undefined && entry.type !== 'hardlink') this.#clamp(path, stat)
+      if (stat.nlink > 1 && first === undefined && entry.type !== 'directory')
+        this.#links.set(stat.identity, path)
+      if (entry.type === 'directory') yield* this.directory(path)
+      return
+    }
+    if (stat.nlink > 1) this.#links.set(stat.identity, path)
+    const fd = this.#root.openFile(bytesOf(path), openFlags)
+    try {
+      yield encodeHeader(entry)
+      yield* this.#content(fd, entry.size)
+      if (this.#o.epoch !== undefined && stat.mtimeSec > this.#o.epoch)
+        setFdTimes(fd, { sec: this.#o.epoch, nsec: 0 })
+    } finally {
+      closeSync(fd)
+    }
+  }
+
+  *#content(fd: number, size: number): Generator<Buffer> {
+    this.size += size
+    let left = size
+    while (left > 0) {
+      const length = Math.min(left, readSize)
+      const buffer = this.#buffer ?? Buffer.allocUnsafeSlow(length)
+      const read = readSync(fd, buffer, 0, length, null)
+      // Cut off while we read: its header has promised the rest.
+      if (read === 0) {
+        for (; left > 0; left -= readSize) yield Buffer.alloc(Math.min(left, readSize))
+        break
+      }
+      left -= read
+      yield buffer.subarray(0, read)
+    }
+    const padding = padded(size) - size
+    if (padding > 0) yield Buffer.alloc(padding)
+  }
+
+  /** Children are read after their directory's time is set; reading does not change it. */
+  #clamp(path: string, stat: FileStat): void {
+    const { epoch } = this.#o
+    if (epoch !== undefined && stat.mtimeSec > epoch)
+      this.#root.utimes(bytesOf(path), { sec: epoch, nsec: 0 })
+  }
+
+  #describe(path: string, stat: FileStat, first: string | undefined): TarEntry {
+    const type = first === undefined ? types[stat.kind] : 'hardlink'
+    if (type === undefined)
+      throw new EngineError('internal', `${showName(path)} has no form in a tar archive`)
+    const xattrs = new Map<string, Buffer>()
+    if (type !== 'hardlink')
+      for (const name of this.#root.listXattrs(bytesOf(path))) {
+        const value = portable.test(name) ? this.#root.getXattr(bytesOf(path), name) : undefined
+        if (value) xattrs.set(name, value)
+      }
+    return {
+      name: path,
+      type,
+      linkName: first ?? (type === 'symlink' ? this.#root.readlink(bytesOf(path)).toString('latin1') : ''),
+      mode: stat.mode,
+      uid: stat.uid,
+      gid: stat.gid,
+      size: type === 'file' ? stat.size : 0,
+      mtime: { sec: Math.min(stat.mtimeSec, this.#o.epoch ?? Infinity), nsec: 0 },
+      major: stat.kind === 'char' || stat.kind === 'block' ? stat.rdevMajor : 0,
+      minor: stat.kind === 'char' || stat.kind === 'block' ? stat.rdevMinor : 0,
+      xattrs,
+    }
+  }
+}
+
+/** Whiteouts have no attributes of their own. */
+function marker(name: string): TarEntry {
+  return {
+    name,
+    type: 'file',
+    linkName: '',
+    mode: 0,
+    uid: 0,
+    gid: 0,
+    size: 0,
+    mtime: { sec: 0, nsec: 0 },
+    major: 0,
+    minor: 0,
+    xattrs: new Map(),
+  }
+}
