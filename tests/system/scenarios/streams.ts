@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
+import { readFileSync, readlinkSync } from 'node:fs'
 import { suite, test } from 'node:test'
 import { command, eventually, finished, missing, system, type ClientName } from '../harness.ts'
 
@@ -95,9 +96,9 @@ export function streamScenarios(client: ClientName): void {
       child.stdin.write('echo $((40+2)) $(stty size)\n')
       await until(seen, /42 40 90\r\n/)
       // The window: the terminal that script(1) made for the client.
-      const pid = await command(['pgrep', '-P', String(child.pid)])
-      const terminal = await command(['readlink', `/proc/${pid.stdout.trim()}/fd/0`])
-      await command(['stty', '-F', terminal.stdout.trim(), 'rows', '50', 'cols', '120'])
+      const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8')
+      const terminal = readlinkSync(`/proc/${children.trim().split(' ')[0]}/fd/0`)
+      await command(['stty', '-F', terminal, 'rows', '50', 'cols', '120'])
       await eventually(async () => {
         child.stdin.write('stty size\n')
         await until(seen, /50 120\r\n/)

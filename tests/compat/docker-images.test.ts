@@ -1,0 +1,3 @@
+import { imageScenarios } from '../system/scenarios/images.ts'
+
+imageScenarios('docker')
