@@ -1,0 +1,35 @@
+/**
+ * conmon's k8s-file format: `TIME STREAM TAG TEXT\n`. TIME is RFC 3339 with nine digits and an offset (35 bytes),
+ * STREAM `stdout` or `stderr`, TAG `F` when the line ends here and `P` when the next record of the stream goes on.
+ */
+const timeLength = 35
+const streamOffset = timeLength + 1
+const tagOffset = streamOffset + 7
+/** Where the text of a record starts, from the record's first byte. */
+export const textOffset = tagOffset + 2
+
+/** 1 stdout, 2 stderr. */
+export function streamAt(data: Buffer, record: number): 1 | 2 {
+  // The fourth letter tells: stdOut, stdErr.
+  return data[record + streamOffset + 3] === 0x6f ? 1 : 2
+}
+
+/** False when the line goes on in the stream's next record. */
+export function endsLine(data: Buffer, record: number): boolean {
+  return data[record + tagOffset] === 0x46
+}
+
+/** Nanoseconds since 1970. */
+export function timeAt(data: Buffer, record: number): bigint {
+  const text = data.toString('latin1', record, record + timeLength)
+  const seconds = Date.parse(`${text.slice(0, 19)}${text.slice(29)}`) / 1000
+  return BigInt(seconds) * 1_000_000_000n + BigInt(text.slice(20, 29))
+}
+
+/** As docker prints it with `--timestamps`: nine digits, UTC. */
+export function timestampAt(data: Buffer, record: number): string {
+  const text = data.toString('latin1', record, record + timeLength)
+  if (text.endsWith('+00:00')) return `${text.slice(0, 29)}Z`
+  const utc = new Date(`${text.slice(0, 19)}${text.slice(29)}`).toISOString()
+  return `${utc.slice(0, 19)}${text.slice(19, 29)}Z`
+}
