@@ -1,9 +1,9 @@
 /** Image archives made by hand, honest and hostile. */
 import { createHash } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
-import { pack, type Headers } from 'tar-stream'
+import { pack, type Header } from 'tar-stream'
 
-export type Entry = Headers & { content?: string | Buffer }
+export type Entry = Header & { content?: string | Buffer }
 
 /** A tar of these entries, as given: nothing is checked. */
 export async function tar(entries: readonly Entry[]): Promise<Buffer> {

@@ -1,0 +1,3 @@
+import { buildScenarios } from '../system/scenarios/build.ts'
+
+buildScenarios('docker')

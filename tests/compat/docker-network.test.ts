@@ -1,0 +1,3 @@
+import { networkScenarios } from '../system/scenarios/network.ts'
+
+networkScenarios('docker')

@@ -1,0 +1,3 @@
+import { buildScenarios } from './scenarios/build.ts'
+
+buildScenarios('gantry')

@@ -1,0 +1,3 @@
+import { networkScenarios } from './scenarios/network.ts'
+
+networkScenarios('gantry')

@@ -1,0 +1,248 @@
+import assert from 'node:assert/strict'
+import { createServer } from 'node:net'
+import { after, before, suite, test } from 'node:test'
+import { command, eventually, missing, system, type ClientName } from '../harness.ts'
+
+/** A TCP port of the host that nobody has right now. */
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve))
+  const address = server.address()
+  await new Promise<void>((resolve) => server.close(() => resolve()))
+  assert.ok(address && typeof address === 'object')
+  return address.port
+}
+
+async function must(...argv: string[]): Promise<string> {
+  const result = await command(argv)
+  assert.equal(result.code, 0, `${argv.join(' ')}: ${result.stderr}`)
+  return result.stdout
+}
+
+/** Serves `hi` to everybody who connects to 8080. */
+const server = ['busybox', 'sh', '-c', 'mkdir /w; echo hi > /w/index.html; exec httpd -f -p 8080 -h /w']
+const get = (address: string) => ['busybox', 'wget', '-q', '-T', '2', '-O', '-', `http://${address}/`]
+
+export function networkScenarios(client: ClientName): void {
+  suite(`network, through ${client}`, { skip: missing(client) }, () => {
+    const s = system(client)
+    const { tag } = s.daemon
+    const n = 1 + (Number.parseInt(tag, 16) % 250)
+    /** Another machine, as far as this one can tell: a namespace on a link of its own. */
+    const far = { namespace: `gto${tag}`, host: `198.18.${n}.1`, address: `198.18.${n}.2` }
+    const fromFar = (...argv: string[]) => command(['ip', 'netns', 'exec', far.namespace, ...argv])
+
+    before(async () => {
+      await must('ip', 'netns', 'add', far.namespace)
+      await must(
+        'ip',
+        'link',
+        'add',
+        `gto${tag}`,
+        'type',
+        'veth',
+        'peer',
+        'name',
+        'far0',
+        'netns',
+        far.namespace,
+      )
+      await must('ip', 'addr', 'add', `${far.host}/30`, 'dev', `gto${tag}`)
+      await must('ip', 'link', 'set', `gto${tag}`, 'up')
+      for (const line of [
+        `addr add ${far.address}/30 dev far0`,
+        'link set far0 up',
+        'link set lo up',
+        `route add default via ${far.host}`,
+      ])
+        await must('ip', '-n', far.namespace, ...line.split(' '))
+    })
+    after(async () => {
+      await must('ip', 'netns', 'del', far.namespace)
+      await command(['ip', 'link', 'del', `gto${tag}`])
+    })
+
+    const serves = (argv: string[], run = command) =>
+      eventually(async () => assert.equal((await run(argv)).stdout, 'hi\n'), 5000)
+
+    test('-p reaches the container from loopback, from the host’s address and from another machine', async () => {
+      const port = await freePort()
+      await s.ok('run', '-d', '--name', 'web', '-p', `${port}:8080`, ...server)
+      await serves(get(`127.0.0.1:${port}`))
+      await serves(get(`${far.host}:${port}`))
+      await serves(get(`${far.host}:${port}`), (argv) => fromFar(...argv))
+      assert.match(await s.ok('port', 'web'), new RegExp(`^8080/tcp -> 0\\.0\\.0\\.0:${port}$`, 'm'))
+      assert.match(await s.ok('ps', '--format', '{{.Ports}}'), new RegExp(`0\\.0\\.0\\.0:${port}->8080/tcp`))
+      await s.ok('stop', '-t', '0', 'web')
+      assert.notEqual((await command(get(`127.0.0.1:${port}`))).code, 0)
+      await s.ok('start', 'web')
+      await serves(get(`127.0.0.1:${port}`))
+    })
+
+    test('-p 127.0.0.1:… is for this machine alone', async () => {
+      const port = await freePort()
+      await s.ok('run', '-d', '-p', `127.0.0.1:${port}:8080`, ...server)
+      await serves(get(`127.0.0.1:${port}`))
+      assert.notEqual((await fromFar(...get(`${far.host}:${port}`))).code, 0)
+    })
+
+    test('-p with the container’s port alone takes a free one; -P publishes what is exposed', async () => {
+      await s.ok('run', '-d', '--name', 'free', '-p', '8080', ...server)
+      const port = /:(\d+)$/m.exec(await s.ok('port', 'free', '8080'))?.[1]
+      await serves(get(`127.0.0.1:${port}`))
+      await s.ok('run', '-d', '--name', 'all', '--expose', '8080', '-P', ...server)
+      const other = /:(\d+)$/m.exec(await s.ok('port', 'all', '8080/tcp'))?.[1]
+      await serves(get(`127.0.0.1:${other}`))
+      assert.notEqual(port, other)
+    })
+
+    test('UDP', async () => {
+      const port = await freePort()
+      await s.ok(
+        'run',
+        '-d',
+        '-p',
+        `${port}:9000/udp`,
+        'busybox',
+        'nc',
+        '-u',
+        '-l',
+        '-p',
+        '9000',
+        '-e',
+        'sh',
+        '-c',
+        'read x; echo got $x',
+      )
+      await eventually(async () => {
+        const reply = await command([
+          'sh',
+          '-c',
+          `echo ping | timeout 1 busybox nc -u -w 1 127.0.0.1 ${port}`,
+        ])
+        assert.equal(reply.stdout, 'got ping\n')
+      })
+    })
+
+    test('a port in use names its holder: a container, a process', async () => {
+      const port = await freePort()
+      await s.ok('run', '-d', '--name', 'holder', '-p', `${port}:8080`, ...server)
+      const refused = await s.run(['run', '--name', 'second', '-p', `${port}:80`, 'busybox', 'true'])
+      assert.equal(refused.code, 125)
+      assert.match(
+        refused.stderr,
+        new RegExp(`Bind for 0\\.0\\.0\\.0:${port} failed: port is already allocated`),
+      )
+      assert.match(refused.stderr, /holder/)
+      await s.ok('rm', '-f', 'holder')
+      const taken = createServer()
+      await new Promise<void>((resolve) => taken.listen(port, '0.0.0.0', resolve))
+      try {
+        const again = await s.run(['run', '--rm', '-p', `${port}:80`, 'busybox', 'true'])
+        assert.equal(again.code, 125)
+        assert.match(again.stderr, new RegExp(`pid ${process.pid}`))
+      } finally {
+        await new Promise<void>((resolve) => taken.close(() => resolve()))
+      }
+      // Nothing is half-made: the port is free for the next.
+      await s.ok('run', '-d', '-p', `${port}:8080`, ...server)
+      await serves(get(`127.0.0.1:${port}`))
+    })
+
+    test('EXPOSE alone opens nothing', async () => {
+      await s.ok('run', '-d', '--name', 'shut', '--expose', '8080', ...server)
+      assert.equal(await s.ok('port', 'shut'), '')
+    })
+
+    test('containers reach each other by address, and the outside by NAT', async () => {
+      await s.ok('run', '-d', '--name', 'a', ...server)
+      const address = await s.ok(
+        'inspect',
+        '--format',
+        '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}',
+        'a',
+      )
+      const wget = (to: string) =>
+        s.run(['run', '--rm', 'busybox', 'wget', '-q', '-T', '2', '-O', '-', `http://${to}/`])
+      await eventually(async () => assert.equal((await wget(`${address}:8080`)).stdout, 'hi\n'))
+      // The other machine knows no way to the container's address: only NAT lets it answer.
+      await must('ip', '-n', far.namespace, 'route', 'del', 'default')
+      const outside = fromFar('timeout', '8', 'busybox', 'nc', '-l', '-p', '7000', '-e', 'echo', 'from afar')
+      const seen = await eventually(async () => {
+        const result = await s.run([
+          'run',
+          '--rm',
+          'busybox',
+          'sh',
+          '-c',
+          `nc -w 3 ${far.address} 7000 </dev/null`,
+        ])
+        assert.equal(result.stdout, 'from afar\n')
+        return result
+      }, 6000)
+      assert.equal(seen.code, 0)
+      await outside
+      await must('ip', '-n', far.namespace, 'route', 'add', 'default', 'via', far.host)
+    })
+
+    test('from outside only what is published can be reached', async () => {
+      await s.ok('run', '-d', '--name', 'inner', ...server)
+      const address = await s.ok(
+        'inspect',
+        '--format',
+        '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}',
+        'inner',
+      )
+      await serves(get(`${address}:8080`))
+      assert.notEqual((await fromFar(...get(`${address}:8080`))).code, 0)
+    })
+
+    test('--network host uses the host’s ports', async () => {
+      const port = await freePort()
+      await s.ok(
+        'run',
+        '-d',
+        '--network',
+        'host',
+        'busybox',
+        'sh',
+        '-c',
+        `mkdir /w; echo hi > /w/index.html; exec httpd -f -p ${port} -h /w`,
+      )
+      await serves(get(`127.0.0.1:${port}`))
+    })
+
+    test('/etc/hosts, /etc/hostname and /etc/resolv.conf are the container’s', async () => {
+      const out = await s.ok(
+        'run',
+        '--rm',
+        '--hostname',
+        'me',
+        'busybox',
+        'sh',
+        '-c',
+        'cat /etc/hostname; grep me /etc/hosts; hostname -i; grep -c nameserver /etc/resolv.conf',
+      )
+      const [name, entry, address, servers] = out.split('\n')
+      assert.equal(name, 'me')
+      assert.match(entry ?? '', new RegExp(`^${address?.trim()}\\s+me$`))
+      assert.ok(Number(servers) > 0)
+    })
+
+    test('network ls and inspect', async () => {
+      assert.deepEqual(
+        (await s.ok('network', 'ls', '--format', '{{.Name}} {{.Driver}}')).split('\n').sort(),
+        ['bridge bridge', 'host host', 'none null'],
+      )
+      assert.match(
+        await s.ok('network', 'inspect', '--format', '{{(index .IPAM.Config 0).Subnet}}', 'bridge'),
+        /^[\d.]+\/\d+$/,
+      )
+    })
+
+    test('an unknown network is refused', async () => {
+      await s.fails(125, /network nosuch not found/, 'run', '--rm', '--network', 'nosuch', 'busybox', 'true')
+      assert.equal(await s.ok('ps', '-aq'), '')
+    })
+  })
+}
