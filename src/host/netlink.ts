@@ -1,0 +1,213 @@
+import { check, libc, SyscallError } from './libc.ts'
+
+const socket = libc.func('int socket(int domain, int type, int protocol)')
+const send = libc.func('long send(int fd, const void *buf, unsigned long len, int flags)')
+const recv = libc.func('long recv(int fd, _Out_ void *buf, unsigned long len, int flags)')
+const setsockopt = libc.func('int setsockopt(int fd, int level, int name, const void *value, uint32_t len)')
+const close = libc.func('int close(int fd)')
+
+const AF_NETLINK = 16
+const SOCK_RAW = 3
+const SOCK_CLOEXEC = 0o2000000
+const SOL_SOCKET = 1
+const SO_RCVTIMEO = 20
+const SOL_NETLINK = 270
+const NETLINK_CAP_ACK = 10
+const NETLINK_EXT_ACK = 11
+
+export const NETLINK_ROUTE = 0
+export const NETLINK_NETFILTER = 12
+
+const NLM_F_REQUEST = 1
+const NLM_F_ACK = 4
+export const NLM_F_DUMP = 0x300
+export const NLM_F_EXCL = 0x200
+export const NLM_F_CREATE = 0x400
+export const NLM_F_REPLACE = 0x100
+const NLM_F_ACK_TLVS = 0x200
+const NLM_F_DUMP_INTR = 0x10
+
+const NLMSG_ERROR = 2
+const NLMSG_DONE = 3
+const headerSize = 16
+const NLA_F_NESTED = 0x8000
+const nlaTypeMask = 0x3fff
+
+/** One request of a batch. `flags` go beside REQUEST and ACK. */
+export interface Request {
+  readonly type: number
+  readonly flags?: number
+  readonly body: Buffer
+  /** For messages that the kernel does not acknowledge (nftables' batch begin and end). */
+  readonly noAck?: boolean
+  /** What a failure names. */
+  readonly what: string
+}
+
+/** The kernel's refusal of a request: a SyscallError with the kernel's own explanation where it gives one. */
+export class NetlinkError extends SyscallError {
+  constructor(what: string, errno: number, explanation: string | undefined) {
+    super('netlink', errno, what)
+    if (explanation !== undefined) this.message += `: ${explanation}`
+  }
+}
+
+/**
+ * A netlink socket of the network namespace in which it was opened, whatever namespace its user is in later.
+ * Every call is synchronous: requests and acknowledgements take microseconds and nothing can come between them.
+ */
+export class NetlinkSocket implements Disposable {
+  readonly #fd: number
+  readonly #buffer = Buffer.allocUnsafe(64 * 1024)
+  #sequence = 1
+  #closed = false
+
+  constructor(protocol: number = NETLINK_ROUTE) {
+    this.#fd = check(Number(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)), 'socket', 'netlink')
+    const one = Buffer.from([1, 0, 0, 0])
+    for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK])
+      check(Number(setsockopt(this.#fd, SOL_NETLINK, option, one, 4)), 'setsockopt', 'netlink')
+    // The kernel answers before send() returns; a wait is a bug here or there and must not hang the daemon.
+    const timeout = Buffer.alloc(16)
+    timeout.writeBigInt64LE(5n)
+    check(Number(setsockopt(this.#fd, SOL_SOCKET, SO_RCVTIMEO, timeout, 16)), 'setsockopt', 'netlink')
+  }
+
+  /** Sends the requests together and waits for every answer. Throws the first refusal (the others were tried too). */
+  request(...requests: readonly Request[]): void {
+    const first = this.#send(requests)
+    const pending = new Map<number, Request>()
+    for (const [index, r] of requests.entries()) if (!r.noAck) pending.set(first + index, r)
+    let failure: NetlinkError | undefined
+    while (pending.size > 0) {
+      for (const m of this.#receive()) {
+        const request = requests[m.sequence - first]
+        if (m.type !== NLMSG_ERROR || !request) continue
+        pending.delete(m.sequence)
+        const errno = -m.body.readInt32LE(0)
+        if (errno === 0) continue
+        failure ??= new NetlinkError(request.what, errno, explanationOf(m))
+        // nftables answers a batch that it refuses as a whole with an error for its frame alone.
+        if (request.noAck) pending.clear()
+      }
+    }
+    if (failure) throw failure
+  }
+
+  /** All messages of a dump. Repeats it when the kernel says that the table changed meanwhile. */
+  dump(type: number, body: Buffer, what: string): Buffer[] {
+    for (let attempt = 0; ; attempt++) {
+      const result: Buffer[] = []
+      const sequence = this.#send([{ type, flags: NLM_F_DUMP, body, what, noAck: true }])
+      let interrupted = false
+      for (let done = false; !done;) {
+        for (const m of this.#receive()) {
+          if (m.sequence !== sequence) continue
+          if (m.flags & NLM_F_DUMP_INTR) interrupted = true
+          if (m.type === NLMSG_ERROR) throw new NetlinkError(what, -m.body.readInt32LE(0), explanationOf(m))
+          if (m.type === NLMSG_DONE) done = true
+          else result.push(Buffer.from(m.body))
+        }
+      }
+      if (!interrupted || attempt === 5) return result
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#closed) return
+    this.#closed = true
+    close(this.#fd)
+  }
+
+  /** Returns the sequence number of the first request. */
+  #send(requests: readonly Request[]): number {
+    const first = this.#sequence
+    const parts: Buffer[] = []
+    for (const r of requests) {
+      const header = Buffer.alloc(headerSize)
+      header.writeUInt32LE(headerSize + r.body.length, 0)
+      header.writeUInt16LE(r.type, 4)
+      header.writeUInt16LE(NLM_F_REQUEST | (r.noAck ? 0 : NLM_F_ACK) | (r.flags ?? 0), 6)
+      header.writeUInt32LE(this.#sequence++, 8)
+      parts.push(header, r.body, padding(r.body.length))
+    }
+    const message = Buffer.concat(parts)
+    check(Number(send(this.#fd, message, message.length, 0)), 'send', requests[0]?.what)
+    return first
+  }
+
+  #receive(): Message[] {
+    const length = check(Number(recv(this.#fd, this.#buffer, this.#buffer.length, 0)), 'recv', 'netlink')
+    const messages: Message[] = []
+    for (let at = 0; at + headerSize <= length;) {
+      const size = this.#buffer.readUInt32LE(at)
+      if (size < headerSize || at + size > length) break
+      messages.push({
+        type: this.#buffer.readUInt16LE(at + 4),
+        flags: this.#buffer.readUInt16LE(at + 6),
+        sequence: this.#buffer.readUInt32LE(at + 8),
+        body: this.#buffer.subarray(at + headerSize, at + size),
+      })
+      at += align(size)
+    }
+    return messages
+  }
+}
+
+interface Message {
+  type: number
+  flags: number
+  sequence: number
+  body: Buffer
+}
+
+const align = (n: number): number => (n + 3) & ~3
+const padding = (n: number): Buffer => Buffer.alloc(align(n) - n)
+
+/** The extended acknowledgement's text (NLMSGERR_ATTR_MSG): after the error code and the header of the request. */
+function explanationOf(m: Message): string | undefined {
+  if (!(m.flags & NLM_F_ACK_TLVS) || m.body.length <= 4 + headerSize) return undefined
+  return attributesOf(m.body, 4 + headerSize)
+    .get(1)
+    ?.toString('utf8')
+    .replace(/\0.*$/s, '')
+}
+
+/** Encodes one attribute. Numbers are 32 bits in host order, text is terminated by a zero, lists are nested attributes. */
+export function attribute(type: number, value: number | string | Buffer | readonly Buffer[]): Buffer {
+  const nested = Array.isArray(value)
+  const data = nested
+    ? Buffer.concat(value)
+    : typeof value === 'number'
+      ? u32(value)
+      : typeof value === 'string'
+        ? Buffer.from(`${value}\0`)
+        : (value as Buffer) // Array.isArray() does not narrow readonly arrays: this is what is left
+  const header = Buffer.alloc(4)
+  header.writeUInt16LE(4 + data.length, 0)
+  header.writeUInt16LE(nested ? type | NLA_F_NESTED : type, 2)
+  return Buffer.concat([header, data, padding(data.length)])
+}
+
+/** The attributes from `offset` to the end by type; of repeated ones the last. */
+export function attributesOf(data: Buffer, offset = 0): Map<number, Buffer> {
+  return new Map(attributeList(data, offset))
+}
+
+/** The attributes from `offset` to the end in their order. */
+export function attributeList(data: Buffer, offset = 0): [type: number, value: Buffer][] {
+  const list: [number, Buffer][] = []
+  for (let at = offset; at + 4 <= data.length;) {
+    const size = data.readUInt16LE(at)
+    if (size < 4 || at + size > data.length) break
+    list.push([data.readUInt16LE(at + 2) & nlaTypeMask, data.subarray(at + 4, at + size)])
+    at += align(size)
+  }
+  return list
+}
+
+export function u32(value: number): Buffer {
+  const data = Buffer.alloc(4)
+  data.writeUInt32LE(value >>> 0)
+  return data
+}

@@ -1,0 +1,92 @@
+import type { Op } from '../lib/op.ts'
+import { attribute, NETLINK_NETFILTER, NetlinkSocket, NLM_F_CREATE, type Request } from './netlink.ts'
+import { run } from './spawn.ts'
+
+const NFNL_SUBSYS_NFTABLES = 10
+const NFNL_MSG_BATCH_BEGIN = 0x10
+const NFNL_MSG_BATCH_END = 0x11
+const NFT_MSG_NEWSETELEM = (NFNL_SUBSYS_NFTABLES << 8) | 12
+const NFT_MSG_DELSETELEM = (NFNL_SUBSYS_NFTABLES << 8) | 14
+const NFTA_SET_ELEM_LIST_TABLE = 1
+const NFTA_SET_ELEM_LIST_SET = 2
+const NFTA_SET_ELEM_LIST_ELEMENTS = 3
+const NFTA_LIST_ELEM = 1
+const NFTA_SET_ELEM_KEY = 1
+const NFTA_SET_ELEM_DATA = 2
+const NFTA_DATA_VALUE = 1
+const NFPROTO_INET = 1
+
+/** Applies a script in nft's language: all of it or, when any line is refused, nothing. */
+export async function apply(op: Op, script: string): Promise<void> {
+  await run(op, ['nft', '-f', '-'], { input: script })
+}
+
+/** What `nft -j <args>` lists, or undefined when there is no such table or chain. */
+export async function query(op: Op, args: readonly string[]): Promise<unknown> {
+  const { code, stdout } = await run(op, ['nft', '-j', ...args], { okCodes: [0, 1] })
+  return code === 0 ? JSON.parse(stdout) : undefined
+}
+
+/** An element of a map or set in a table of family inet. Each field of key and data is in network order. */
+export interface Element {
+  readonly set: string
+  readonly key: readonly Buffer[]
+  readonly data?: readonly Buffer[]
+}
+
+/**
+ * For the calls below: keep it for long. To close it waits until the kernel has freed everything that was deleted by
+ * whomever (10 to 30 ms).
+ */
+export const openNftSocket = (): NetlinkSocket => new NetlinkSocket(NETLINK_NETFILTER)
+
+/**
+ * Adds elements, all or none. An equal element is left as it is; one of the same key with other data is EEXIST. Straight over
+ * netlink: 0.1 ms, where starting nft takes 4.
+ */
+export function addElements(socket: NetlinkSocket, table: string, elements: readonly Element[]): void {
+  change(socket, table, { type: NFT_MSG_NEWSETELEM, flags: NLM_F_CREATE }, elements)
+}
+
+/** Removes elements, all or none: one that is not there is ENOENT. */
+export function deleteElements(socket: NetlinkSocket, table: string, elements: readonly Element[]): void {
+  change(socket, table, { type: NFT_MSG_DELSETELEM, flags: 0 }, elements)
+}
+
+function change(
+  socket: NetlinkSocket,
+  table: string,
+  message: { type: number; flags: number },
+  elements: readonly Element[],
+): void {
+  if (elements.length === 0) return
+  const what = `nftables ${table}`
+  const header = Buffer.from([NFPROTO_INET, 0, 0, 0])
+  const frame = Buffer.from([0, 0, 0, NFNL_SUBSYS_NFTABLES])
+  const requests = elements.map((element): Request => {
+    const fields = [attribute(NFTA_SET_ELEM_KEY, [attribute(NFTA_DATA_VALUE, concatenate(element.key))])]
+    if (element.data)
+      fields.push(attribute(NFTA_SET_ELEM_DATA, [attribute(NFTA_DATA_VALUE, concatenate(element.data))]))
+    return {
+      ...message,
+      what: `${what} ${element.set}`,
+      body: Buffer.concat([
+        header,
+        attribute(NFTA_SET_ELEM_LIST_TABLE, table),
+        attribute(NFTA_SET_ELEM_LIST_SET, element.set),
+        attribute(NFTA_SET_ELEM_LIST_ELEMENTS, [attribute(NFTA_LIST_ELEM, fields)]),
+      ]),
+    }
+  })
+  socket.request({ type: NFNL_MSG_BATCH_BEGIN, body: frame, what, noAck: true }, ...requests, {
+    type: NFNL_MSG_BATCH_END,
+    body: frame,
+    what,
+    noAck: true,
+  })
+}
+
+/** Fields of a concatenation start at multiples of four bytes. */
+function concatenate(fields: readonly Buffer[]): Buffer {
+  return Buffer.concat(fields.map((f) => Buffer.concat([f, Buffer.alloc(((f.length + 3) & ~3) - f.length)])))
+}
