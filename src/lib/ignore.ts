@@ -130,7 +130,7 @@ function compile(p: IgnorePattern): (path: string) => boolean {
 
 function toRegExp(pattern: string): string {
   let out = '^'
-  const chars = [...pattern]
+  const chars = Array.from(pattern)
   for (let i = 0; i < chars.length; i++) {
     const ch = chars[i] ?? ''
     if (ch === '*' && chars[i + 1] === '*') {

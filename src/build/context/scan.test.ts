@@ -34,9 +34,16 @@ test('scanTree() walks only what is wanted', (t) => {
 test('scanTree() keeps out what .dockerignore names and says so', (t) => {
   const root = tree(t, { 'd/keep': '1', 'd/drop': '2', 'e/f': '3', g: '4' })
   assert.deepEqual(paths(root, ['.'], 'd\n!d/keep\ne'), ['.', 'd', 'd/keep', 'g'])
+  assert.equal(scan(root, ['.'], 'd/drop').sources[0]?.complete, false)
+  assert.equal(scan(root, ['e'], 'd/drop').sources[0]?.complete, true)
   const [source] = scan(root, ['e/f'], '\ne').sources
-  assert.deepEqual(source, { pattern: 'e/f', paths: [], ignoredBy: { path: 'e/f', line: 2, pattern: 'e' } })
-  assert.deepEqual(scan(root, ['nope']).sources, [{ pattern: 'nope', paths: [] }])
+  assert.deepEqual(source, {
+    pattern: 'e/f',
+    paths: [],
+    complete: true,
+    ignoredBy: { path: 'e/f', line: 2, pattern: 'e' },
+  })
+  assert.deepEqual(scan(root, ['nope']).sources, [{ pattern: 'nope', paths: [], complete: true }])
 })
 
 test('scanTree() follows links of a source inside the root only, and keeps those below', (t) => {
@@ -47,7 +54,7 @@ test('scanTree() follows links of a source inside the root only, and keeps those
     up: '->../../../../etc/passwd',
     loop: '->loop',
   })
-  assert.deepEqual(scan(root, ['link']).sources, [{ pattern: 'link', paths: ['d'] }])
+  assert.deepEqual(scan(root, ['link']).sources, [{ pattern: 'link', paths: ['d'], complete: true }])
   assert.deepEqual(paths(root, ['link']), ['d', 'd/f', 'd/l'])
   assert.deepEqual(scan(root, ['up']).sources[0]?.paths, [])
   assert.deepEqual(scan(root, ['loop']).sources[0]?.paths, [])

@@ -37,6 +37,8 @@ export interface SourceMatch {
   readonly pattern: string
   /** Paths after following links, relative; `.` is the root. Empty: nothing there. */
   readonly paths: readonly string[]
+  /** True when nothing at or below those paths is left out: they may be copied whole. */
+  readonly complete: boolean
   /** What kept out something that is there. */
   readonly ignoredBy?: { path: string; line: number; pattern: string }
 }
@@ -60,6 +62,7 @@ class Scanner {
   readonly #canceled: () => boolean
   readonly #entries = new Map<string, Entry>()
   readonly #walked = new Set<string>()
+  readonly #skipped: string[] = []
   readonly #buffer = Buffer.allocUnsafe(1 << 20)
 
   constructor(request: ScanRequest, index: HashIndex, canceled: () => boolean) {
@@ -87,7 +90,8 @@ class Scanner {
           ignoredBy ??= { path, line: reason.line, pattern: (reason.exception ? '!' : '') + reason.pattern }
       }
     }
-    return { pattern, paths, ...(ignoredBy && { ignoredBy }) }
+    const complete = !this.#skipped.some((skipped) => paths.some((path) => isBelow(skipped, path)))
+    return { pattern, paths, complete, ...(ignoredBy && { ignoredBy }) }
   }
 
   /** The existing paths that a pattern means, links followed inside the root. */
@@ -132,7 +136,6 @@ class Scanner {
     return done.length === 0 ? '.' : done.join('/')
   }
 
-  /** True when anything at or below the path is kept. */
   #walkFrom(path: string): boolean {
     if (this.#walked.has(path)) return this.#entries.has(path)
     this.#walked.add(path)
@@ -151,8 +154,15 @@ class Scanner {
     return this.#walk(path, verdict)
   }
 
+  /** True when anything at or below the path is kept. */
   #walk(path: string, verdict: { ignored: boolean; matches: ParentMatch | undefined }): boolean {
     if (this.#canceled()) throw new Error('canceled')
+    const kept = this.#visit(path, verdict)
+    if (!kept) this.#skipped.push(path)
+    return kept
+  }
+
+  #visit(path: string, verdict: { ignored: boolean; matches: ParentMatch | undefined }): boolean {
     const stat = this.#stat(path)
     if (!stat) return false
     if (stat.isDirectory()) {
@@ -243,6 +253,10 @@ class Scanner {
 function relative(pattern: string): string {
   const clean = cleanPath(`/${pattern}`)
   return clean === '/' ? '.' : clean.slice(1)
+}
+
+function isBelow(path: string, directory: string): boolean {
+  return directory === '.' || path === directory || path.startsWith(`${directory}/`)
 }
 
 function join(directory: string, name: string): string {

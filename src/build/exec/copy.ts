@@ -1,4 +1,3 @@
-import { closeSync, constants, readSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { RootDir } from '../../host/root-dir.ts'
@@ -6,6 +5,7 @@ import { EngineError, hasCode } from '../../lib/errors.ts'
 import type { Op } from '../../lib/op.ts'
 import { hasWildcard } from '../../lib/ignore.ts'
 import { resolveUser } from '../../runtime/index.ts'
+import type { CopyEntry } from '../../snapshot/index.ts'
 import type { Scan } from '../context/scan.ts'
 import type { Tree } from '../graph/tree.ts'
 import type { CopyStep } from '../graph/works.ts'
@@ -133,7 +133,7 @@ async function copyInto(
   const { step, space, directory, selections } = o
   const owner = ownerOf(step, space.root)
   const place = new Placement(step, space.root, owner)
-  const entries: { source: string; target: string; shallow?: boolean }[] = []
+  const entries: CopyEntry[] = []
   const common = {
     workspace: space.id,
     ...(owner && { chown: owner }),
@@ -141,25 +141,18 @@ async function copyInto(
   }
   const several = selections.length + step.inline.length > 1
   for (const selection of selections) {
-    if (selection.root.type === 'd') {
-      const target = place.directory(step.target)
-      if (place.isNew) entries.push({ source: selection.path, target, shallow: true })
-      for (const entry of selection.below)
-        entries.push({
-          source: selection.path === '.' ? entry.path : `${selection.path}/${entry.path}`,
-          target: join(target, entry.path),
-          shallow: entry.type === 'd',
-        })
+    const { path, root } = selection
+    if (root.type === 'd') {
+      entries.push(...directoryEntries(selection, place.directory()))
       continue
     }
-    const file = join(directory, selection.path)
-    if (step.extract && selection.root.type === 'f' && isArchive(directory, selection.path)) {
-      const target = place.directory(step.target)
-      const { mode: _mode, ...rest } = common
-      await tools.snapshots.extractInto(op, { ...rest, archive: file, target })
-      continue
+    if (step.extract && root.type === 'f') {
+      // An archive's files keep their owners and modes; only an owner that was asked for counts.
+      const archive = { workspace: space.id, from: { dir: directory }, archive: path, target: step.target }
+      const chown = step.chown !== undefined && owner ? { chown: owner } : {}
+      if (await tools.snapshots.extractInto(op, { ...archive, ...chown })) continue
     }
-    entries.push({ source: selection.path, target: place.file(basename(selection.path), several) })
+    entries.push({ source: path, target: place.file(basename(path), several) })
   }
   if (entries.length > 0) await tools.snapshots.copyInto(op, { ...common, from: { dir: directory }, entries })
   if (step.inline.length === 0) return
@@ -175,13 +168,28 @@ async function copyInto(
   })
 }
 
+/**
+ * A directory's content. Where something in it is left out it is named piece by piece; directories come once more at
+ * the end, innermost first, to get their times back.
+ */
+function directoryEntries(selection: Selection, to: { target: string; isNew: boolean }): CopyEntry[] {
+  const { path, below, complete } = selection
+  if (complete) return [{ source: path, target: to.target }]
+  const entry = (name: string): CopyEntry => ({
+    source: path === '.' ? name : `${path}/${name}`,
+    target: join(to.target, name),
+    shallow: true,
+  })
+  const own: CopyEntry[] = to.isNew ? [{ source: path, target: to.target, shallow: true }] : []
+  const directories = below.filter((e) => e.type === 'd').map((e) => entry(e.path))
+  return [...own, ...below.map((e) => entry(e.path)), ...directories.toReversed(), ...own]
+}
+
 /** Decides where things go, and makes the directories they go to. */
 class Placement {
   readonly #step: CopyStep
   readonly #rootPath: string
   readonly #owner: Owner | undefined
-  /** True when the last `directory` made the target itself and it was not spelled as a directory: it takes the source's attributes. */
-  isNew = false
 
   constructor(step: CopyStep, rootPath: string, owner: Owner | undefined) {
     this.#step = step
@@ -189,20 +197,18 @@ class Placement {
     this.#owner = owner
   }
 
-  directory(path: string): string {
-    const made = this.#mkdirAll(path)
-    this.isNew = made.length > 0 && !this.#step.target.endsWith('/')
-    return path
+  /** Where a directory's content goes. A new target takes the directory's attributes, unless it is spelled with a slash. */
+  directory(): { target: string; isNew: boolean } {
+    const { target } = this.#step
+    if (target.endsWith('/')) this.#mkdirAll(target)
+    return { target, isNew: !this.#isDirectory(target) }
   }
 
   file(name: string, several: boolean): string {
     const { target } = this.#step
-    if (target.endsWith('/') || several || this.#isDirectory(target)) {
-      this.#mkdirAll(target)
-      return join(target, name)
-    }
-    this.#mkdirAll(join(target, '..'))
-    return target
+    if (!target.endsWith('/') && !several && !this.#isDirectory(target)) return target
+    this.#mkdirAll(target)
+    return join(target, name)
   }
 
   #isDirectory(path: string): boolean {
@@ -215,13 +221,12 @@ class Placement {
     }
   }
 
-  #mkdirAll(path: string): string[] {
+  #mkdirAll(path: string): void {
     using root = RootDir.open(this.#rootPath)
     try {
       const made = root.mkdirAll(path, 0o755)
       if (this.#owner && this.#step.chown !== undefined)
         for (const each of made) root.chown(each, this.#owner)
-      return made
     } catch (cause) {
       if (!hasCode(cause, 'ENOTDIR', 'EEXIST')) throw cause
       throw new EngineError('invalid', `cannot copy to ${path}: a file on the way there is not a directory`, {
@@ -237,20 +242,4 @@ function ownerOf(step: CopyStep, root: string): Owner | undefined {
   const spec = /^\d+$/.test(step.chown) ? `${step.chown}:${step.chown}` : step.chown
   const { uid, gid } = resolveUser(root, spec)
   return { uid, gid }
-}
-
-/** By content: tar, or compressed (then by name, as only a tar inside is unpacked). */
-function isArchive(directory: string, path: string): boolean {
-  using root = RootDir.open(directory)
-  const fd = root.openFile(path, constants.O_RDONLY)
-  const head = Buffer.alloc(512)
-  try {
-    const size = readSync(fd, head)
-    if (size === head.length && head.toString('latin1', 257, 262) === 'ustar') return true
-  } finally {
-    closeSync(fd)
-  }
-  const magic = head.toString('hex', 0, 6)
-  const compressed = ['1f8b08', '425a68', 'fd377a585a00', '28b52ffd'].some((m) => magic.startsWith(m))
-  return compressed && /\.(tar(\.\w+)?|t[gbx]z2?|tzst)$/i.test(path)
 }

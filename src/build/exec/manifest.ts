@@ -8,6 +8,8 @@ export interface Selection {
   readonly root: Entry
   /** Below the root, paths relative to it. */
   readonly below: readonly Entry[]
+  /** Nothing below is left out. */
+  readonly complete: boolean
 }
 
 export function select(scan: Scan, source: SourceMatch): Selection[] {
@@ -19,7 +21,7 @@ export function select(scan: Scan, source: SourceMatch): Selection[] {
       if (entry.path === path) root = entry
       else if (entry.path.startsWith(prefix) && entry.path !== '.')
         below.push({ ...entry, path: entry.path.slice(prefix.length) })
-    return root ? [{ path, root, below: root.type === 'd' ? below : [] }] : []
+    return root ? [{ path, root, below: root.type === 'd' ? below : [], complete: source.complete }] : []
   })
 }
 

@@ -1,5 +1,5 @@
 import { mkdir, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import type { Digest } from '../../lib/digest.ts'
 import { newId } from '../../lib/id.ts'
 import { detached, type Op } from '../../lib/op.ts'
@@ -40,8 +40,9 @@ export async function inSpace<T>(
   tools.lease.add(`workspace:${id}`)
   deferred('removing the workspace', (undoOp) => tools.snapshots.remove(undoOp, id))
   await tools.snapshots.prepare(op, id)
-  const root = await tools.snapshots.mount(op, id, o.layers)
-  return await o.work({ id, root, scratch, upper: join(dirname(root), 'upper') })
+  // Volatile: what is worth keeping is synced when it has become a layer.
+  const root = await tools.snapshots.mount(op, id, o.layers, { volatile: true })
+  return await o.work({ id, root, scratch, upper: tools.snapshots.upperPath(id) })
 }
 
 /** Runs `change` on the tree of `layers` and makes a layer of what it wrote. */
@@ -61,8 +62,7 @@ export async function makeLayer(
       op.signal.throwIfAborted()
       await tools.snapshots.unmount(op, space.id)
       o.clean?.(space)
-      const layer = await tools.snapshots.commit(op, space.id)
-      tools.lease.add(`layer:${layer.diffId}`)
+      const layer = await tools.snapshots.commit(op, space.id, { lease: tools.lease })
       return { layers: [...o.layers, layer.diffId], createdAt: new Date().toISOString() }
     },
   })

@@ -9,7 +9,15 @@ import { didYouMean } from '../dockerfile/suggest.ts'
 import type { Progress } from '../solver/progress.ts'
 import { makeVertex, type Vertex } from '../solver/vertex.ts'
 import { cloneDraft, type ImageDraft } from './image-draft.ts'
-import { expandWord, fail, hostArchitecture, platformArgs, proxyArgs, Scope, type Site } from './scope.ts'
+import {
+  expandWord,
+  fail,
+  hostArchitecture,
+  platformArgs,
+  proxyArgs,
+  type Scope,
+  type Site,
+} from './scope.ts'
 import { StageBuilder } from './stage.ts'
 import { StepCounter } from './steps.ts'
 import type { Tree } from './tree.ts'

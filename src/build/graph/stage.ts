@@ -133,7 +133,7 @@ export class StageBuilder {
     const shown =
       i.node.heredocs.length > 0 ? `${i.node.original} (${summary(i.node.heredocs)})` : i.node.original
     const vertex = this.#vertex(i, shown, {
-      definition: ['run', definition as Json],
+      definition: ['run', definition],
       work: this.#converter.options.works.run(step),
     })
     addHistory(this.#draft, `RUN ${this.#scope.historyPrefix()}${args.join(' ')} # buildkit`, vertex)

@@ -56,7 +56,7 @@ export class Solver<R> {
       running.set(vertex.id, promise)
       return promise
     }
-    for (const root of roots) start(root)
+    for (const root of roots) void start(root)
     await Promise.allSettled(running.values())
     // Another build may still wait for work that this one began: its context and leases have to stay so long.
     await Promise.all(started)

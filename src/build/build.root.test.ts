@@ -1,0 +1,470 @@
+/** Builds on the real kernel: overlay, runtime, network. Needs root, crun (or runc), conmon and busybox-static. */
+import assert from 'node:assert/strict'
+import { execFileSync, spawn } from 'node:child_process'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { after, before, test } from 'node:test'
+import type { Image } from '../image/index.ts'
+import type { BuildEvent } from '../wire/build.ts'
+import { BuildError, type BuildRequest } from './index.ts'
+import { op, openMachine, type Machine } from './test-machine.ts'
+
+const root = mkdtempSync('/tmp/gb-')
+const instance = root.slice(-4).replace(/\W/g, 'x').toLowerCase()
+
+const open = () => openMachine({ root, instance })
+let m: Machine
+
+before(async () => {
+  m = await open()
+  const base = join(root, 'base')
+  mkdirSync(join(base, 'bin'), { recursive: true })
+  mkdirSync(join(base, 'etc'))
+  mkdirSync(join(base, 'tmp'))
+  chmodSync(join(base, 'tmp'), 0o1777)
+  copyFileSync('/bin/busybox', join(base, 'bin/busybox'))
+  for (const name of [
+    'sh',
+    'cat',
+    'ls',
+    'echo',
+    'true',
+    'false',
+    'sleep',
+    'mkdir',
+    'rm',
+    'id',
+    'stat',
+    'ip',
+    'chmod',
+    'touch',
+    'env',
+    'tar',
+    'test',
+    'pwd',
+    'wc',
+    'find',
+  ])
+    symlinkSync('busybox', join(base, 'bin', name))
+  writeFileSync(
+    join(base, 'etc/passwd'),
+    'root:x:0:0:root:/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\n',
+  )
+  writeFileSync(join(base, 'etc/group'), 'root:x:0:\napp:x:1001:\n')
+  const tar = Readable.from([
+    execFileSync('tar', ['-C', base, '--owner=0', '--group=0', '-c', '.'], { maxBuffer: 1 << 28 }),
+  ])
+  await m.images.import(op(), tar, { ref: 'busybox:latest', config: { Cmd: ['sh'], Env: ['PATH=/bin'] } })
+})
+
+after(async () => {
+  await m.close()
+  rmSync(root, { recursive: true, force: true })
+  assert.deepEqual(
+    readFileSync('/proc/self/mountinfo', 'utf8')
+      .split('\n')
+      .filter((l) => l.includes(root)),
+    [],
+  )
+})
+
+let contexts = 0
+function context(files: Record<string, string>): string {
+  const dir = join(root, `ctx${contexts++}`)
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(join(dir, path, '..'), { recursive: true })
+    writeFileSync(join(dir, path), content)
+  }
+  return dir
+}
+
+interface Built {
+  image: Image
+  events: BuildEvent[]
+  log: string
+  /** Steps that came from the cache and steps that ran, without `[…] `. */
+  cached: string[]
+  ran: string[]
+}
+
+async function build(dir: string, o: Partial<BuildRequest> = {}, signal?: AbortSignal): Promise<Built> {
+  const events: BuildEvent[] = []
+  const { imageId } = await m.builder.build(
+    op(signal),
+    {
+      context: { kind: 'directory', path: dir },
+      dockerfile: 'Dockerfile',
+      tags: [],
+      buildArgs: {},
+      noCache: false,
+      labels: {},
+      ...o,
+    },
+    (event) => events.push(event),
+  )
+  return { image: m.images.find(imageId), events, log: logOf(events), ...stepsOf(events) }
+}
+
+const logOf = (events: BuildEvent[]) => events.flatMap((e) => (e.type === 'log' ? e.data : [])).join('')
+
+function stepsOf(events: BuildEvent[]): { cached: string[]; ran: string[] } {
+  const last = new Map<string, Extract<BuildEvent, { type: 'vertex' }>>()
+  for (const event of events) if (event.type === 'vertex') last.set(event.id, event)
+  const steps = [...last.values()].filter((v) => v.step && !v.step.text.startsWith('FROM'))
+  return {
+    cached: steps.filter((v) => v.cached).map((v) => v.step?.text ?? ''),
+    ran: steps.filter((v) => !v.cached).map((v) => v.step?.text ?? ''),
+  }
+}
+
+/** Lists a layer of an image, the last one first. */
+function layerFiles(image: Image, fromTop = 0): string[] {
+  const layer = image.layers.at(-1 - fromTop)
+  assert.ok(layer)
+  const list = execFileSync('find', ['.', '-mindepth', '1'], {
+    cwd: m.snapshots.layerPath(layer),
+    encoding: 'utf8',
+  })
+  return list.split('\n').filter(Boolean).sort()
+}
+
+async function assertClean(): Promise<void> {
+  assert.deepEqual(await m.snapshots.workspaces(), [])
+  assert.deepEqual(readdirSync(join(root, 'r')), [])
+  assert.deepEqual(readdirSync(join(root, 'build/spool')), [])
+  assert.deepEqual(
+    readFileSync('/proc/self/mountinfo', 'utf8')
+      .split('\n')
+      .filter((l) => l.includes(`${root}/snap`)),
+    [],
+  )
+  assert.deepEqual(existsSync(join(root, 'net/netns')) ? readdirSync(join(root, 'net/netns')) : [], [])
+}
+
+test('a multi-stage build with everything in it', async () => {
+  const dir = context({
+    Dockerfile: `# syntax=docker/dockerfile:1
+ARG BASE=busybox
+FROM \${BASE} AS builder
+WORKDIR /src
+COPY src/ .
+ARG WHO=world
+RUN echo "hello $WHO" > out && cat main >> out && \\
+    chmod 750 out
+FROM busybox as final
+LABEL version="1.0"
+ENV GREETING="good day" PORT=8080
+WORKDIR /app
+COPY --from=builder --chown=app:app /src/out bin/
+COPY --chmod=600 conf/*.conf /etc/app/
+USER app
+RUN id -u > /tmp/uid; pwd; echo $GREETING; echo err >&2
+EXPOSE $PORT
+VOLUME /data
+HEALTHCHECK --interval=30s CMD test -f /app/bin/out
+ENTRYPOINT ["/bin/sh"]
+CMD ["-c", "cat /app/bin/out"]
+`,
+    'src/main': 'main\n',
+    'conf/a.conf': 'a',
+    'conf/b.conf': 'b',
+    'conf/c.txt': 'c',
+  })
+  const {
+    image,
+    log: output,
+    events,
+    ran,
+  } = await build(dir, { tags: ['app:1.0'], buildArgs: { WHO: 'you' }, labels: { extra: 'x' } })
+  assert.equal(output, '/app\ngood day\nerr\n')
+  assert.equal(ran.length, 8)
+  assert.deepEqual(image.refs, ['docker.io/library/app:1.0'])
+  assert.deepEqual(image.config.config?.Labels, { version: '1.0', extra: 'x' })
+  assert.deepEqual(image.config.config?.Env, ['PATH=/bin', 'GREETING=good day', 'PORT=8080'])
+  assert.equal(image.layers.length, 5)
+  const history = image.config.history ?? []
+  assert.equal(history.filter((row) => !row.empty_layer).length, 5)
+  assert.ok(history.some((row) => row.created_by === 'COPY --chown=app:app /src/out bin/ # buildkit'))
+  // WORKDIR, COPY, COPY, RUN: nothing but what the step made is in a layer, no mount points of the runtime.
+  assert.deepEqual(layerFiles(image, 0), ['./tmp', './tmp/uid'])
+  assert.deepEqual(layerFiles(image, 1), ['./etc', './etc/app', './etc/app/a.conf', './etc/app/b.conf'])
+  assert.deepEqual(layerFiles(image, 2), ['./app', './app/bin', './app/bin/out'])
+  assert.deepEqual(layerFiles(image, 3), ['./app'])
+  const at = (layer: number, path: string) =>
+    join(m.snapshots.layerPath(image.layers[layer] ?? 'sha256:'), path)
+  assert.equal(readFileSync(at(2, 'app/bin/out'), 'utf8'), 'hello you\nmain\n')
+  assert.equal(readFileSync(at(4, 'tmp/uid'), 'utf8'), '1000\n')
+  const stat = (path: string) => execFileSync('stat', ['-c', '%a %u:%g', path], { encoding: 'utf8' }).trim()
+  assert.equal(stat(at(2, 'app/bin/out')), '750 1000:1001')
+  assert.equal(stat(at(3, 'etc/app/a.conf')), '600 0:0')
+  assert.ok(events.at(-1)?.type === 'result')
+  await assertClean()
+})
+
+test('the cache: content decides, not time; what changed runs again; it survives a restart', async () => {
+  const dir = context({
+    Dockerfile: 'FROM busybox\nCOPY a /a\nRUN echo one > /one\nCOPY b /b\nRUN cat /b > /two\n',
+    a: '1',
+    b: '1',
+  })
+  const first = await build(dir)
+  assert.equal(first.ran.length, 4)
+  utimesSync(join(dir, 'a'), 1, 1)
+  const second = await build(dir)
+  assert.deepEqual(second.ran, [])
+  assert.equal(second.image.id, first.image.id)
+  writeFileSync(join(dir, 'b'), '2')
+  assert.deepEqual((await build(dir)).ran, ['COPY b /b', 'RUN cat /b > /two'])
+  writeFileSync(join(dir, 'b'), '1')
+  assert.equal((await build(dir)).image.id, first.image.id)
+  chmodSync(join(dir, 'b'), 0o755)
+  assert.deepEqual((await build(dir)).ran.length, 2)
+  chmodSync(join(dir, 'b'), 0o644)
+  await m.close()
+  m = await open()
+  assert.equal((await build(dir)).image.id, first.image.id)
+  assert.equal((await build(dir, { noCache: true })).ran.length, 4)
+  await assertClean()
+})
+
+test('ARG and ENV that a RUN sees are part of its key; proxies are not', async () => {
+  const dir = context({ Dockerfile: 'FROM busybox\nARG V=1\nRUN echo $V\nARG LATE\nRUN echo late\n' })
+  assert.equal((await build(dir, { buildArgs: { V: '1' } })).ran.length, 2)
+  assert.equal((await build(dir, { buildArgs: { http_proxy: 'http://p' } })).ran.length, 0)
+  assert.deepEqual((await build(dir, { buildArgs: { LATE: 'x' } })).ran, ['RUN echo late'])
+  assert.equal((await build(dir, { buildArgs: { V: '2' } })).ran.length, 2)
+})
+
+test('.dockerignore keeps files out of directories and says so when one is missed', async () => {
+  const dir = context({
+    Dockerfile: 'FROM scratch\nCOPY . /x\n',
+    '.dockerignore': 'secret\n**/*.log\n!keep.log\nDockerfile\n',
+    secret: 's',
+    'd/a.log': 'l',
+    'd/f': 'f',
+    'keep.log': 'k',
+  })
+  utimesSync(join(dir, 'd'), 1000, 1000)
+  const { image } = await build(dir)
+  assert.deepEqual(layerFiles(image), ['./x', './x/.dockerignore', './x/d', './x/d/f', './x/keep.log'])
+  const layer = m.snapshots.layerPath(image.layers[0] ?? 'sha256:')
+  assert.equal(execFileSync('stat', ['-c', '%Y', join(layer, 'x/d')], { encoding: 'utf8' }), '1000\n')
+  writeFileSync(join(dir, 'Dockerfile'), 'FROM scratch\nCOPY secret /x\n')
+  await assert.rejects(build(dir), (error) => {
+    assert.ok(error instanceof BuildError)
+    assert.match(
+      error.message,
+      /"\/secret": not found \(it is there, but \.dockerignore:1 "secret" keeps it out\)/,
+    )
+    assert.match(error.excerpt, /Dockerfile:2[^]*>>> COPY secret \/x/)
+    return true
+  })
+  await assertClean()
+})
+
+test('a failing command shows its output, command and exit code, and leaves nothing', async () => {
+  const dir = context({ Dockerfile: 'FROM busybox\nRUN echo before; exit 7\n' })
+  const events: BuildEvent[] = []
+  const request = {
+    context: { kind: 'directory', path: dir } as const,
+    dockerfile: 'Dockerfile',
+    tags: [],
+    buildArgs: {},
+    noCache: false,
+    labels: {},
+  }
+  await assert.rejects(
+    m.builder.build(op(), request, (e) => events.push(e)),
+    {
+      message: 'process "/bin/sh -c echo before; exit 7" did not complete successfully: exit code: 7',
+    },
+  )
+  assert.equal(logOf(events), 'before\n')
+  assert.ok(events.at(-1)?.type === 'error')
+  await assert.rejects(
+    build(context({ Dockerfile: 'FROM busybox\nRUN ["/nope"]\n' })),
+    /\/nope.* exit code: 127|\/nope/,
+  )
+  await assertClean()
+})
+
+test('independent stages run at the same time, and only those that are needed', async () => {
+  const dir = context({
+    Dockerfile: `FROM busybox AS a
+RUN sleep 1; echo a > /a
+FROM busybox AS b
+RUN sleep 1; echo b > /b
+FROM busybox AS c
+RUN false
+FROM scratch
+COPY --from=a /a /
+COPY --from=b /b /
+`,
+  })
+  const start = performance.now()
+  const { image } = await build(dir)
+  assert.ok(performance.now() - start < 1900)
+  assert.deepEqual([layerFiles(image, 0), layerFiles(image, 1)], [['./b'], ['./a']])
+})
+
+test('equal steps of concurrent builds run once', async () => {
+  const dir = context({ Dockerfile: 'FROM busybox\nRUN sleep 0.5; echo shared\n' })
+  const [one, two] = await Promise.all([build(dir), build(dir)])
+  assert.equal(one.image.id, two.image.id)
+  assert.equal(one.log, 'shared\n')
+  assert.equal(two.log, 'shared\n')
+})
+
+test('a cancelled build stops at once and leaves nothing', async () => {
+  const dir = context({ Dockerfile: 'FROM busybox\nRUN echo up; sleep 60\n' })
+  const controller = new AbortController()
+  const events: BuildEvent[] = []
+  const request = {
+    context: { kind: 'directory', path: dir } as const,
+    dockerfile: 'Dockerfile',
+    tags: [],
+    buildArgs: {},
+    noCache: false,
+    labels: {},
+  }
+  const building = m.builder.build(op(controller.signal), request, (e) => {
+    events.push(e)
+    if (e.type === 'log') controller.abort()
+  })
+  const start = performance.now()
+  await assert.rejects(building, { name: 'AbortError' })
+  assert.ok(performance.now() - start < 5000)
+  await assertClean()
+})
+
+test('the step has a network, names and no traces of them in its layer', async () => {
+  const dir = context({
+    Dockerfile:
+      'FROM busybox\nRUN ip -o addr show eth0 && cat /etc/hosts && test -s /etc/resolv.conf && echo x > /etc/new\nRUN true\n',
+  })
+  const { image, log: output } = await build(dir)
+  assert.match(output, /inet \d+\.\d+/)
+  assert.match(output, /buildkitsandbox/)
+  assert.deepEqual(layerFiles(image, 1), ['./etc', './etc/new'])
+  assert.deepEqual(layerFiles(image, 0), [])
+  const none = await build(context({ Dockerfile: 'FROM busybox\nRUN ip -o link | wc -l\n' }), {
+    networkMode: 'none',
+  })
+  assert.equal(none.log.trim(), '1')
+  assert.match(
+    (await build(context({ Dockerfile: 'FROM busybox\nRUN ip -o link\n' }), { networkMode: 'host' })).log,
+    new RegExp(`gb${instance}`),
+  )
+})
+
+test('ADD unpacks archives, COPY does not; a tar context works like a directory', async () => {
+  const dir = context({
+    Dockerfile: 'FROM scratch\nADD a.tar.gz /add/\nCOPY a.tar.gz /copy/\nADD plain.gz /p/\n',
+    'in/f': 'f',
+  })
+  execFileSync('tar', ['-C', join(dir, 'in'), '-czf', join(dir, 'a.tar.gz'), 'f'])
+  writeFileSync(join(dir, 'plain.gz'), execFileSync('gzip', ['-c'], { input: 'text' }))
+  const { image } = await build(dir)
+  assert.deepEqual(
+    [0, 1, 2].map((i) => layerFiles(image, i)),
+    [
+      ['./p', './p/plain.gz'],
+      ['./copy', './copy/a.tar.gz'],
+      ['./add', './add/f'],
+    ],
+  )
+  const stream = Readable.from([execFileSync('tar', ['-C', dir, '-cz', '.'])])
+  const again = await build(dir, { context: { kind: 'tar', stream } })
+  assert.equal(again.image.id, image.id)
+  assert.deepEqual(again.ran, [])
+  await assertClean()
+})
+
+test('links in what is copied stay links, and lead nowhere outside', async () => {
+  const dir = context({
+    Dockerfile:
+      'FROM busybox AS s\nRUN mkdir /d && echo in > /d/f\nFROM scratch\nCOPY links /l\nCOPY --from=s /d /l/../dd\nCOPY top /t\n',
+    'links/f': '1',
+    etc: 'mine',
+  })
+  symlinkSync('/etc/passwd', join(dir, 'links/abs'))
+  symlinkSync('f', join(dir, 'links/rel'))
+  symlinkSync('/etc', join(dir, 'top'))
+  const { image } = await build(dir)
+  assert.deepEqual(layerFiles(image, 2), ['./l', './l/abs', './l/f', './l/rel'])
+  // `/etc` is the context's own file of that name.
+  assert.equal(readFileSync(join(m.snapshots.layerPath(image.layers[2] ?? 'sha256:'), 't'), 'utf8'), 'mine')
+})
+
+test('here-documents', async () => {
+  const { image, log: output } = await build(
+    context({
+      Dockerfile:
+        'FROM busybox\nENV A=x\nRUN <<EOF\necho 1\necho $A\nEOF\nRUN <<S\n#!/bin/cat\nscript\nS\nRUN cat <<E\ninput\nE\nCOPY <<F /f\n$A\nF\n',
+    }),
+  )
+  assert.equal(output, '1\nx\n#!/bin/cat\nscript\ninput\n')
+  assert.equal(
+    readFileSync(join(m.snapshots.layerPath(image.layers.at(-1) ?? 'sha256:'), 'f'), 'utf8'),
+    'x\n',
+  )
+})
+
+test('a COPY finds its layer again although another stage gave it the same file', async () => {
+  const text = (comment: string) =>
+    `FROM busybox AS b\nRUN : ${comment}; echo same > /f; touch -d @1 /f\nFROM scratch\nCOPY --from=b /f /f\n`
+  const dir = context({ Dockerfile: text('one') })
+  const first = await build(dir)
+  writeFileSync(join(dir, 'Dockerfile'), text('two'))
+  const second = await build(dir)
+  assert.equal(second.ran.length, 1)
+  assert.equal(second.image.id, first.image.id)
+})
+
+test('what a killed daemon left of a build is gone after the next start', async () => {
+  await m.close()
+  const dir = context({ Dockerfile: 'FROM busybox\nRUN echo up; sleep 1234\n' })
+  const script = `
+    const { op, openMachine } = await import(${JSON.stringify(join(import.meta.dirname, 'test-machine.ts'))})
+    const m = await openMachine(${JSON.stringify({ root, instance })})
+    const context = { kind: 'directory', path: ${JSON.stringify(dir)} }
+    const request = { context, dockerfile: 'Dockerfile', tags: [], buildArgs: {}, noCache: false, labels: {} }
+    await m.builder.build(op(), request, (e) => e.type === 'log' && console.log(e.data))`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  await new Promise<void>((resolve, reject) => {
+    child.stdout.on('data', (data: Buffer) => data.toString().includes('up') && resolve())
+    child.on('exit', () => reject(new Error('the child ended early')))
+  })
+  const died = new Promise((resolve) => child.once('close', resolve))
+  child.removeAllListeners('exit')
+  child.kill('SIGKILL')
+  m = await open()
+  await m.networks.reconcile(op(), new Set())
+  await assertClean()
+  assert.equal(execFileSync('sh', ['-c', 'pgrep -f "sleep 123[4]" || true'], { encoding: 'utf8' }), '')
+  await died
+})
+
+test('prune empties the cache', async () => {
+  const dir = context({ Dockerfile: 'FROM busybox\nRUN echo p > /p\n' })
+  await build(dir)
+  const { records } = await m.builder.prune(op())
+  assert.ok(records > 0)
+  assert.equal(m.builder.references().layers.size, 0)
+  assert.equal((await build(dir)).ran.length, 1)
+})
