@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
 import { pack, type Header } from 'tar-stream'
 
-export type Entry = Header & { content?: string | Buffer }
+export type Entry = Partial<Header> & { name: string; content?: string | Buffer }
 
 /** A tar of these entries, as given: nothing is checked. */
 export async function tar(entries: readonly Entry[]): Promise<Buffer> {
