@@ -3,7 +3,13 @@
  * each is announced, may be started, and ends completed, cached or failed. The last line of a stream is `result` or `error`.
  * Times are Unix milliseconds.
  */
-export type BuildEvent = VertexEvent | LogEvent | StatusEvent | WarningEvent | BuildErrorEvent | BuildResultEvent
+export type BuildEvent =
+  | VertexEvent
+  | LogEvent
+  | StatusEvent
+  | WarningEvent
+  | BuildErrorEvent
+  | BuildResultEvent
 
 /** The whole state of one vertex: each event replaces the last one of the same id. */
 export interface VertexEvent {

@@ -1,7 +1,7 @@
 import type { Networks } from '../../network/index.ts'
 import type { Runtime } from '../../runtime/index.ts'
 import type { Snapshots } from '../../snapshot/index.ts'
-import type { Lease } from '../../store/leases.ts'
+import type { Lease } from '../../store/index.ts'
 import type { ScanThread } from '../context/scan-thread.ts'
 
 /** What steps work with. */
