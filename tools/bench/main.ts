@@ -1,0 +1,85 @@
+/**
+ * `npm run bench [-- --only TEXT] [--rounds N] [--json FILE]`: times what people wait for, against `docker` (a real
+ * dockerd by DOCKER_HOST or its usual place) and `podman` where they are. The engines take turns within each round,
+ * so that a busy moment of the machine hits all alike. Prints medians and ratios.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpus, release, totalmem } from 'node:os'
+import { dirname, join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { busyboxTar, root } from '../../tests/system/harness.ts'
+import { engines, type Engine } from './engines.ts'
+import { importImage, makeContext, removeImage, scenarios, type Scenario } from './scenarios.ts'
+import { median, table } from './table.ts'
+
+const { values } = parseArgs({
+  options: { only: { type: 'string' }, rounds: { type: 'string' }, json: { type: 'string' } },
+})
+if (process.getuid?.() !== 0) {
+  console.error('The benchmark runs containers: run it as root.')
+  process.exit(1)
+}
+
+/** Milliseconds of each round, by engine. */
+type Times = Record<string, number[]>
+
+async function measure(scenario: Scenario, all: readonly Engine[]): Promise<Times> {
+  const times: Times = Object.fromEntries(all.map((engine) => [engine.name, []]))
+  for (const engine of all) await scenario.before?.(engine)
+  const rounds = Number(values.rounds ?? scenario.rounds)
+  // Round 0 warms up and is not counted.
+  for (let round = 0; round <= rounds; round++)
+    // Who goes first changes, so that nobody always runs in the other's wake.
+    for (const engine of round % 2 === 0 ? all : all.toReversed()) {
+      await scenario.setup?.(engine, round)
+      const started = performance.now()
+      await scenario.work(engine, round)
+      if (round > 0) times[engine.name]?.push(performance.now() - started)
+      await scenario.teardown?.(engine, round)
+    }
+  for (const engine of all) await scenario.after?.(engine)
+  return times
+}
+
+await using stack = new AsyncDisposableStack()
+const context = mkdtempSync('/tmp/gantry-bench-')
+stack.defer(() => rmSync(context, { recursive: true, force: true }))
+const all = await engines((text) => console.error(text))
+for (const engine of all) stack.use(engine)
+const tar = await busyboxTar()
+for (const engine of all) {
+  await importImage(engine, tar)
+  stack.defer(() => removeImage(engine))
+}
+const chosen = scenarios(context).filter((scenario) => scenario.name.includes(values.only ?? ''))
+if (chosen.some((scenario) => scenario.name.startsWith('build'))) makeContext(context)
+
+const results: { scenario: string; times: Times }[] = []
+for (const scenario of chosen) {
+  process.stderr.write(`${scenario.name} …\n`)
+  results.push({ scenario: scenario.name, times: await measure(scenario, all) })
+}
+
+const peers = all.slice(1).map((engine) => engine.name)
+const rows = results.map(({ scenario, times }) => {
+  const own = median(times['gantry'] ?? [])
+  const others = peers.map((name) => median(times[name] ?? []))
+  return [
+    scenario,
+    `${own.toFixed(0)} ms`,
+    ...others.map((ms) => `${ms.toFixed(0)} ms`),
+    ...others.map((ms) => (own / ms).toFixed(2)),
+  ]
+})
+const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'CPU'}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Linux ${release()}`
+console.log(`${machine}; ${all.map((engine) => `${engine.name} ${engine.version}`).join(', ')}; medians\n`)
+console.log(table(['work', 'gantry', ...peers, ...peers.map((name) => `of ${name}`)], rows))
+
+const file = values.json ?? join(root, '.cache/bench.json')
+mkdirSync(dirname(file), { recursive: true })
+const versions = Object.fromEntries(all.map((engine) => [engine.name, engine.version]))
+writeFileSync(
+  file,
+  `${JSON.stringify({ at: new Date().toISOString(), machine, versions, results }, undefined, 2)}\n`,
+)
+console.log(`\nall times: ${file}`)

@@ -1,0 +1,120 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Engine } from './engines.ts'
+
+/** One thing that people wait for. Only `work` is measured; all of it runs once per engine and round, in turn. */
+export interface Scenario {
+  readonly name: string
+  readonly rounds: number
+  before?(engine: Engine): Promise<void>
+  setup?(engine: Engine, round: number): Promise<void>
+  work(engine: Engine, round: number): Promise<void>
+  teardown?(engine: Engine, round: number): Promise<void>
+  after?(engine: Engine): Promise<void>
+}
+
+export const prefix = 'gantry-bench'
+const image = `${prefix}-busybox`
+const names = Array.from({ length: 30 }, (_, i) => `${prefix}-${i}`)
+const start = (engine: Engine, name: string, ...flags: string[]) =>
+  engine.run(['run', '-d', '--name', name, ...flags, image, 'sleep', '1000'])
+const remove = (engine: Engine, ...these: string[]) => engine.run(['rm', '-f', ...these])
+
+/** Puts the base image into the engine under a name of ours. */
+export async function importImage(engine: Engine, tar: Buffer): Promise<void> {
+  await engine.run(['import', '-', image], { input: tar })
+}
+
+export async function removeImage(engine: Engine): Promise<void> {
+  await engine.run(['rmi', '-f', image])
+}
+
+/** A context of 5,000 files and 120 MB, as applications have, and a Dockerfile that copies all of it. */
+export function makeContext(folder: string): void {
+  const block = Buffer.alloc(24 << 10, 'gantry ')
+  for (let i = 0; i < 5000; i++) {
+    const place = join(folder, 'src', String(i % 50))
+    if (i < 50) mkdirSync(place, { recursive: true })
+    block.write(`${i}`.padStart(8), 0)
+    writeFileSync(join(place, `${i}.txt`), block)
+  }
+  writeFileSync(
+    join(folder, 'Dockerfile'),
+    [`FROM ${image}`, 'RUN echo installed > /installed', 'COPY . /app', 'RUN ls /app > /listed', ''].join(
+      '\n',
+    ),
+  )
+}
+
+const build = (engine: Engine, context: string) =>
+  engine.run(['build', '-q', '-t', `${prefix}-built`, context], { discard: true }).then(() => {})
+
+export function scenarios(context: string): Scenario[] {
+  return [
+    {
+      name: 'run --rm, bridge',
+      rounds: 15,
+      work: async (engine) => void (await engine.run(['run', '--rm', image, 'true'])),
+    },
+    {
+      name: 'run --rm, --network none',
+      rounds: 15,
+      work: async (engine) => void (await engine.run(['run', '--rm', '--network', 'none', image, 'true'])),
+    },
+    {
+      name: 'exec',
+      rounds: 15,
+      before: async (engine) => void (await start(engine, `${prefix}-exec`)),
+      work: async (engine) => void (await engine.run(['exec', `${prefix}-exec`, 'true'])),
+      after: async (engine) => void (await remove(engine, `${prefix}-exec`)),
+    },
+    {
+      name: 'ps -a, 30 containers',
+      rounds: 15,
+      before: async (engine) => {
+        for (const name of names) await engine.run(['create', '--name', name, image, 'true'])
+      },
+      work: async (engine) => void (await engine.run(['ps', '-a'])),
+      after: async (engine) => void (await remove(engine, ...names)),
+    },
+    {
+      name: '30 x run -d at once',
+      rounds: 3,
+      work: async (engine) => void (await Promise.all(names.map((name) => start(engine, name)))),
+      teardown: async (engine) => void (await remove(engine, ...names)),
+    },
+    {
+      name: 'rm -f of 30',
+      rounds: 3,
+      setup: async (engine) => void (await Promise.all(names.map((name) => start(engine, name)))),
+      work: async (engine) => void (await remove(engine, ...names)),
+    },
+    {
+      name: 'build, all cached',
+      rounds: 5,
+      before: (engine) => build(engine, context),
+      work: (engine) => build(engine, context),
+    },
+    {
+      name: 'build, one file changed',
+      rounds: 3,
+      before: (engine) => build(engine, context),
+      setup: (engine, round) => {
+        writeFileSync(join(context, 'src/0/0.txt'), `${engine.name} ${round} ${Date.now()}`)
+        return Promise.resolve()
+      },
+      work: (engine) => build(engine, context),
+      after: async (engine) => void (await engine.run(['rmi', '-f', `${prefix}-built`])),
+    },
+    {
+      name: 'logs, 100,000 lines',
+      rounds: 5,
+      before: async (engine) => {
+        await engine.run(['run', '-d', '--name', `${prefix}-logs`, image, 'seq', '100000'])
+        await engine.run(['wait', `${prefix}-logs`])
+      },
+      work: async (engine) => void (await engine.run(['logs', `${prefix}-logs`], { discard: true })),
+      after: async (engine) => void (await remove(engine, `${prefix}-logs`)),
+    },
+  ]
+}
