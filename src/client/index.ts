@@ -44,7 +44,7 @@ export function connect(options: Partial<TransportOptions> = {}): Client {
   }
 }
 
-export { defaultHost } from './host.ts'
+export { defaultHost, parseHost } from './host.ts'
 export { ConnectError, DaemonError, decodeLines, type Hijacked, type TlsOptions } from './transport.ts'
 export type { Filters } from './filters.ts'
 export type { Waiter } from './containers.ts'

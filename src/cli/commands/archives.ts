@@ -1,0 +1,134 @@
+/** load, save, import: images as archives. */
+import { createReadStream, createWriteStream } from 'node:fs'
+import { open, rename, rm, stat } from 'node:fs/promises'
+import type { Readable } from 'node:stream'
+import { isatty } from 'node:tty'
+import { hasCode } from '../../lib/errors.ts'
+import { familiarName, parseReference } from '../../lib/reference.ts'
+import type { ProgressMessage } from '../../wire/image.ts'
+import { command, ExitError } from '../command.ts'
+import { bool, list, string } from '../flags.ts'
+import { OutputQueue } from '../output-queue.ts'
+import { copyOutput } from '../streams.ts'
+
+const onePlatform = '--platform is not supported: images are of one platform'
+
+export const load = command({
+  usage: '[OPTIONS]',
+  arguments: [0, 0],
+  flags: {
+    input: string('Read from tar archive file, instead of STDIN', { short: 'i' }),
+    platform: list('Load only the given platform variant', { kind: 'string' }),
+    quiet: bool('Suppress the load output', { short: 'q' }),
+  },
+  async run(context, flags) {
+    if (flags.platform.length > 0) throw new ExitError(1, onePlatform)
+    if (flags.input === '' && isatty(0))
+      throw new ExitError(1, 'requested load from stdin, but stdin is empty')
+    const archive = flags.input === '' ? process.stdin : await openArchive(flags.input)
+    for await (const message of context.client.images.load(archive, { quiet: flags.quiet }))
+      context.out(textOf(message, flags.quiet))
+  },
+})
+
+export const save = command({
+  usage: '[OPTIONS] IMAGE [IMAGE...]',
+  arguments: [1, Infinity],
+  flags: {
+    output: string('Write to a file, instead of STDOUT', { short: 'o' }),
+    platform: list('Save only the given platform variant', { kind: 'string' }),
+  },
+  async run(context, flags, names) {
+    if (flags.platform.length > 0) throw new ExitError(1, onePlatform)
+    if (flags.output === '') {
+      if (isatty(1))
+        throw new ExitError(1, 'cowardly refusing to save to a terminal. Use the -o flag or redirect')
+      const queue = new OutputQueue()
+      const source = await context.client.images.save(names)
+      await copyWhole(source, queue)
+      return
+    }
+    await assertWritable(flags.output)
+    const { pipeline } = await import('node:stream/promises')
+    const temporary = `${flags.output}.${process.pid}.tmp`
+    try {
+      await pipeline(await context.client.images.save(names), createWriteStream(temporary, { mode: 0o600 }))
+      await rename(temporary, flags.output)
+    } finally {
+      await rm(temporary, { force: true })
+    }
+  },
+})
+
+export const importImage = command({
+  usage: '[OPTIONS] file|URL|- [REPOSITORY[:TAG]]',
+  arguments: [1, 2],
+  flags: {
+    change: list('Apply Dockerfile instruction to the created image', { short: 'c' }),
+    message: string('Set commit message for imported image', { short: 'm' }),
+    platform: string('Set platform if server is multi-platform capable'),
+  },
+  async run(context, flags, [source = '', name]) {
+    const reference = name === undefined ? undefined : parseReference(name)
+    const remote = /^https?:\/\//.test(source)
+    const archive = remote ? undefined : source === '-' ? process.stdin : await openArchive(source)
+    const messages = context.client.images.import({
+      source: remote ? source : '-',
+      archive,
+      repo: reference && familiarName(reference),
+      tag: reference && (reference.tag ?? 'latest'),
+      message: flags.message || undefined,
+      changes: flags.change,
+      platform: flags.platform || undefined,
+    })
+    for await (const message of messages) context.out(textOf(message, false))
+  },
+})
+
+/** An archive that ends early is a failure, never a short file. */
+async function copyWhole(source: Readable, queue: OutputQueue): Promise<void> {
+  let complete = false
+  source.once('end', () => (complete = true))
+  await copyOutput(source, queue, { raw: true })
+  await queue.flushed()
+  if (!complete) throw new Error('the daemon closed the connection before the archive was complete')
+}
+
+async function openArchive(path: string): Promise<Readable> {
+  try {
+    const file = await open(path)
+    return createReadStream(path, { fd: file, highWaterMark: 256 * 1024 })
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) throw new ExitError(1, `open ${path}: no such file or directory`)
+    throw error
+  }
+}
+
+async function assertWritable(path: string): Promise<void> {
+  const { dirname } = await import('node:path')
+  try {
+    const target = await stat(path)
+    if (!target.isFile())
+      throw new ExitError(
+        1,
+        `failed to save image: invalid output path: ${JSON.stringify(path)} must be a regular file`,
+      )
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error
+    await stat(dirname(path)).catch(() => {
+      throw new ExitError(
+        1,
+        `failed to save image: invalid output path: directory ${JSON.stringify(dirname(path))} does not exist`,
+      )
+    })
+  }
+}
+
+function textOf(message: ProgressMessage, quiet: boolean): string {
+  if (message.errorDetail || message.error !== undefined)
+    throw new ExitError(1, message.errorDetail?.message ?? message.error ?? '')
+  if (message.stream !== undefined) return message.stream
+  // Progress of single layers is for a terminal; what has ended is said in `stream`.
+  if (message.status === undefined || message.progressDetail || quiet) return ''
+  return `${message.id === undefined ? '' : `${message.id}: `}${message.status}\n`
+}

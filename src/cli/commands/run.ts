@@ -1,0 +1,221 @@
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { DaemonError, type Client } from '../../client/index.ts'
+import { EngineError, hasCode, messageOf } from '../../lib/errors.ts'
+import type { ContainerCreateBody, WaitResponse } from '../../wire/container.ts'
+import { command, ExitError, type Context } from '../command.ts'
+import { attached, createBody, type CreateInput } from '../create-body.ts'
+import { describeError } from '../errors.ts'
+import { createFlags, runFlags } from '../run-flags.ts'
+
+const usage = '[OPTIONS] IMAGE [COMMAND] [ARG...]'
+
+export const create = command({
+  usage,
+  flags: createFlags,
+  arguments: [1, Infinity],
+  interspersed: false,
+  async run(context, flags, words, given) {
+    const input = { flags, given, words, detach: false }
+    const body = withHelp(context, () => createBody(input))
+    context.out(`${await createContainer(context, input, body)}\n`)
+  },
+})
+
+export const run = command({
+  usage,
+  flags: runFlags,
+  arguments: [1, Infinity],
+  interspersed: false,
+  async run(context, flags, words, given) {
+    const input: CreateInput = { flags, given, words, detach: flags.detach }
+    const body = withHelp(context, () => createBody(input))
+    if (flags.detach && flags.attach.length > 0)
+      throw new ExitError(1, 'conflicting options: cannot specify both --attach and --detach')
+    if (!flags.detach) await prepareForTerminal(body)
+    let id
+    try {
+      id = await createContainer(context, input, body)
+    } catch (error) {
+      throw failed(context, error, 125)
+    }
+    if (flags.detach) {
+      await context.client.containers.start(id).catch((error: unknown) => {
+        throw failed(context, error, startCode(error))
+      })
+      context.out(`${id}\n`)
+      return 0
+    }
+    return runAttached(context, id, {
+      body,
+      streams: attached(input),
+      detachKeys: flags['detach-keys'] || context.config.detachKeys,
+      proxy: flags['sig-proxy'],
+      rm: flags.rm,
+    })
+  },
+})
+
+async function prepareForTerminal(body: ContainerCreateBody): Promise<void> {
+  if (!body.Tty) return
+  const { assertTerminalInput, terminalSize } = await import('../terminal.ts')
+  assertTerminalInput({ stdin: body.AttachStdin ?? false, tty: true })
+  // Given at create, the first line the container writes has the right width.
+  const size = terminalSize()
+  if (size && body.HostConfig) body.HostConfig.ConsoleSize = [size.rows, size.columns]
+}
+
+async function createContainer(
+  context: Context,
+  input: CreateInput,
+  body: ContainerCreateBody,
+): Promise<string> {
+  const { flags } = input
+  const cidfile = flags.cidfile === '' ? undefined : openCidFile(flags.cidfile)
+  try {
+    const { Id, Warnings } = await context.client.containers.create(body, {
+      name: flags.name,
+      platform: flags.platform,
+    })
+    for (const warning of Warnings ?? []) context.err(`WARNING: ${warning}\n`)
+    cidfile?.write(Id)
+    return Id
+  } catch (error) {
+    cidfile?.discard()
+    if (!(error instanceof DaemonError) || error.status !== 404 || !error.message.startsWith('No such image'))
+      throw error
+    const { familiar, parseReference, withDefaultTag } = await import('../../lib/reference.ts')
+    const name = /^(sha256:)?[0-9a-f]{64}$/.test(body.Image)
+      ? body.Image
+      : familiar(withDefaultTag(parseReference(body.Image)))
+    if (flags.pull !== 'never' && !flags.quiet) context.err(`Unable to find image '${name}' locally\n`)
+    throw new EngineError(
+      'not-found',
+      `No such image: ${name} (registries are not supported yet: load, import or build it)`,
+      {
+        cause: error,
+      },
+    )
+  }
+}
+
+function openCidFile(path: string): { write(id: string): void; discard(): void } {
+  const { rmSync } = process.getBuiltinModule('node:fs')
+  let fd: number
+  try {
+    fd = openSync(path, 'wx', 0o644)
+  } catch (error) {
+    if (hasCode(error, 'EEXIST', 'EISDIR'))
+      throw new Error(
+        `container ID file found, make sure the other container isn't running or delete ${path}`,
+        { cause: error },
+      )
+    throw new Error(`failed to create the container ID file: ${messageOf(error)}`, { cause: error })
+  }
+  return {
+    write: (id) => {
+      writeSync(fd, id)
+      closeSync(fd)
+    },
+    discard: () => {
+      closeSync(fd)
+      rmSync(path, { force: true })
+    },
+  }
+}
+
+interface Attached {
+  readonly body: ContainerCreateBody
+  readonly streams: { stdin: boolean; stdout: boolean; stderr: boolean }
+  readonly detachKeys: string
+  readonly proxy: boolean
+  readonly rm: boolean
+}
+
+async function runAttached(context: Context, id: string, o: Attached): Promise<number> {
+  const { containers } = context.client
+  const { openSession, proxySignals } = await import('../session.ts')
+  using _proxy = o.proxy ? proxySignals((signal) => containers.kill(id, signal)) : undefined
+  const { stdin, stdout, stderr } = o.streams
+  const tty = o.body.Tty ?? false
+  const keys = await detachKeys(o, tty)
+  let session
+  let waiter
+  try {
+    const [hijacked, wait] = await Promise.all([
+      containers.attach(id, { stdin, stdout, stderr, detachKeys: o.detachKeys }),
+      containers.wait(id, o.rm ? 'removed' : 'next-exit'),
+    ])
+    waiter = wait
+    session = await openSession({
+      stream: hijacked.stream,
+      tty,
+      stdin,
+      output: stdout || stderr,
+      detachKeys: keys,
+      resize: (size) => containers.resize(id, size),
+    })
+  } catch (error) {
+    await discard(context.client, id, o.rm)
+    throw failed(context, error, 125)
+  }
+  try {
+    await containers.start(id)
+  } catch (error) {
+    session.close()
+    if (o.rm) await discard(context.client, id, true)
+    throw failed(context, error, startCode(error))
+  }
+  session.started()
+  if ((await session.ended) === 'detached') {
+    context.err('read escape sequence\n')
+    return 0
+  }
+  return exitCode(context, await waiter.result)
+}
+
+/** Docker: the sequence is looked for only where a person types. */
+async function detachKeys(o: Attached, tty: boolean): Promise<string> {
+  if (!tty || !o.streams.stdin) return ''
+  const { defaultDetachKeys } = await import('../terminal.ts')
+  return o.detachKeys || defaultDetachKeys
+}
+
+function exitCode(context: Context, result: WaitResponse): number {
+  if (!result.Error?.Message) return result.StatusCode
+  context.err(`Error waiting for container: ${result.Error.Message}\n`)
+  return 125
+}
+
+/** With `--rm`, a container that never ran is not left behind. */
+async function discard(client: Client, id: string, rm: boolean): Promise<void> {
+  if (!rm) return
+  try {
+    await client.containers.remove(id, { force: true, volumes: true })
+  } catch (error) {
+    // The daemon removes it itself when its start fails.
+    if (!(error instanceof DaemonError) || (error.status !== 404 && error.status !== 409)) throw error
+  }
+}
+
+/** Docker: 127 when the program was not found, 126 when it could not be run, else 125. */
+function startCode(error: unknown): number {
+  const text = messageOf(error)
+  if (/executable file not found|no such file or directory/i.test(text)) return 127
+  if (/permission denied|is a directory/i.test(text)) return 126
+  return 125
+}
+
+function withHelp<T>(context: Context, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw failed(context, error, 125)
+  }
+}
+
+function failed(context: Context, error: unknown, code: number): ExitError {
+  return new ExitError(
+    code,
+    `gantry: ${describeError(error)}\n\nRun '${context.path} --help' for more information`,
+  )
+}

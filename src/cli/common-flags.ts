@@ -1,0 +1,25 @@
+import { list, string, type Flag } from './flags.ts'
+
+const reference =
+  'Refer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates'
+
+export const listFormat = (): Flag<string> =>
+  string(
+    `Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\n${reference}`,
+  )
+
+export const inspectFormat = (): Flag<string> =>
+  string(
+    `Format output using a custom template:\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\n${reference}`,
+    { short: 'f' },
+  )
+
+export const filter = (help: string, short?: string): Flag<readonly string[]> =>
+  list(help, {
+    kind: 'filter',
+    ...(short !== undefined && { short }),
+    check: (text) => {
+      if (text !== '' && !text.includes('=')) throw new Error(`invalid filter '${text}'`)
+      return text
+    },
+  })

@@ -1,0 +1,35 @@
+import { readFileSync } from 'node:fs'
+import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
+
+/** What the command line reads of docker's `config.json`. */
+export interface Config {
+  readonly httpHeaders: Readonly<Record<string, string>>
+  readonly detachKeys: string
+  /** Default `--format` by command: `psFormat`, `imagesFormat`, … */
+  format(key: string): string
+}
+
+/** Docker: a missing file is an empty one; a broken one is an error. */
+export function readConfig(directory: string): Config {
+  const path = `${directory}/config.json`
+  let fields: Record<string, unknown> = {}
+  try {
+    const decoded: unknown = JSON.parse(readFileSync(path, 'utf8'))
+    if (typeof decoded === 'object' && decoded !== null) fields = decoded as Record<string, unknown>
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT', 'ENOTDIR'))
+      throw new EngineError('invalid', `error parsing config file (${path}): ${messageOf(error)}`, {
+        cause: error,
+      })
+  }
+  const text = (key: string) => (typeof fields[key] === 'string' ? fields[key] : '')
+  const headers: unknown = fields['HttpHeaders']
+  return {
+    httpHeaders:
+      typeof headers === 'object' && headers !== null
+        ? Object.fromEntries(Object.entries(headers).map(([key, value]) => [key, String(value)]))
+        : {},
+    detachKeys: text('detachKeys'),
+    format: text,
+  }
+}

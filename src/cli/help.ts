@@ -1,0 +1,90 @@
+/** Help texts, laid out as docker's. */
+import type { Command } from './command.ts'
+import type { Flags } from './flags.ts'
+import { entries, groups, type Entry } from './table.ts'
+
+/** Docker: as wide as the terminal, at least 80. */
+function width(): number {
+  return Math.max(process.stdout.columns ?? 80, 80)
+}
+
+export function commandHelp(name: string, entry: Entry, definition: Command): string {
+  let text = `Usage:  gantry ${name} ${definition.usage}\n\n${entry.about}\n`
+  if (entry.names.length > 1)
+    text += `\nAliases:\n  ${entry.names.map((alias) => `gantry ${alias}`).join(', ')}\n`
+  const options = flagHelp(definition.flags)
+  return options === '' ? text : `${text}\nOptions:\n${options}`
+}
+
+export function flagHelp(flags: Flags): string {
+  const rows = Object.entries(flags)
+    .filter(([, flag]) => !flag.hidden)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, flag]) => {
+      const left = `  ${flag.short === undefined ? '   ' : `-${flag.short},`} --${name}${flag.kind === '' ? '' : ` ${flag.kind}`}`
+      const shown = flag.shown === undefined ? '' : ` (default ${flag.shown})`
+      return { left, right: flag.help + shown }
+    })
+  const column = Math.max(0, ...rows.map((row) => row.left.length)) + 3
+  return rows.map((row) => row.left.padEnd(column) + wrap(row.right, column) + '\n').join('')
+}
+
+/** Breaks at spaces; further lines are indented to the column. */
+function wrap(text: string, column: number): string {
+  const room = Math.max(width() - column, 24)
+  const lines: string[] = []
+  for (const paragraph of text.split('\n')) {
+    let line = ''
+    for (const word of paragraph.split(' ')) {
+      if (line !== '' && line.length + 1 + word.length >= room) {
+        lines.push(line)
+        line = word
+      } else line = line === '' ? word : `${line} ${word}`
+    }
+    lines.push(line)
+  }
+  return lines.join(`\n${' '.repeat(column)}`)
+}
+
+export function groupHelp(group: string): string {
+  const rows = entries.flatMap((entry) => {
+    const name = entry.names.find((candidate) => candidate.startsWith(`${group} `))
+    return name === undefined || !entry.load ? [] : [[name.slice(group.length + 1), entry.about] as const]
+  })
+  return `Usage:  gantry ${group} COMMAND
+
+${groups[group]}
+
+Commands:
+${columns(rows.toSorted(([a], [b]) => (a < b ? -1 : 1)))}
+Run 'gantry ${group} COMMAND --help' for more information on a command.
+`
+}
+
+const common = ['run', 'exec', 'ps', 'build', 'images', 'version', 'info']
+
+export function rootHelp(globals: Flags): string {
+  const top = entries.flatMap((entry) => {
+    const name = entry.names.find((candidate) => !candidate.includes(' '))
+    return name === undefined || !entry.load ? [] : [[name, entry.about] as const]
+  })
+  return `Usage:  gantry [OPTIONS] COMMAND
+
+A complete container engine
+
+Common Commands:
+${columns(common.flatMap((name) => top.filter(([candidate]) => candidate === name)))}
+Management Commands:
+${columns(Object.entries(groups))}
+Commands:
+${columns(top.filter(([name]) => !common.includes(name)).toSorted(([a], [b]) => (a < b ? -1 : 1)))}
+Global Options:
+${flagHelp(globals)}
+Run 'gantry COMMAND --help' for more information on a command.
+`
+}
+
+function columns(rows: readonly (readonly [string, string])[]): string {
+  const size = Math.max(11, ...rows.map(([name]) => name.length + 1)) + 1
+  return rows.map(([name, about]) => `  ${name.padEnd(size)}${about}\n`).join('')
+}

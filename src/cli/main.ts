@@ -1,0 +1,203 @@
+/** The `gantry` command: global flags, then one command out of the table. Loads only what that command needs. */
+import { connect, defaultHost, type Client, type TlsOptions } from '../client/index.ts'
+import { EngineError } from '../lib/errors.ts'
+import type { Command, Context } from './command.ts'
+import { ExitError } from './command.ts'
+import { readConfig, type Config } from './config.ts'
+import { describeError } from './errors.ts'
+import { bool, FlagError, HelpRequest, list, parseFlags, string, type Values } from './flags.ts'
+import { findCommand, groups, type Entry } from './table.ts'
+import { writeText } from './text.ts'
+
+const environment = process.env
+const configHome = environment['DOCKER_CONFIG'] || `${environment['HOME'] ?? ''}/.docker`
+
+const globals = {
+  config: string('Location of client config files', { initial: configHome }),
+  context: string('Name of the context to use to connect to the daemon', { short: 'c' }),
+  debug: bool('Enable debug mode: print each request to the daemon with its time', { short: 'D' }),
+  host: list('Daemon socket to connect to', { short: 'H' }),
+  tls: bool('Use TLS; implied by --tlsverify'),
+  tlscacert: string('Trust certs signed only by this CA', { shown: JSON.stringify(`${configHome}/ca.pem`) }),
+  tlscert: string('Path to TLS certificate file', { shown: JSON.stringify(`${configHome}/cert.pem`) }),
+  tlskey: string('Path to TLS key file', { shown: JSON.stringify(`${configHome}/key.pem`) }),
+  tlsverify: bool('Use TLS and verify the remote'),
+  version: bool('Print version information and quit', { short: 'v' }),
+}
+type Globals = Values<typeof globals>
+
+async function main(argv: readonly string[]): Promise<number> {
+  let parsed
+  try {
+    parsed = parseFlags(globals, argv, { interspersed: false })
+  } catch (error) {
+    if (error instanceof HelpRequest) return rootHelp()
+    if (!(error instanceof FlagError)) throw error
+    throw new ExitError(
+      125,
+      `${error.message}\n\nUsage:  gantry [OPTIONS] COMMAND [ARG...]\n\nRun 'gantry --help' for more information`,
+    )
+  }
+  const { values, rest } = parsed
+  if (values.version) {
+    const { versionLine } = await import('./commands/version.ts')
+    writeText(1, `${await versionLine()}\n`)
+    return 0
+  }
+  const words = rest[0] === 'help' ? [...rest.slice(1), '--help'] : rest
+  const found = findCommand(words)
+  if (found) return runCommand(values, found)
+  return notFound(words)
+}
+
+async function runCommand(
+  values: Globals,
+  { entry, name, rest }: { entry: Entry; name: string; rest: string[] },
+): Promise<number> {
+  const path = `gantry ${name}`
+  if (!entry.load) throw new ExitError(1, `${path}: ${entry.missing}`)
+  const definition = await entry.load()
+  const context = makeContext(values, path)
+  let parsed
+  try {
+    parsed = parseFlags(definition.flags, rest, { interspersed: definition.interspersed ?? true })
+  } catch (error) {
+    if (error instanceof HelpRequest) {
+      const { commandHelp } = await import('./help.ts')
+      writeText(1, commandHelp(name, entry, definition))
+      return 0
+    }
+    if (!(error instanceof FlagError)) throw error
+    throw new ExitError(125, `${error.message}\n\n${usageOf(path, definition)}`)
+  }
+  const wrong = wrongCount(definition, parsed.rest.length)
+  if (wrong) {
+    const usage = usageOf(path, definition)
+    // Docker: "See" where there is a least number of arguments, "Run" elsewhere.
+    const hint = wrong.includes('at least') ? usage.replace(/Run(?= '[^']*' for more)/, 'See') : usage
+    throw new ExitError(1, `gantry: '${path}' ${wrong}\n\n${hint}`)
+  }
+  try {
+    return (await definition.run(context, parsed.values, parsed.rest, parsed.given)) ?? 0
+  } finally {
+    context.close()
+  }
+}
+
+function usageOf(path: string, definition: Command): string {
+  return `Usage:  ${path} ${definition.usage}\n\nRun '${path} --help' for more information`
+}
+
+function wrongCount(definition: Command, count: number): string | undefined {
+  const [min, max] = definition.arguments
+  const plural = (n: number) => `${n} argument${n === 1 ? '' : 's'}`
+  if (count >= min && count <= max) return undefined
+  if (max === 0) return 'accepts no arguments'
+  if (min === max) return `requires ${plural(min)}`
+  if (count < min)
+    return max === Infinity
+      ? `requires at least ${plural(min)}`
+      : `requires at least ${min} and at most ${plural(max)}`
+  return `requires at most ${plural(max)}`
+}
+
+async function notFound(words: readonly string[]): Promise<number> {
+  const [first, second] = words
+  if (first === undefined || first === '--help') return rootHelp()
+  if (!Object.hasOwn(groups, first))
+    throw new ExitError(
+      1,
+      `gantry: unknown command: gantry ${first}\n\nRun 'gantry --help' for more information`,
+    )
+  if (second === undefined || second.startsWith('-')) {
+    const { groupHelp } = await import('./help.ts')
+    writeText(1, groupHelp(first))
+    return 0
+  }
+  throw new ExitError(
+    1,
+    `gantry: unknown command: gantry ${first} ${second}\n\nUsage:  gantry ${first}\n\nRun 'gantry ${first} --help' for more information`,
+  )
+}
+
+async function rootHelp(): Promise<number> {
+  const help = await import('./help.ts')
+  writeText(1, help.rootHelp(globals))
+  return 0
+}
+
+function makeContext(values: Globals, path: string): Context & { close(): void } {
+  let client: Client | undefined
+  let config: Config | undefined
+  const { text: host, chosen } = chooseHost(values)
+  const context = {
+    path,
+    host,
+    get config(): Config {
+      return (config ??= readConfig(values.config))
+    },
+    get client(): Client {
+      return (client ??= connect({
+        host,
+        tls: readTls(values),
+        headers: context.config.httpHeaders,
+        version: environment['GANTRY_API_VERSION'] || environment['DOCKER_API_VERSION'] || undefined,
+        ...(values.debug && { trace: (line: string) => writeText(2, `debug: ${line}\n`) }),
+        // Starting a daemon nobody asked for is only right where it will be the one that is meant.
+        ...(!chosen &&
+          process.getuid?.() === 0 && {
+            onUnavailable: async () => (await import('./daemon-start.ts')).startDaemon(host),
+          }),
+      }))
+    },
+    out: (text: string) => writeText(1, text),
+    err: (text: string) => writeText(2, text),
+    close: () => client?.close(),
+  }
+  return context
+}
+
+function chooseHost(values: Globals): { text: string; chosen: boolean } {
+  if (values.host.length > 1) throw new ExitError(1, 'Specify only one -H')
+  if (values.context !== '' && values.context !== 'default')
+    throw new ExitError(
+      1,
+      `context "${values.context}": contexts are not supported yet; use --host or GANTRY_HOST`,
+    )
+  const text = values.host[0] || environment['GANTRY_HOST'] || environment['DOCKER_HOST']
+  return text ? { text, chosen: true } : { text: defaultHost, chosen: false }
+}
+
+/** Docker: DOCKER_TLS_VERIFY and DOCKER_CERT_PATH say the same as the flags. */
+function readTls(values: Globals): TlsOptions | undefined {
+  const verify = values.tlsverify || Boolean(environment['DOCKER_TLS_VERIFY'])
+  if (!verify && !values.tls) return undefined
+  const home = environment['DOCKER_CERT_PATH'] || values.config
+  const { readFileSync } = process.getBuiltinModule('node:fs')
+  const read = (given: string, name: string, needed: boolean) => {
+    try {
+      return readFileSync(given || `${home}/${name}`, 'utf8')
+    } catch (error) {
+      if (given === '' && !needed) return undefined
+      throw new EngineError('invalid', `could not read TLS file ${given || `${home}/${name}`}`, {
+        cause: error,
+      })
+    }
+  }
+  return {
+    verify,
+    ca: read(values.tlscacert, 'ca.pem', verify),
+    cert: read(values.tlscert, 'cert.pem', verify),
+    key: read(values.tlskey, 'key.pem', verify),
+  }
+}
+
+let code: number
+try {
+  code = await main(process.argv.slice(2))
+} catch (error) {
+  code = error instanceof ExitError ? error.code : 1
+  const text = describeError(error)
+  if (text !== '') writeText(2, `${text}\n`)
+}
+process.exit(code)

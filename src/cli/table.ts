@@ -1,0 +1,278 @@
+/** All commands: where they are found, what they are for, and which module has them. Loading a module is what a start costs. */
+import type { Command } from './command.ts'
+
+export interface Entry {
+  /** Management form first: `container run`; then every other way to say it. */
+  readonly names: readonly string[]
+  readonly about: string
+  /** Absent for commands that are not there yet; `missing` says why. */
+  readonly load?: () => Promise<Command>
+  readonly missing?: string
+  /** Top-level form left out of `gantry --help`. */
+  readonly quiet?: boolean
+}
+
+/** `container X` and `X` are one command. */
+function container(name: string, about: string, load: () => Promise<Command>, ...more: string[]): Entry {
+  return { names: [`container ${name}`, ...more, name], about, load }
+}
+
+const lifecycle = () => import('./commands/lifecycle.ts')
+const imageStore = () => import('./commands/image-store.ts')
+const archives = () => import('./commands/archives.ts')
+const prune = () => import('./commands/prune.ts')
+const volumes = () => import('./commands/volumes.ts')
+const networks = () => import('./commands/networks.ts')
+const inspect = () => import('./commands/inspect.ts')
+const build = () => import('./commands/build.ts')
+
+const registries = 'registries are not supported yet'
+const userNetworks = 'user-defined networks are not supported yet'
+
+function missing(names: readonly string[], about: string, why: string): Entry {
+  return { names, about, missing: why }
+}
+
+export const entries: readonly Entry[] = [
+  container(
+    'run',
+    'Create and run a new container from an image',
+    async () => (await import('./commands/run.ts')).run,
+  ),
+  container('create', 'Create a new container', async () => (await import('./commands/run.ts')).create),
+  container(
+    'exec',
+    'Execute a command in a running container',
+    async () => (await import('./commands/exec.ts')).exec,
+  ),
+  {
+    names: ['container ls', 'container list', 'container ps', 'ps'],
+    about: 'List containers',
+    load: async () => (await import('./commands/ps.ts')).ps,
+  },
+  container(
+    'attach',
+    'Attach local standard input, output, and error streams to a running container',
+    async () => (await import('./commands/attach.ts')).attach,
+  ),
+  container(
+    'start',
+    'Start one or more stopped containers',
+    async () => (await import('./commands/attach.ts')).start,
+  ),
+  container('logs', 'Fetch the logs of a container', async () => (await import('./commands/logs.ts')).logs),
+  container('stop', 'Stop one or more running containers', async () => (await lifecycle()).stop),
+  container('restart', 'Restart one or more containers', async () => (await lifecycle()).restart),
+  container('kill', 'Kill one or more running containers', async () => (await lifecycle()).kill),
+  container(
+    'pause',
+    'Pause all processes within one or more containers',
+    async () => (await lifecycle()).pause,
+  ),
+  container(
+    'unpause',
+    'Unpause all processes within one or more containers',
+    async () => (await lifecycle()).unpause,
+  ),
+  container('rename', 'Rename a container', async () => (await lifecycle()).rename),
+  container('rm', 'Remove one or more containers', async () => (await lifecycle()).rm, 'container remove'),
+  container(
+    'wait',
+    'Block until one or more containers stop, then print their exit codes',
+    async () => (await lifecycle()).wait,
+  ),
+  container('top', 'Display the running processes of a container', async () => (await lifecycle()).top),
+  container(
+    'port',
+    'List port mappings or a specific mapping for the container',
+    async () => (await lifecycle()).port,
+  ),
+  {
+    names: ['container inspect'],
+    about: 'Display detailed information on one or more containers',
+    load: async () => (await inspect()).inspectContainer,
+  },
+  {
+    names: ['container prune'],
+    about: 'Remove all stopped containers',
+    load: async () => (await prune()).pruneContainers,
+  },
+  {
+    names: ['inspect'],
+    about: 'Return low-level information on Gantry objects',
+    load: async () => (await inspect()).inspect,
+  },
+
+  {
+    names: ['image ls', 'image list', 'images'],
+    about: 'List images',
+    load: async () => (await import('./commands/images.ts')).images,
+  },
+  {
+    names: ['image tag', 'tag'],
+    about: 'Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE',
+    load: async () => (await imageStore()).tag,
+  },
+  {
+    names: ['image rm', 'image remove', 'rmi'],
+    about: 'Remove one or more images',
+    load: async () => (await imageStore()).rmi,
+  },
+  {
+    names: ['image history', 'history'],
+    about: 'Show the history of an image',
+    load: async () => (await imageStore()).history,
+  },
+  {
+    names: ['image inspect'],
+    about: 'Display detailed information on one or more images',
+    load: async () => (await inspect()).inspectImage,
+  },
+  {
+    names: ['image load', 'load'],
+    about: 'Load an image from a tar archive or STDIN',
+    load: async () => (await archives()).load,
+  },
+  {
+    names: ['image save', 'save'],
+    about: 'Save one or more images to a tar archive (streamed to STDOUT by default)',
+    load: async () => (await archives()).save,
+  },
+  {
+    names: ['image import', 'import'],
+    about: 'Import the contents from a tarball to create a filesystem image',
+    load: async () => (await archives()).importImage,
+  },
+  { names: ['image prune'], about: 'Remove unused images', load: async () => (await prune()).pruneImages },
+  {
+    names: ['image build', 'builder build', 'buildx build', 'build'],
+    about: 'Build an image from a Dockerfile',
+    load: async () => (await build()).build,
+  },
+  {
+    names: ['builder prune', 'buildx prune'],
+    about: 'Remove build cache',
+    load: async () => (await prune()).pruneBuildCache,
+  },
+
+  { names: ['volume create'], about: 'Create a volume', load: async () => (await volumes()).create },
+  {
+    names: ['volume inspect'],
+    about: 'Display detailed information on one or more volumes',
+    load: async () => (await inspect()).inspectVolume,
+  },
+  { names: ['volume ls', 'volume list'], about: 'List volumes', load: async () => (await volumes()).ls },
+  {
+    names: ['volume prune'],
+    about: 'Remove unused local volumes',
+    load: async () => (await prune()).pruneVolumes,
+  },
+  {
+    names: ['volume rm', 'volume remove'],
+    about: 'Remove one or more volumes',
+    load: async () => (await volumes()).rm,
+  },
+
+  {
+    names: ['network inspect'],
+    about: 'Display detailed information on one or more networks',
+    load: async () => (await inspect()).inspectNetwork,
+  },
+  { names: ['network ls', 'network list'], about: 'List networks', load: async () => (await networks()).ls },
+
+  {
+    names: ['version'],
+    about: 'Show the Gantry version information',
+    load: async () => (await import('./commands/version.ts')).version,
+  },
+  {
+    names: ['system info', 'info'],
+    about: 'Display system-wide information',
+    load: async () => (await import('./commands/info.ts')).info,
+  },
+  {
+    names: ['system events', 'events'],
+    about: 'Get real time events from the server',
+    load: async () => (await import('./commands/events.ts')).events,
+  },
+  {
+    names: ['system df'],
+    about: 'Show gantry disk usage',
+    load: async () => (await import('./commands/df.ts')).df,
+  },
+  { names: ['system prune'], about: 'Remove unused data', load: async () => (await prune()).pruneSystem },
+
+  missing(['image pull', 'pull'], 'Download an image from a registry', registries),
+  missing(['image push', 'push'], 'Upload an image to a registry', registries),
+  missing(['login'], 'Authenticate to a registry', registries),
+  missing(['logout'], 'Log out from a registry', registries),
+  missing(['search'], 'Search Docker Hub for images', registries),
+  missing(['manifest'], 'Manage Docker image manifests and manifest lists', registries),
+  missing(['trust'], 'Manage trust on images', 'image signing is not supported'),
+  missing(
+    ['container commit', 'commit'],
+    "Create a new image from a container's changes",
+    'committing containers is not supported yet',
+  ),
+  missing(
+    ['container cp', 'cp'],
+    'Copy files/folders between a container and the local filesystem',
+    'copying to and from containers is not supported yet',
+  ),
+  missing(
+    ['container diff', 'diff'],
+    "Inspect changes to files or directories on a container's filesystem",
+    'comparing file systems is not supported yet',
+  ),
+  missing(
+    ['container export', 'export'],
+    "Export a container's filesystem as a tar archive",
+    'exporting containers is not supported yet',
+  ),
+  missing(
+    ['container stats', 'stats'],
+    'Display a live stream of container(s) resource usage statistics',
+    'resource statistics are not supported yet',
+  ),
+  missing(
+    ['container update', 'update'],
+    'Update configuration of one or more containers',
+    'changing the limits of a container is not supported yet',
+  ),
+  missing(['network create'], 'Create a network', userNetworks),
+  missing(['network connect'], 'Connect a container to a network', userNetworks),
+  missing(['network disconnect'], 'Disconnect a container from a network', userNetworks),
+  missing(['network rm', 'network remove'], 'Remove one or more networks', userNetworks),
+  missing(['network prune'], 'Remove all unused networks', userNetworks),
+  missing(['compose'], 'Define and run multi-container applications', 'Compose files are not supported yet'),
+  missing(['context'], 'Manage contexts', 'contexts are not supported yet; use --host or GANTRY_HOST'),
+  missing(['checkpoint'], 'Manage checkpoints', 'checkpoints are not supported'),
+  missing(['plugin'], 'Manage plugins', 'plugins are not supported'),
+  ...['config', 'node', 'secret', 'service', 'stack', 'swarm'].map((name) =>
+    missing([name], 'Manage Swarm', 'Swarm is not supported'),
+  ),
+  missing(['volume update'], 'Update a volume (cluster volumes only)', 'Swarm is not supported'),
+]
+
+export const groups: Readonly<Record<string, string>> = {
+  builder: 'Manage builds',
+  buildx: 'Extended build capabilities',
+  container: 'Manage containers',
+  image: 'Manage images',
+  network: 'Manage networks',
+  system: 'Manage Gantry',
+  volume: 'Manage volumes',
+}
+
+/** Finds the command that the words begin with: its entry, its name as typed and what follows. */
+export function findCommand(
+  words: readonly string[],
+): { entry: Entry; name: string; rest: string[] } | undefined {
+  for (const count of [2, 1]) {
+    if (words.length < count) continue
+    const name = words.slice(0, count).join(' ')
+    const entry = entries.find((candidate) => candidate.names.includes(name))
+    if (entry) return { entry, name, rest: words.slice(count) }
+  }
+  return undefined
+}
