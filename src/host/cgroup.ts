@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, readFileSync, rmdirSync, statfsSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statfsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { hasCode } from '../lib/errors.ts'
+import { isMountPoint, mount, unmount } from './mount.ts'
 
 /**
  * The one file that knows how cgroups are mounted. `v2`: one tree for all. `v1`: one tree for each controller.
@@ -33,7 +34,7 @@ export function controllers(): string[] {
 }
 
 /** Whether the kernel counts swap, so that memory and swap can be limited together. */
-export function canLimitSwap(): boolean {
+export function hasSwapLimit(): boolean {
   if (version() !== 'v2') return existsSync(join(root, 'memory/memory.memsw.limit_in_bytes'))
   // The root has no such file; any child with the memory controller has it when swap is counted.
   const own = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1] ?? '/'
@@ -140,5 +141,46 @@ function removeDirectory(directory: string): void {
     rmdirSync(directory)
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw error
+  }
+}
+
+/**
+ * On a hybrid host: holds in version 1, where all the others are, those controllers that are nowhere in use, by mounting them
+ * below `directory`. (crun refuses a hybrid host that has controllers in version 2; systemd mounts them so at boot.)
+ * Returns which. Controllers in use in version 2 stay there. Undone by `releaseControllers`.
+ */
+export function claimLeftoverControllers(directory: string): string[] {
+  if (version() !== 'hybrid') return []
+  const inV2 = readFileSync(join(root, 'unified/cgroup.controllers'), 'utf8')
+    .trim()
+    .split(' ')
+    .filter(Boolean)
+  // Those that another engine holds in the same way: they would fall back to version 2 when it ends.
+  const held = readFileSync('/proc/cgroups', 'utf8')
+    .split('\n')
+    .map((line) => line.split('\t'))
+    .filter(([name = '#', hierarchy = '0']) => !name.startsWith('#') && hierarchy !== '0')
+    .map(([name = '']) => name)
+    .filter((name) => name !== '' && !existsSync(join(root, name)))
+  return [...new Set([...inV2, ...held])].filter((name) => {
+    const target = join(directory, name)
+    if (isMountPoint(target)) return true
+    mkdirSync(target, { recursive: true, mode: 0o700 })
+    try {
+      mount({ source: 'cgroup', target, type: 'cgroup', data: name })
+      return true
+    } catch (error) {
+      rmdirSync(target)
+      if (hasCode(error, 'EBUSY', 'EINVAL')) return false
+      throw error
+    }
+  })
+}
+
+/** Gives back what `claimLeftoverControllers` took. */
+export function releaseControllers(directory: string): void {
+  for (const target of children(directory)) {
+    unmount(target)
+    rmdirSync(target)
   }
 }

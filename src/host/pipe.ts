@@ -1,10 +1,8 @@
 import { check, libc } from './libc.ts'
 
 const pipe2 = libc.func('int pipe2(_Out_ int *fds, int flags)')
-const fcntl = libc.func('int fcntl(int fd, int command, int argument)')
 
 const O_CLOEXEC = 0o2000000
-const F_SETPIPE_SZ = 1031
 
 /**
  * A kernel pipe, both ends close-on-exec. Node's own `stdio: 'pipe'` makes socketpairs, and a process cannot open
@@ -16,9 +14,4 @@ export function pipe(): { read: number; write: number } {
   const [read, write] = fds
   if (read === undefined || write === undefined) throw new Error('pipe2 gave no descriptors')
   return { read, write }
-}
-
-/** Asks for a larger pipe buffer (bytes). A refusal (the user's pipe quota) is harmless: the default stays. */
-export function enlargePipe(fd: number, size: number): void {
-  fcntl(fd, F_SETPIPE_SZ, size)
 }

@@ -1,0 +1,123 @@
+import { spawn } from 'node:child_process'
+import type { Readable } from 'node:stream'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { abortReason } from '../host/spawn.ts'
+import { EngineError } from '../lib/errors.ts'
+import type { Op } from '../lib/op.ts'
+
+/** Present in the bundle of a container whose first client's end of input is the process's. */
+export const stdinOnceMarker = 'stdin-once'
+
+export interface ConmonOptions {
+  readonly conmon: string
+  readonly runtime: string
+  /** The runtime's `--root`. */
+  readonly root: string
+  readonly exitDir: string
+  readonly id: string
+  readonly name: string
+  readonly bundle: string
+  readonly logPath: string
+  readonly tty: boolean
+  readonly stdin: boolean
+  readonly stdinOnce: boolean
+}
+
+/** What conmon says on its sync pipe: the container's pid, or the runtime's complaint with pid -1. */
+export interface ConmonReport {
+  readonly pid: number
+  readonly conmonPid: number
+  readonly message: string
+}
+
+/**
+ * Starts a conmon, which creates the container with the runtime, holds its stdio, writes its log and notes its exit code. It
+ * goes into a session of its own and needs nothing of ours afterwards, so it outlives the daemon. Resolves when the
+ * container is created or the runtime has refused (`pid` is -1 then).
+ */
+export async function launchConmon(op: Op, o: ConmonOptions): Promise<ConmonReport> {
+  if (o.stdinOnce) writeFileSync(join(o.bundle, stdinOnceMarker), '')
+  const pidFile = join(o.bundle, 'conmon.pid')
+  const child = spawn(o.conmon, conmonArguments(o, pidFile), {
+    cwd: o.bundle,
+    // The daemon's environment is none of the container's business; the runtime looks things up by PATH alone.
+    env: { PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin', _OCI_SYNCPIPE: '3' },
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+  })
+  // A descriptor beyond stderr is typed as maybe writable; this one is a pipe to read.
+  const sync = child.stdio[3] as Readable
+  let report = ''
+  let complaint = ''
+  child.stderr?.on('data', (chunk: Buffer) => (complaint += chunk.toString()))
+  try {
+    const line = await new Promise<string>((resolve, reject) => {
+      const onAbort = () => {
+        child.kill('SIGKILL')
+        reject(abortReason(op.signal))
+      }
+      op.signal.addEventListener('abort', onAbort, { once: true })
+      child.once('error', (error) =>
+        reject(new EngineError('internal', `cannot run ${o.conmon}: ${error.message}`, { cause: error })),
+      )
+      sync.on('data', (chunk: Buffer) => {
+        report += chunk.toString()
+        const end = report.indexOf('\n')
+        if (end >= 0) resolve(report.slice(0, end))
+      })
+      sync.once('error', reject)
+      sync.once('end', () =>
+        reject(new EngineError('internal', `conmon gave up: ${complaint.trim() || 'no reason given'}`)),
+      )
+      child.once('close', () => op.signal.removeEventListener('abort', onAbort))
+    })
+    return { ...decode(line), conmonPid: child.pid ?? 0 }
+  } finally {
+    // conmon ignores SIGPIPE and the failures of these pipes.
+    sync.destroy()
+    child.stderr?.destroy()
+  }
+}
+
+function conmonArguments(o: ConmonOptions, pidFile: string): string[] {
+  return [
+    '--api-version',
+    '1',
+    '--cid',
+    o.id,
+    '--cuuid',
+    o.id,
+    '--name',
+    o.name,
+    '--runtime',
+    o.runtime,
+    '--runtime-arg',
+    '--root',
+    '--runtime-arg',
+    o.root,
+    '--bundle',
+    o.bundle,
+    '--conmon-pidfile',
+    pidFile,
+    '--exit-dir',
+    o.exitDir,
+    '--full-attach',
+    '--no-sync-log',
+    '--log-path',
+    `k8s-file:${o.logPath}`,
+    '--log-level',
+    'error',
+    ...(o.tty ? ['--terminal'] : []),
+    ...(o.stdin ? ['--stdin'] : []),
+    ...(o.stdin && !o.stdinOnce ? ['--leave-stdin-open'] : []),
+  ]
+}
+
+function decode(line: string): { pid: number; message: string } {
+  const value: unknown = JSON.parse(line)
+  const isObject = typeof value === 'object' && value !== null
+  const pid = isObject && 'data' in value ? value.data : undefined
+  const message = isObject && 'message' in value ? value.message : ''
+  if (typeof pid !== 'number') throw new EngineError('internal', `conmon said ${line.slice(0, 200)}`)
+  return { pid, message: typeof message === 'string' ? message : '' }
+}

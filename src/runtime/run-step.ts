@@ -1,0 +1,105 @@
+import { spawn } from 'node:child_process'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { Socket } from 'node:net'
+import { constants } from 'node:os'
+import { join } from 'node:path'
+import { pipe } from '../host/pipe.ts'
+import { closeFd } from '../host/socket.ts'
+import { abortReason, run } from '../host/spawn.ts'
+import { EngineError } from '../lib/errors.ts'
+import { detached, type Op } from '../lib/op.ts'
+import type { ExecRuntime } from './exec.ts'
+import type { OciSpec } from './oci-spec.ts'
+import { startError } from './start-error.ts'
+
+export interface StepOptions {
+  readonly id: string
+  readonly bundle: string
+  readonly spec: OciSpec
+  readonly onOutput: (stream: 1 | 2, data: Buffer) => void
+}
+
+/**
+ * Runs one process to its end in a container that nothing outlives, and returns its exit code. Output comes as it is
+ * written, all of it before the promise settles. An abort kills every process of it and rejects with the signal's reason. Throws
+ * RuntimeStartError when the command cannot be run.
+ */
+export async function runStep(op: Op, runtime: ExecRuntime, s: StepOptions): Promise<number> {
+  op.signal.throwIfAborted()
+  writeFileSync(join(s.bundle, 'config.json'), JSON.stringify(s.spec))
+  const log = join(s.bundle, 'runtime.log')
+  const pidFile = join(s.bundle, 'pid')
+  for (const file of [log, pidFile]) rmSync(file, { force: true })
+  const outputs = [pipe(), pipe()] as const
+  const child = (() => {
+    try {
+      return spawn(
+        runtime.path,
+        ['--root', runtime.root, '--log', log, 'run', '--bundle', s.bundle, '--pid-file', pidFile, s.id],
+        { stdio: ['ignore', outputs[0].write, outputs[1].write], detached: true },
+      )
+    } catch (error) {
+      for (const ends of outputs) closeFd(ends.read)
+      throw error
+    } finally {
+      for (const ends of outputs) closeFd(ends.write)
+    }
+  })()
+  const drained = Promise.all([
+    read(outputs[0].read, (data) => s.onOutput(1, data)),
+    // Before the process runs, stderr is the runtime's own: its complaint is in the log too.
+    read(outputs[1].read, (data) => existsSync(pidFile) && s.onOutput(2, data)),
+  ])
+  const exited = new Promise<number>((resolve, reject) => {
+    child.once('error', (error) =>
+      reject(new EngineError('internal', `cannot run ${runtime.path}: ${error.message}`, { cause: error })),
+    )
+    child.once('exit', (code, signal) => resolve(code ?? 128 + (signal ? constants.signals[signal] : 0)))
+  })
+  const onAbort = () => void stop(detached(op, 10_000), runtime, s.id)
+  op.signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    const [code] = await Promise.all([exited, drained])
+    if (op.signal.aborted) throw abortReason(op.signal)
+    if (!existsSync(pidFile)) {
+      const text = existsSync(log) ? readFileSync(log, 'utf8') : ''
+      throw startError({
+        action: 'create',
+        runtime: runtime.name,
+        text,
+        command: s.spec.process.args[0] ?? '',
+      })
+    }
+    return code
+  } finally {
+    op.signal.removeEventListener('abort', onAbort)
+    await remove(detached(op, 10_000), runtime, s.id)
+  }
+}
+
+function read(fd: number, onData: (data: Buffer) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stream = new Socket({ fd, readable: true, writable: false })
+    stream.on('data', onData)
+    stream.once('error', reject)
+    stream.once('close', () => resolve())
+  })
+}
+
+/** Ends the container's first process, and all others with it; `run` then clears up and returns. */
+async function stop(op: Op, runtime: ExecRuntime, id: string): Promise<void> {
+  // The container may not exist yet: then it is tried again until it does or the step is over.
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const { code } = await run(op, [runtime.path, '--root', runtime.root, 'kill', id, 'KILL'], {
+      okCodes: [0, 1],
+    })
+    if (code === 0) return
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+/** `run` deletes the container itself unless it was killed. */
+async function remove(op: Op, runtime: ExecRuntime, id: string): Promise<void> {
+  if (!existsSync(join(runtime.root, id))) return
+  await run(op, [runtime.path, '--root', runtime.root, 'delete', '--force', id], { okCodes: [0, 1] })
+}
