@@ -190,7 +190,7 @@ CMD ["-c", "cat /app/bin/out"]
     ran,
   } = await build(dir, { tags: ['app:1.0'], buildArgs: { WHO: 'you' }, labels: { extra: 'x' } })
   assert.equal(output, '/app\ngood day\nerr\n')
-  assert.equal(ran.length, 8)
+  assert.equal(ran.length, 7)
   assert.deepEqual(image.refs, ['docker.io/library/app:1.0'])
   assert.deepEqual(image.config.config?.Labels, { version: '1.0', extra: 'x' })
   assert.deepEqual(image.config.config?.Env, ['PATH=/bin', 'GREETING=good day', 'PORT=8080'])
