@@ -2,12 +2,12 @@ import { createHash } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Builder } from '../build/index.ts'
-import { Containers, decodeContainer } from '../container/index.ts'
+import { Containers, decodeContainer, type Container } from '../container/index.ts'
 import { ContentStore } from '../content/index.ts'
 import * as cgroup from '../host/cgroup.ts'
-import { Images } from '../image/index.ts'
+import { Images, type Image } from '../image/index.ts'
 import type { Digest } from '../lib/digest.ts'
-import { EngineError } from '../lib/errors.ts'
+import { EngineError, hasCode } from '../lib/errors.ts'
 import { group } from '../lib/group.ts'
 import { newId } from '../lib/id.ts'
 import { KeyedLock } from '../lib/lock.ts'
@@ -16,12 +16,14 @@ import { Networks } from '../network/index.ts'
 import { Runtime } from '../runtime/index.ts'
 import { Snapshots } from '../snapshot/index.ts'
 import { Leases, Store } from '../store/index.ts'
-import { Volumes } from '../volume/index.ts'
+import { Volumes, type Volume } from '../volume/index.ts'
 import type { ImageDeleteItem } from '../wire/image.ts'
 import type { SystemInfo, VersionResponse } from '../wire/system.ts'
 import type { Config } from './config.ts'
+import { diskUsageOf, type DiskUsage } from './disk-usage.ts'
 import { EventLog } from './events.ts'
 import { infoOf, versionOf } from './info.ts'
+import { pruneBuildCache, pruneContainers, pruneImages, pruneVolumes, type Pruned } from './prune.ts'
 
 interface Parts {
   readonly id: string
@@ -139,6 +141,7 @@ export class Engine {
       runtime,
       networks,
       leases,
+      root: join(dataRoot, 'build'),
       runDir: join(execRoot, 'build'),
       cgroupParent: config.cgroupParent,
       emit,
@@ -198,6 +201,22 @@ export class Engine {
       .map((c) => c.id)
   }
 
+  pruneContainers(op: Op, chosen: (c: Container) => boolean): Promise<Pruned<string>> {
+    return pruneContainers(op, this, chosen)
+  }
+  pruneImages(op: Op, chosen: (image: Image) => boolean): Promise<Pruned<ImageDeleteItem>> {
+    return pruneImages(op, this, chosen)
+  }
+  pruneVolumes(op: Op, chosen: (volume: Volume) => boolean): Promise<Pruned<string>> {
+    return pruneVolumes(op, this, chosen)
+  }
+  pruneBuildCache(op: Op): Promise<{ bytes: number }> {
+    return pruneBuildCache(op, this)
+  }
+  diskUsage(op: Op): Promise<DiskUsage> {
+    return diskUsageOf(op, this)
+  }
+
   /** Removes layers and blobs that nothing reaches any more. */
   async collect(op: Op): Promise<void> {
     using _lock = await this.#collecting.acquire('collect', op.signal)
@@ -224,7 +243,7 @@ export class Engine {
     await containers.close()
     await networks.close(op)
     await runtime.close()
-    cgroup.removeTree(config.cgroupParent)
+    await removeGroup(op, config.cgroupParent)
     store.close()
   }
 
@@ -239,6 +258,16 @@ export class Engine {
     for (const layer of this.#heldLayers()) held.layers.add(layer)
     await snapshots.reconcile(op, { layers: held.layers, workspaces: containers.references().workspaces })
     await content.reconcile(op, (digest) => held.blobs.has(digest))
+  }
+}
+
+/** The parent of all containers' cgroups goes with the last of them; another daemon may still have some in it. */
+async function removeGroup(op: Op, path: string): Promise<void> {
+  try {
+    await cgroup.removeTree(path)
+  } catch (error) {
+    if (!hasCode(error, 'EBUSY', 'ENOTEMPTY')) throw error
+    op.log.debug('cgroup parent stays: it is in use', { path })
   }
 }
 
