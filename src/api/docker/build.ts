@@ -1,0 +1,189 @@
+import { stat } from 'node:fs/promises'
+import { isAbsolute } from 'node:path'
+import { z } from 'zod'
+import type { BuildRequest } from '../../build/index.ts'
+import type { Engine } from '../../engine/index.ts'
+import { peerCredentials } from '../../host/fd-pass.ts'
+import { EngineError, hasCode, isAbort, messageOf } from '../../lib/errors.ts'
+import type { BuildEvent, BuildQuery } from '../../wire/build.ts'
+import type { ProgressMessage } from '../../wire/image.ts'
+import { decode } from './body.ts'
+import { ClassicProgress } from './classic-progress.ts'
+import type { Query } from './query.ts'
+import { sendJson, startJsonStream } from './respond.ts'
+import type { Call, Route } from './route.ts'
+
+type Deps = Pick<Engine, 'builder' | 'pruneBuildCache'>
+
+export function buildRoutes(engine: Deps): Route[] {
+  return [
+    { method: 'POST', path: '/build', handler: (call) => classicBuild(engine, call) },
+    { method: 'POST', path: '/gantry/build', handler: (call) => gantryBuild(engine, call) },
+    {
+      method: 'POST',
+      path: '/build/prune',
+      handler: async (call) => {
+        for (const name of ['filters', 'keep-storage', 'reserved-space', 'max-used-space', 'min-free-space'])
+          if (!['', '0', '{}'].includes(call.query.text(name)))
+            throw new EngineError(
+              'unsupported',
+              `build/prune with ${name} is not supported yet: the whole cache goes`,
+            )
+        const { bytes } = await engine.pruneBuildCache(call.committed)
+        sendJson(call.response, { CachesDeleted: [], SpaceReclaimed: bytes })
+      },
+    },
+  ]
+}
+
+/** docker's parameters that change the result and that nothing obeys yet, with the values that ask for nothing. */
+const refused: Readonly<Record<string, readonly string[]>> = {
+  cachefrom: ['[]', 'null'],
+  cgroupparent: [],
+  cpuperiod: ['0'],
+  cpuquota: ['0'],
+  cpusetcpus: [],
+  cpusetmems: [],
+  cpushares: ['0'],
+  extrahosts: ['[]', 'null'],
+  isolation: ['default'],
+  memory: ['0'],
+  memswap: ['0'],
+  outputs: ['[]', 'null'],
+  platform: [],
+  pull: ['0', 'false'],
+  remote: [],
+  securityopt: ['[]', 'null'],
+  shmsize: ['0'],
+  squash: ['0', 'false'],
+  ulimits: ['[]', 'null'],
+}
+
+const texts = z.record(z.string(), z.string().nullable())
+
+function classicRequest(query: Query): Omit<BuildRequest, 'context'> {
+  if (query.text('version') === '2')
+    throw new EngineError(
+      'unsupported',
+      'BuildKit sessions are not supported yet: build with DOCKER_BUILDKIT=0',
+    )
+  for (const [name, harmless] of Object.entries(refused)) {
+    const value = query.text(name)
+    if (value !== '' && !harmless.includes(value))
+      throw new EngineError('unsupported', `build: ${name}=${value} is not supported yet`)
+  }
+  const map = (name: string) => {
+    const entries = Object.entries(decode(texts, query.json(name) ?? {}))
+    // null: an argument that the client's environment does not have.
+    return Object.fromEntries(entries.filter((entry): entry is [string, string] => entry[1] !== null))
+  }
+  const target = query.optional('target')
+  const networkMode = query.optional('networkmode')
+  return {
+    dockerfile: query.text('dockerfile') || 'Dockerfile',
+    tags: query.all('t').filter((tag) => tag !== ''),
+    buildArgs: map('buildargs'),
+    labels: map('labels'),
+    noCache: query.flag('nocache'),
+    ...(target === undefined ? {} : { target }),
+    ...(networkMode === undefined ? {} : { networkMode }),
+  }
+}
+
+async function classicBuild(engine: Deps, call: Call): Promise<void> {
+  const request = classicRequest(call.query)
+  const quiet = call.query.flag('q')
+  const send = (message: ProgressMessage) => {
+    startJsonStream(call.response)
+    call.response.write(`${JSON.stringify(message)}\r\n`)
+  }
+  const progress = new ClassicProgress(send)
+  const report = (event: BuildEvent) => {
+    if (!quiet) progress.push(event)
+    else if (event.type === 'result') send({ stream: `${event.imageId}\n` })
+  }
+  try {
+    await engine.builder.build(
+      call.op,
+      { ...request, context: { kind: 'tar', stream: call.request } },
+      report,
+    )
+  } catch (error) {
+    if (!call.response.headersSent || isAbort(error)) throw error
+    const message = messageOf(error)
+    send({ errorDetail: { message }, error: message })
+  }
+  call.response.end()
+}
+
+const queryShape: z.ZodType<BuildQuery> = z.strictObject({
+  context: z
+    .strictObject({ path: z.string(), dev: z.string().regex(/^\d+$/), ino: z.string().regex(/^\d+$/) })
+    .exactOptional(),
+  dockerfile: z.string(),
+  dockerfileText: z.string().exactOptional(),
+  tags: z.array(z.string()),
+  buildArgs: z.record(z.string(), z.string()),
+  target: z.string().exactOptional(),
+  noCache: z.boolean(),
+  labels: z.record(z.string(), z.string()),
+  networkMode: z.string().exactOptional(),
+})
+
+/** Our own build: the context is a directory that both sides see, or the body; answers BuildEvents, one a line. */
+async function gantryBuild(engine: Deps, call: Call): Promise<void> {
+  const { context, ...request } = decode(queryShape, call.query.json('request'))
+  if (context) await checkContext(call, context)
+  const report = (event: BuildEvent) => {
+    if (!call.response.headersSent) {
+      call.response.writeHead(200, { 'Content-Type': 'application/x-ndjson' })
+      call.response.flushHeaders()
+    }
+    call.response.write(`${JSON.stringify(event)}\n`)
+  }
+  try {
+    await engine.builder.build(
+      call.op,
+      {
+        ...request,
+        context: context ? { kind: 'directory', path: context.path } : { kind: 'tar', stream: call.request },
+      },
+      report,
+    )
+  } catch (error) {
+    // The builder has reported it as the last line.
+    if (!call.response.headersSent || isAbort(error)) throw error
+  }
+  call.response.end()
+}
+
+/**
+ * The daemon reads as root: only for a caller that is root too, and only when both mean the same directory (a client
+ * in a container, or behind a forwarded socket, sees other files). Throws kind `forbidden` or `invalid`; the client sends a tar then.
+ */
+async function checkContext(call: Call, context: NonNullable<BuildQuery['context']>): Promise<void> {
+  if (!isAbsolute(context.path))
+    throw new EngineError('invalid', `build context ${context.path}: want an absolute path`)
+  const caller = callerOf(call)
+  if (caller !== 0)
+    throw new EngineError(
+      'forbidden',
+      'build contexts are read in place only for root on this host: send a tar',
+    )
+  try {
+    const { dev, ino } = await stat(context.path, { bigint: true })
+    if (String(dev) === context.dev && String(ino) === context.ino) return
+  } catch (cause) {
+    if (!hasCode(cause, 'ENOENT', 'ENOTDIR')) throw cause
+  }
+  throw new EngineError('invalid', `build context ${context.path} is another directory here: send a tar`)
+}
+
+/** Uid of the process at the other end of a unix socket; undefined for tcp. */
+function callerOf(call: Call): number | undefined {
+  const { socket } = call.request
+  if (socket.remoteAddress !== undefined) return undefined
+  // Node gives no public way to a socket's descriptor; a missing one means that we cannot know, which refuses.
+  const handle = (socket as unknown as { _handle?: { fd?: number } })._handle
+  return handle?.fd === undefined || handle.fd < 0 ? undefined : peerCredentials(handle.fd).uid
+}

@@ -1,0 +1,280 @@
+/** Containers as docker shows them. Pure: everything comes in as arguments. */
+import type { Container, State } from '../../container/index.ts'
+import { isLive, parsePort } from '../../container/index.ts'
+import { humanDuration } from '../../lib/units.ts'
+import type { Sandbox } from '../../network/index.ts'
+import type {
+  ContainerConfig,
+  ContainerInspect,
+  ContainerState,
+  ContainerSummary,
+  EndpointSettings,
+  HostConfig,
+  NetworkSettings,
+  PortMap,
+  PortSummary,
+} from '../../wire/container.ts'
+
+/** Go's zero time. */
+const never = '0001-01-01T00:00:00Z'
+
+export function encodeState(state: State): ContainerState {
+  const live = isLive(state)
+  const over = state.status === 'exited' ? state : undefined
+  const exitCode = state.status === 'exited' || state.status === 'created' ? (state.exitCode ?? 0) : 0
+  const error = state.status === 'exited' || state.status === 'created' ? (state.error ?? '') : ''
+  return {
+    Status: state.status,
+    // Docker: a paused container counts as running.
+    Running: live,
+    Paused: state.status === 'paused',
+    Restarting: false,
+    OOMKilled: over?.oomKilled ?? false,
+    Dead: false,
+    Pid: live ? state.pid : 0,
+    ExitCode: exitCode,
+    Error: error,
+    StartedAt: live ? state.startedAt : (over?.startedAt ?? never),
+    FinishedAt: over?.finishedAt ?? never,
+  }
+}
+
+/** The STATUS column of `ps`. */
+export function statusText(state: State, now: number = Date.now()): string {
+  const since = (time: string) => humanDuration(Math.max(0, now - Date.parse(time)))
+  switch (state.status) {
+    case 'created':
+      return 'Created'
+    case 'running':
+      return `Up ${since(state.startedAt)}`
+    case 'paused':
+      return `Up ${since(state.startedAt)} (Paused)`
+    case 'exited':
+      return `Exited (${state.exitCode}) ${since(state.finishedAt)} ago`
+    case 'removing':
+      return 'Removal In Progress'
+  }
+}
+
+/** Published ports, and exposed ones as null; nothing while nothing runs. */
+export function portMap(c: Container, sandbox: Sandbox | undefined): PortMap {
+  const ports: PortMap = {}
+  if (!isLive(c.state)) return ports
+  for (const key of Object.keys(c.config.ExposedPorts ?? {})) ports[portKey(key)] = null
+  for (const port of sandbox?.ports ?? []) {
+    const key = `${port.containerPort}/${port.proto}`
+    ports[key] = [
+      ...(ports[key] ?? []),
+      { HostIp: port.hostIp || '0.0.0.0', HostPort: String(port.hostPort) },
+    ]
+  }
+  return ports
+}
+
+/** `80` and `80/tcp` are one port. */
+function portKey(text: string): string {
+  const { port, proto } = parsePort(text)
+  return `${port}/${proto}`
+}
+
+export function portSummaries(ports: PortMap): PortSummary[] {
+  return Object.entries(ports).flatMap(([key, bindings]): PortSummary[] => {
+    const { port, proto } = parsePort(key)
+    if (!bindings) return [{ PrivatePort: port, Type: proto }]
+    return bindings.map((binding) => ({
+      IP: binding.HostIp ?? '',
+      PrivatePort: port,
+      PublicPort: Number(binding.HostPort),
+      Type: proto,
+    }))
+  })
+}
+
+function endpointOf(c: Container, o: { sandbox: Sandbox | undefined; networkId: string }): EndpointSettings {
+  const endpoint = o.sandbox?.endpoint
+  return {
+    IPAMConfig: null,
+    Links: null,
+    Aliases: null,
+    MacAddress: endpoint?.mac ?? '',
+    DriverOpts: null,
+    GwPriority: 0,
+    NetworkID: endpoint?.networkId ?? o.networkId,
+    EndpointID: endpoint ? c.id : '',
+    Gateway: endpoint?.gateway ?? '',
+    IPAddress: endpoint?.ip ?? '',
+    IPPrefixLen: endpoint?.prefix ?? 0,
+    IPv6Gateway: '',
+    GlobalIPv6Address: '',
+    GlobalIPv6PrefixLen: 0,
+    DNSNames: null,
+  }
+}
+
+export interface NetworkFacts {
+  readonly sandbox: Sandbox | undefined
+  /** Of the network that the container's mode names; empty when there is none. */
+  readonly networkId: string
+}
+
+export function encodeNetworkSettings(c: Container, o: NetworkFacts): NetworkSettings {
+  const endpoint = endpointOf(c, o)
+  return {
+    Bridge: '',
+    SandboxID: o.sandbox?.id ?? '',
+    SandboxKey: o.sandbox?.netnsPath ?? '',
+    Ports: portMap(c, o.sandbox),
+    HairpinMode: false,
+    LinkLocalIPv6Address: '',
+    LinkLocalIPv6PrefixLen: 0,
+    SecondaryIPAddresses: null,
+    SecondaryIPv6Addresses: null,
+    EndpointID: endpoint.EndpointID ?? '',
+    Gateway: endpoint.Gateway ?? '',
+    GlobalIPv6Address: '',
+    GlobalIPv6PrefixLen: 0,
+    IPAddress: endpoint.IPAddress ?? '',
+    IPPrefixLen: endpoint.IPPrefixLen ?? 0,
+    IPv6Gateway: '',
+    MacAddress: endpoint.MacAddress ?? '',
+    Networks: { [c.networkMode]: endpoint },
+  }
+}
+
+/** Docker writes every field; clients index into them without asking. */
+const configDefaults = {
+  Hostname: '',
+  Domainname: '',
+  User: '',
+  AttachStdin: false,
+  AttachStdout: false,
+  AttachStderr: false,
+  Tty: false,
+  OpenStdin: false,
+  StdinOnce: false,
+  Env: [],
+  Cmd: null,
+  WorkingDir: '',
+  Entrypoint: null,
+  Labels: {},
+} satisfies Partial<ContainerConfig>
+
+const hostConfigDefaults: HostConfig = {
+  Binds: null,
+  ContainerIDFile: '',
+  LogConfig: { Type: 'k8s-file', Config: {} },
+  NetworkMode: 'bridge',
+  PortBindings: {},
+  RestartPolicy: { Name: 'no', MaximumRetryCount: 0 },
+  AutoRemove: false,
+  VolumeDriver: '',
+  VolumesFrom: null,
+  ConsoleSize: [0, 0],
+  CapAdd: null,
+  CapDrop: null,
+  CgroupnsMode: 'private',
+  Dns: [],
+  DnsOptions: [],
+  DnsSearch: [],
+  ExtraHosts: null,
+  GroupAdd: null,
+  IpcMode: 'private',
+  Cgroup: '',
+  Links: null,
+  OomScoreAdj: 0,
+  PidMode: '',
+  Privileged: false,
+  PublishAllPorts: false,
+  ReadonlyRootfs: false,
+  SecurityOpt: null,
+  UTSMode: '',
+  UsernsMode: '',
+  ShmSize: 0,
+  Isolation: '',
+  CpuShares: 0,
+  Memory: 0,
+  NanoCpus: 0,
+  CgroupParent: '',
+  BlkioWeight: 0,
+  BlkioWeightDevice: [],
+  BlkioDeviceReadBps: [],
+  BlkioDeviceWriteBps: [],
+  BlkioDeviceReadIOps: [],
+  BlkioDeviceWriteIOps: [],
+  CpuPeriod: 0,
+  CpuQuota: 0,
+  CpuRealtimePeriod: 0,
+  CpuRealtimeRuntime: 0,
+  CpusetCpus: '',
+  CpusetMems: '',
+  Devices: [],
+  DeviceCgroupRules: null,
+  DeviceRequests: null,
+  MemoryReservation: 0,
+  MemorySwap: 0,
+  MemorySwappiness: null,
+  OomKillDisable: null,
+  PidsLimit: null,
+  Ulimits: [],
+  CpuCount: 0,
+  CpuPercent: 0,
+  IOMaximumIOps: 0,
+  IOMaximumBandwidth: 0,
+}
+
+export function encodeInspect(
+  c: Container,
+  o: NetworkFacts & { execIds: string[]; sizes: { rw: number; rootFs: number } | undefined },
+): ContainerInspect {
+  return {
+    Id: c.id,
+    Created: c.createdAt,
+    Path: c.path,
+    Args: c.args,
+    State: encodeState(c.state),
+    Image: c.imageId,
+    ResolvConfPath: c.resolvConfPath,
+    HostnamePath: c.hostnamePath,
+    HostsPath: c.hostsPath,
+    LogPath: c.logPath,
+    Name: `/${c.name}`,
+    RestartCount: c.restartCount,
+    Driver: 'overlayfs',
+    Platform: 'linux',
+    MountLabel: '',
+    ProcessLabel: '',
+    AppArmorProfile: '',
+    ExecIDs: o.execIds.length > 0 ? o.execIds : null,
+    HostConfig: { ...hostConfigDefaults, ...c.hostConfig },
+    GraphDriver: { Name: 'overlayfs', Data: {} },
+    ...(o.sizes ? { SizeRw: o.sizes.rw, SizeRootFs: o.sizes.rootFs } : {}),
+    Mounts: c.mounts,
+    Config: { ...configDefaults, ...c.config },
+    NetworkSettings: encodeNetworkSettings(c, o),
+  }
+}
+
+export function encodeSummary(
+  c: Container,
+  o: NetworkFacts & { imageName: string; sizes: { rw: number; rootFs: number } | undefined },
+): ContainerSummary {
+  return {
+    Id: c.id,
+    Names: [`/${c.name}`],
+    Image: o.imageName,
+    ImageID: c.imageId,
+    Command: [
+      c.path,
+      ...c.args.map((word) => (/[\s'"]/.test(word) ? `'${word.replaceAll("'", `'\\''`)}'` : word)),
+    ].join(' '),
+    Created: Math.floor(Date.parse(c.createdAt) / 1000),
+    Ports: portSummaries(portMap(c, o.sandbox)),
+    ...(o.sizes ? { SizeRw: o.sizes.rw, SizeRootFs: o.sizes.rootFs } : {}),
+    Labels: c.config.Labels ?? {},
+    State: c.status,
+    Status: statusText(c.state),
+    HostConfig: { NetworkMode: c.networkMode },
+    NetworkSettings: { Networks: { [c.networkMode]: endpointOf(c, o) } },
+    Mounts: c.mounts,
+  }
+}

@@ -1,0 +1,103 @@
+import type { Engine } from '../../engine/index.ts'
+import { buildRoutes } from './build.ts'
+import { containerRoutes } from './containers.ts'
+import { execRoutes } from './exec.ts'
+import { imageRoutes } from './images.ts'
+import { networkRoutes } from './networks.ts'
+import type { Method, Route } from './route.ts'
+import { systemRoutes } from './system.ts'
+import { volumeRoutes } from './volumes.ts'
+
+/** Every route of the Docker Engine API, served or refused by name. docs/compat.md is held to this table. */
+export function dockerRoutes(engine: Engine): Route[] {
+  return [
+    ...systemRoutes(engine),
+    ...containerRoutes(engine),
+    ...execRoutes(engine),
+    ...imageRoutes(engine),
+    ...buildRoutes(engine),
+    ...volumeRoutes(engine),
+    ...networkRoutes(engine),
+    ...refusals,
+  ]
+}
+
+function refuse(refusal: string, ...routes: readonly `${Method} /${string}`[]): Route[] {
+  return routes.map((text) => {
+    const [method, path] = text.split(' ') as [Method, string]
+    return { method, path, refusal }
+  })
+}
+
+const refusals: readonly Route[] = [
+  ...refuse(
+    'registries are not supported yet',
+    'POST /auth',
+    'POST /images/:name/push',
+    'GET /images/search',
+    'GET /distribution/:name/json',
+  ),
+  ...refuse('stats are not supported yet', 'GET /containers/:id/stats'),
+  ...refuse('changing a container’s limits is not supported yet', 'POST /containers/:id/update'),
+  ...refuse('attaching over a websocket is not supported yet', 'GET /containers/:id/attach/ws'),
+  ...refuse(
+    'copying files to and from containers is not supported yet',
+    'HEAD /containers/:id/archive',
+    'GET /containers/:id/archive',
+    'PUT /containers/:id/archive',
+  ),
+  ...refuse('commit is not supported yet', 'POST /commit'),
+  ...refuse(
+    'BuildKit sessions are not supported yet: build with DOCKER_BUILDKIT=0',
+    'POST /session',
+    'POST /grpc',
+  ),
+  ...refuse('cluster volumes are not supported', 'PUT /volumes/:name'),
+  ...refuse(
+    'plugins are not supported',
+    'GET /plugins',
+    'GET /plugins/privileges',
+    'POST /plugins/pull',
+    'GET /plugins/:name/json',
+    'DELETE /plugins/:name',
+    'POST /plugins/:name/enable',
+    'POST /plugins/:name/disable',
+    'POST /plugins/:name/upgrade',
+    'POST /plugins/create',
+    'POST /plugins/:name/push',
+    'POST /plugins/:name/set',
+  ),
+  ...refuse(
+    'Gantry has no swarm mode',
+    'GET /nodes',
+    'GET /nodes/:id',
+    'DELETE /nodes/:id',
+    'POST /nodes/:id/update',
+    'GET /swarm',
+    'POST /swarm/init',
+    'POST /swarm/join',
+    'POST /swarm/leave',
+    'POST /swarm/update',
+    'GET /swarm/unlockkey',
+    'POST /swarm/unlock',
+    'GET /services',
+    'POST /services/create',
+    'GET /services/:id',
+    'DELETE /services/:id',
+    'POST /services/:id/update',
+    'GET /services/:id/logs',
+    'GET /tasks',
+    'GET /tasks/:id',
+    'GET /tasks/:id/logs',
+    'GET /secrets',
+    'POST /secrets/create',
+    'GET /secrets/:id',
+    'DELETE /secrets/:id',
+    'POST /secrets/:id/update',
+    'GET /configs',
+    'POST /configs/create',
+    'GET /configs/:id',
+    'DELETE /configs/:id',
+    'POST /configs/:id/update',
+  ),
+]

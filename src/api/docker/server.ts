@@ -1,0 +1,247 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import findMyWay from 'find-my-way'
+import { EngineError, isAbort, kindOf } from '../../lib/errors.ts'
+import type { Logger } from '../../lib/log.ts'
+import { background, type Op } from '../../lib/op.ts'
+import { apiVersion } from '../../wire/version.ts'
+import { readJson } from './body.ts'
+import { plainConnection, rawStream, upgradeConnection } from './hijack.ts'
+import { Query } from './query.ts'
+import { errorAnswer, sendEmpty } from './respond.ts'
+import type { HijackCall, HijackedConnection, Route } from './route.ts'
+import { parseTarget } from './target.ts'
+
+// `import 'node:http'` loads undici too, which costs 40 ms at start.
+const http = process.getBuiltinModule('node:http')
+const https = () => process.getBuiltinModule('node:https')
+
+/** PEM texts; `ca` present: clients must show a certificate that it signed. */
+export interface TlsIdentity {
+  readonly cert: string
+  readonly key: string
+  readonly ca: string | undefined
+}
+
+interface Match {
+  readonly route: Route
+  readonly params: Readonly<Record<string, string>>
+  readonly query: Query
+  readonly minor: number
+}
+
+/** Serves a table of routes over any number of HTTP servers. */
+export class ApiServer {
+  readonly #router = findMyWay({ maxParamLength: 4096, ignoreTrailingSlash: false })
+  readonly #log: Logger
+  readonly #headers: Readonly<Record<string, string>>
+  readonly #open = new Set<AbortController>()
+  readonly #stop = new AbortController()
+  #idle: (() => void) | undefined
+
+  constructor(routes: readonly Route[], o: { log: Logger; version: string }) {
+    this.#log = o.log
+    this.#headers = {
+      'Api-Version': apiVersion,
+      'Docker-Experimental': 'false',
+      Ostype: 'linux',
+      Server: `Gantry/${o.version} (linux)`,
+    }
+    for (const route of routes) this.#router.on(route.method, route.path, () => {}, route)
+  }
+
+  /** One more HTTP server for these routes; the caller lets it listen and closes it. */
+  httpServer(tls?: TlsIdentity): Server {
+    const options = {
+      // Uploads (load, build) and streams may take any time.
+      requestTimeout: 0,
+      keepAliveTimeout: 75_000,
+      shouldUpgradeCallback: (request: IncomingMessage) => this.#isHijack(request),
+    }
+    const server = tls
+      ? https().createServer({
+          ...options,
+          cert: tls.cert,
+          key: tls.key,
+          minVersion: 'TLSv1.2',
+          ...(tls.ca === undefined ? {} : { ca: tls.ca, requestCert: true, rejectUnauthorized: true }),
+        })
+      : http.createServer(options)
+    server.on('request', (request, response) => void this.#serve(request, response))
+    server.on('upgrade', (request, socket, head) => void this.#serveUpgrade(request, socket, head))
+    return server
+  }
+
+  /** Ends every request still under way, and resolves when their handlers are done. */
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    for (const controller of this.#open) controller.abort()
+    if (this.#open.size > 0) await new Promise<void>((resolve) => (this.#idle = resolve))
+  }
+
+  #isHijack(request: IncomingMessage): boolean {
+    if (!/^(tcp|websocket)$/i.test(request.headers.upgrade ?? '')) return false
+    try {
+      return 'hijack' in this.#match(request).route
+    } catch {
+      // The plain path finds the same fault and answers it.
+      return false
+    }
+  }
+
+  #match(request: IncomingMessage): Match {
+    const { path, search, minor } = parseTarget(request.url ?? '/')
+    const method = request.method as Route['method']
+    const found = this.#router.find(method, path)
+    if (!found) throw new EngineError('not-found', 'page not found')
+    // Stored beside the route by the constructor.
+    const route = found.store as Route
+    const params = Object.fromEntries(
+      Object.entries(found.params).map(([name, value]) => [name, value ?? '']),
+    )
+    return { route, params, query: new Query(search), minor }
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    for (const [name, value] of Object.entries(this.#headers)) response.setHeader(name, value)
+    const started = performance.now()
+    await this.#run(response, async (op) => {
+      try {
+        const match = this.#match(request)
+        const { route, ...rest } = match
+        const common = { op, committed: this.#committed(), request, ...rest }
+        if ('refusal' in route) throw new EngineError('unsupported', route.refusal)
+        if ('handler' in route) await route.handler({ ...common, response })
+        else {
+          const accept = (type: string) =>
+            // Docker: the newer content type is for upgraded connections.
+            plainConnection(request, response, type === '' ? rawStream : type)
+          const answer = (status: number) => sendEmpty(response, status)
+          await route.hijack({ ...common, body: () => readJson(request), accept, answer })
+        }
+      } catch (error) {
+        this.#fail(error, { op, request, response })
+      }
+    })
+    this.#log.debug('request', {
+      method: request.method,
+      url: request.url,
+      status: response.statusCode,
+      ms: Math.round(performance.now() - started),
+    })
+  }
+
+  async #serveUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const started = performance.now()
+    socket.on('error', (error) => this.#log.debug('upgraded connection failed', { url: request.url, error }))
+    let connection: HijackedConnection | undefined
+    await this.#run(socket, async (op) => {
+      try {
+        const { route, ...rest } = this.#match(request)
+        if (!('hijack' in route)) throw new EngineError('internal', 'not a route to upgrade')
+        const call: HijackCall = {
+          op,
+          committed: this.#committed(),
+          request,
+          ...rest,
+          body: () => readJson(request),
+          accept: (type) => {
+            connection = upgradeConnection(socket, head, [`Content-Type: ${type}`, ...this.#headerLines()])
+            return connection
+          },
+          answer: (status) => this.#answerRaw(socket, { status, body: '' }),
+        }
+        await route.hijack(call)
+      } catch (error) {
+        this.#failUpgrade(error, { op, request, socket, connection })
+      }
+    })
+    this.#log.debug('request', {
+      method: request.method,
+      url: request.url,
+      status: connection ? 101 : 0,
+      ms: Math.round(performance.now() - started),
+    })
+  }
+
+  /** Runs one request under an op that ends when its connection does. */
+  async #run(connection: ServerResponse | Duplex, work: (op: Op) => Promise<void>): Promise<void> {
+    const controller = new AbortController()
+    const onClose = () => controller.abort()
+    connection.once('close', onClose)
+    this.#open.add(controller)
+    try {
+      await work({ signal: controller.signal, log: this.#log })
+    } finally {
+      connection.off('close', onClose)
+      this.#open.delete(controller)
+      if (this.#open.size === 0) this.#idle?.()
+    }
+  }
+
+  #committed(): Op {
+    return background(this.#log, this.#stop.signal)
+  }
+
+  #fail(error: unknown, o: { op: Op; request: IncomingMessage; response: ServerResponse }): void {
+    const { request, response } = o
+    if (o.op.signal.aborted && isAbort(error)) {
+      this.#log.debug('client vanished', { method: request.method, url: request.url })
+      response.destroy()
+      return
+    }
+    this.#report(error, request)
+    if (response.headersSent) {
+      response.destroy()
+      return
+    }
+    const { status, body } = errorAnswer(error)
+    response.writeHead(status, {
+      ...(body === undefined
+        ? {}
+        : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) }),
+      // An upload that nobody reads any more would block the connection.
+      ...(request.complete ? {} : { Connection: 'close' }),
+    })
+    response.end(request.method === 'HEAD' ? undefined : body)
+  }
+
+  #failUpgrade(
+    error: unknown,
+    o: { op: Op; request: IncomingMessage; socket: Duplex; connection: HijackedConnection | undefined },
+  ): void {
+    const { request, socket, connection } = o
+    if (o.op.signal.aborted && isAbort(error))
+      this.#log.debug('client vanished', { method: request.method, url: request.url })
+    else this.#report(error, request)
+    if (connection) return connection.close()
+    const { status, body = '' } = errorAnswer(error)
+    this.#answerRaw(socket, { status, body })
+  }
+
+  /** A whole answer on a connection that Node has already handed over. */
+  #answerRaw(socket: Duplex, o: { status: number; body: string }): void {
+    socket.end(
+      [
+        `HTTP/1.1 ${o.status} ${http.STATUS_CODES[o.status] ?? ''}`,
+        'Connection: close',
+        'Content-Type: application/json',
+        `Content-Length: ${Buffer.byteLength(o.body)}`,
+        ...this.#headerLines(),
+        '',
+        o.body,
+      ].join('\r\n'),
+    )
+    socket.resume()
+  }
+
+  #headerLines(): string[] {
+    return Object.entries(this.#headers).map(([name, value]) => `${name}: ${value}`)
+  }
+
+  #report(error: unknown, request: IncomingMessage): void {
+    const where = { method: request.method, url: request.url }
+    if (kindOf(error) === 'internal') this.#log.error('request failed', { ...where, error })
+    else this.#log.debug('request refused', { ...where, error })
+  }
+}

@@ -1,0 +1,203 @@
+/**
+ * What the engine does with each field of a new container. The type makes the tables complete: a field is obeyed, or
+ * a value that would change anything is refused by name. Clients send defaults for everything, so those must pass.
+ */
+import { EngineError } from '../../lib/errors.ts'
+import type { ContainerConfig, EndpointSettings, HostConfig } from '../../wire/container.ts'
+
+/** `obeyed`; or a test for the values that change nothing, and the flag to name when another comes. */
+type Rule =
+  | 'obeyed'
+  | { readonly flag: string; readonly passes: (value: unknown) => boolean; readonly hint?: string }
+
+const only = (flag: string, ...values: unknown[]): Exclude<Rule, string> => ({
+  flag,
+  passes: (value) => isDefault(value) || values.includes(value),
+})
+/** Fields that mean something on Windows alone. */
+const never = (flag: string): Rule => only(flag)
+
+export const hostConfigRules: Readonly<Record<keyof HostConfig, Rule>> = {
+  AutoRemove: 'obeyed',
+  Annotations: 'obeyed',
+  Binds: 'obeyed',
+  BlkioDeviceReadBps: 'obeyed',
+  BlkioDeviceReadIOps: 'obeyed',
+  BlkioDeviceWriteBps: 'obeyed',
+  BlkioDeviceWriteIOps: 'obeyed',
+  BlkioWeight: 'obeyed',
+  BlkioWeightDevice: 'obeyed',
+  CapAdd: 'obeyed',
+  CapDrop: 'obeyed',
+  Cgroup: never('cgroup'),
+  CgroupParent: 'obeyed',
+  CgroupnsMode: only('--cgroupns', 'host', 'private'),
+  ConsoleSize: 'obeyed',
+  // The client writes the file; the field tells its name.
+  ContainerIDFile: 'obeyed',
+  CpuCount: never('--cpu-count'),
+  CpuPercent: never('--cpu-percent'),
+  CpuPeriod: 'obeyed',
+  CpuQuota: 'obeyed',
+  CpuRealtimePeriod: 'obeyed',
+  CpuRealtimeRuntime: 'obeyed',
+  CpuShares: 'obeyed',
+  CpusetCpus: 'obeyed',
+  CpusetMems: 'obeyed',
+  DeviceCgroupRules: 'obeyed',
+  DeviceRequests: only('--gpus'),
+  Devices: 'obeyed',
+  Dns: 'obeyed',
+  DnsOptions: 'obeyed',
+  DnsSearch: 'obeyed',
+  ExtraHosts: 'obeyed',
+  GroupAdd: 'obeyed',
+  IOMaximumBandwidth: never('--io-maxbandwidth'),
+  IOMaximumIOps: never('--io-maxiops'),
+  Init: 'obeyed',
+  IpcMode: only('--ipc', 'host', 'private', 'shareable'),
+  Isolation: only('--isolation', 'default'),
+  Links: only('--link'),
+  LogConfig: {
+    flag: '--log-driver and --log-opt',
+    hint: 'logs are kept in the k8s-file format',
+    passes: (value) => {
+      const { Type, Config } = (value ?? {}) as NonNullable<HostConfig['LogConfig']>
+      return (isDefault(Type) || Type === 'k8s-file') && isDefault(Config)
+    },
+  },
+  MaskedPaths: 'obeyed',
+  Memory: 'obeyed',
+  MemoryReservation: 'obeyed',
+  MemorySwap: 'obeyed',
+  MemorySwappiness: 'obeyed',
+  Mounts: 'obeyed',
+  NanoCpus: 'obeyed',
+  NetworkMode: {
+    ...only('--network', 'default', 'bridge', 'host', 'none'),
+    hint: 'use bridge, host or none',
+  },
+  OomKillDisable: 'obeyed',
+  OomScoreAdj: 'obeyed',
+  PidMode: only('--pid', 'host', 'private'),
+  PidsLimit: 'obeyed',
+  PortBindings: 'obeyed',
+  Privileged: 'obeyed',
+  PublishAllPorts: 'obeyed',
+  ReadonlyPaths: 'obeyed',
+  ReadonlyRootfs: 'obeyed',
+  RestartPolicy: {
+    flag: '--restart',
+    passes: (value) => ['', 'no', undefined].includes((value as HostConfig['RestartPolicy'])?.Name),
+  },
+  // The engine runs one runtime, and names it in the message.
+  Runtime: 'obeyed',
+  SecurityOpt: 'obeyed',
+  ShmSize: 'obeyed',
+  StorageOpt: only('--storage-opt'),
+  Sysctls: 'obeyed',
+  Tmpfs: 'obeyed',
+  UTSMode: only('--uts', 'host', 'private'),
+  Ulimits: 'obeyed',
+  // No container has a user namespace: `host` is what it gets anyway.
+  UsernsMode: only('--userns', 'host'),
+  VolumeDriver: only('--volume-driver', 'local'),
+  VolumesFrom: only('--volumes-from'),
+}
+
+export const configRules: Readonly<Record<keyof ContainerConfig, Rule>> = {
+  ArgsEscaped: never('ArgsEscaped'),
+  AttachStderr: 'obeyed',
+  AttachStdin: 'obeyed',
+  AttachStdout: 'obeyed',
+  Cmd: 'obeyed',
+  Domainname: 'obeyed',
+  Entrypoint: 'obeyed',
+  Env: 'obeyed',
+  ExposedPorts: 'obeyed',
+  Healthcheck: {
+    flag: '--health-cmd',
+    passes: (value) => {
+      const { Test, ...times } = (value ?? {}) as NonNullable<ContainerConfig['Healthcheck']>
+      return (isDefault(Test) || Test?.[0] === 'NONE') && isDefault(times)
+    },
+  },
+  Hostname: 'obeyed',
+  Image: 'obeyed',
+  Labels: 'obeyed',
+  MacAddress: 'obeyed',
+  NetworkDisabled: { ...only('NetworkDisabled'), hint: 'use --network none' },
+  OnBuild: only('OnBuild'),
+  OpenStdin: 'obeyed',
+  // For commands of the image's builds; kept in the config for `commit`.
+  Shell: 'obeyed',
+  StdinOnce: 'obeyed',
+  StopSignal: 'obeyed',
+  StopTimeout: 'obeyed',
+  Tty: 'obeyed',
+  User: 'obeyed',
+  Volumes: 'obeyed',
+  WorkingDir: 'obeyed',
+}
+
+/** Fields of an endpoint that a client may set; the others are answers. */
+const endpointRules: Readonly<Partial<Record<keyof EndpointSettings, Rule>>> = {
+  Aliases: only('--network-alias'),
+  DriverOpts: only('--network driver-opt'),
+  GwPriority: only('--network gw-priority'),
+  IPAMConfig: only('--ip, --ip6 and --link-local-ip'),
+  Links: only('--link'),
+  MacAddress: 'obeyed',
+}
+
+/** Throws kind `unsupported` naming the first setting that would be ignored. */
+export function refuseUnsupported(o: {
+  config: ContainerConfig
+  /** As it came, so that fields which we do not know are seen too. */
+  hostConfig: unknown
+  endpoints: Readonly<Record<string, EndpointSettings | null>>
+  /** Name of the OCI runtime that runs containers here. */
+  runtime: string
+}): void {
+  apply(configRules, o.config, '')
+  apply(hostConfigRules, o.hostConfig ?? {}, 'HostConfig.')
+  const runtime = (o.hostConfig as HostConfig | undefined)?.Runtime
+  if (runtime && runtime !== o.runtime)
+    throw new EngineError(
+      'invalid',
+      `unknown or invalid runtime name: ${runtime} (this daemon runs ${o.runtime})`,
+    )
+  for (const [name, endpoint] of Object.entries(o.endpoints)) {
+    if (!['default', 'bridge', 'host', 'none'].includes(name))
+      throw new EngineError(
+        'unsupported',
+        `network ${JSON.stringify(name)}: networks of one's own are not supported yet`,
+      )
+    for (const [field, rule] of Object.entries(endpointRules))
+      check(rule, { name: field, value: endpoint?.[field as keyof EndpointSettings] })
+  }
+}
+
+function apply(rules: Readonly<Record<string, Rule>>, object: object, prefix: string): void {
+  for (const [field, value] of Object.entries(object)) {
+    const rule = Object.hasOwn(rules, field) ? rules[field] : undefined
+    // Fields of old or foreign APIs pass while they ask for nothing.
+    if (rule === undefined && prefix !== '' && !isDefault(value))
+      throw new EngineError('unsupported', `${prefix}${field} is not supported`)
+    if (rule !== undefined) check(rule, { name: prefix + field, value })
+  }
+}
+
+function check(rule: Rule, o: { name: string; value: unknown }): void {
+  if (rule === 'obeyed' || rule.passes(o.value)) return
+  const hint = rule.hint === undefined ? '' : `: ${rule.hint}`
+  const value = typeof o.value === 'string' ? ` ${JSON.stringify(o.value)}` : ''
+  throw new EngineError('unsupported', `${rule.flag}${value} is not supported yet (${o.name})${hint}`)
+}
+
+/** Go's zero value, or a collection of nothing else. */
+export function isDefault(value: unknown): boolean {
+  if (value === undefined || value === null || value === false || value === 0 || value === '') return true
+  if (Array.isArray(value)) return value.length === 0
+  return typeof value === 'object' && Object.values(value).every(isDefault)
+}

@@ -1,0 +1,182 @@
+/**
+ * Every daemon flag and daemon.json key in one table: what parses them, what `--help` prints and what docs/compat.md
+ * is held to. Names and meanings are dockerd's.
+ */
+export type OptionType = 'string' | 'boolean' | 'list' | 'integer' | 'size' | 'level' | 'ulimits' | 'runtimes'
+
+export interface DaemonOption {
+  /** Long flag without dashes; absent: a key of daemon.json only. */
+  readonly flag?: string
+  readonly short?: string
+  /** Key of daemon.json; absent: a flag only. */
+  readonly key?: string
+  readonly type: OptionType
+  readonly help: string
+}
+
+export const daemonOptions = [
+  {
+    flag: 'host',
+    short: 'H',
+    key: 'hosts',
+    type: 'list',
+    help: 'Listen on unix:///path or tcp://address:port (repeatable)',
+  },
+  { flag: 'data-root', key: 'data-root', type: 'string', help: 'Root directory of persistent state' },
+  { flag: 'exec-root', key: 'exec-root', type: 'string', help: 'Root directory of run-time state' },
+  { flag: 'group', short: 'G', key: 'group', type: 'string', help: 'Group that may use the unix socket' },
+  { flag: 'pidfile', short: 'p', key: 'pidfile', type: 'string', help: 'File for the daemon’s process id' },
+  { flag: 'config-file', type: 'string', help: 'Daemon configuration file' },
+  {
+    flag: 'log-level',
+    short: 'l',
+    key: 'log-level',
+    type: 'level',
+    help: 'Log level: debug, info, warn, error',
+  },
+  { flag: 'debug', short: 'D', key: 'debug', type: 'boolean', help: 'Log at level debug' },
+  {
+    flag: 'bridge',
+    short: 'b',
+    key: 'bridge',
+    type: 'string',
+    help: 'Name of the default bridge; made when missing',
+  },
+  { flag: 'bip', key: 'bip', type: 'string', help: 'Address of the default bridge, CIDR' },
+  { flag: 'mtu', key: 'mtu', type: 'integer', help: 'MTU of the default bridge' },
+  { flag: 'default-runtime', key: 'default-runtime', type: 'string', help: 'OCI runtime for containers' },
+  { flag: 'add-runtime', key: 'runtimes', type: 'runtimes', help: 'Register an OCI runtime, name=path' },
+  { flag: 'cgroup-parent', key: 'cgroup-parent', type: 'string', help: 'Parent cgroup of all containers' },
+  { flag: 'dns', key: 'dns', type: 'list', help: 'DNS server for containers (repeatable)' },
+  { flag: 'dns-opt', key: 'dns-opts', type: 'list', help: 'DNS option for containers (repeatable)' },
+  {
+    flag: 'dns-search',
+    key: 'dns-search',
+    type: 'list',
+    help: 'DNS search domain for containers (repeatable)',
+  },
+  { flag: 'label', key: 'labels', type: 'list', help: 'Label of the daemon, key=value (repeatable)' },
+  { flag: 'init', key: 'init', type: 'boolean', help: 'Run an init as PID 1 of each container' },
+  {
+    flag: 'no-new-privileges',
+    key: 'no-new-privileges',
+    type: 'boolean',
+    help: 'No new privileges in containers',
+  },
+  { flag: 'default-shm-size', key: 'default-shm-size', type: 'size', help: 'Size of /dev/shm in containers' },
+  {
+    flag: 'default-ulimit',
+    key: 'default-ulimits',
+    type: 'ulimits',
+    help: 'Ulimit of containers, name=soft[:hard] (repeatable)',
+  },
+  {
+    flag: 'shutdown-timeout',
+    key: 'shutdown-timeout',
+    type: 'integer',
+    help: 'Seconds that containers get at daemon stop',
+  },
+  { flag: 'tls', key: 'tls', type: 'boolean', help: 'Use TLS on tcp hosts; implied by --tlsverify' },
+  {
+    flag: 'tlsverify',
+    key: 'tlsverify',
+    type: 'boolean',
+    help: 'Use TLS on tcp hosts and verify the client',
+  },
+  {
+    flag: 'tlscacert',
+    key: 'tlscacert',
+    type: 'string',
+    help: 'Trust clients whose certificate this CA signed',
+  },
+  { flag: 'tlscert', key: 'tlscert', type: 'string', help: 'Certificate of the daemon' },
+  { flag: 'tlskey', key: 'tlskey', type: 'string', help: 'Private key of the daemon' },
+  { flag: 'validate', type: 'boolean', help: 'Check the configuration and exit' },
+  { flag: 'version', short: 'v', type: 'boolean', help: 'Print the version and exit' },
+  { flag: 'help', short: 'h', type: 'boolean', help: 'Print this help and exit' },
+] as const satisfies readonly DaemonOption[]
+
+/** dockerd's other keys and flags, refused by name until they do something. Keys of daemon.json; flags alike but for plurals. */
+export const unsupportedKeys: readonly string[] = [
+  'allow-nondistributable-artifacts',
+  'api-cors-header',
+  'authorization-plugins',
+  'bip6',
+  'builder',
+  'bridge-accept-fwmark',
+  'cdi-spec-dirs',
+  'containerd',
+  'containerd-namespace',
+  'containerd-plugins-namespace',
+  'cpu-rt-period',
+  'cpu-rt-runtime',
+  'data-path-addr',
+  'default-address-pools',
+  'default-cgroupns-mode',
+  'default-gateway',
+  'default-gateway-v6',
+  'default-ipc-mode',
+  'default-network-opts',
+  'dns-backend',
+  'exec-opts',
+  'experimental',
+  'features',
+  'firewall-backend',
+  'fixed-cidr',
+  'fixed-cidr-v6',
+  'graph',
+  'host-gateway-ip',
+  'host-gateway-ips',
+  'http-proxy',
+  'https-proxy',
+  'icc',
+  'init-path',
+  'insecure-registries',
+  'ip',
+  'ip-forward',
+  'ip-forward-no-drop',
+  'ip-masq',
+  'ip6tables',
+  'iptables',
+  'ipv6',
+  'live-restore',
+  'log-driver',
+  'log-format',
+  'log-opts',
+  'max-concurrent-downloads',
+  'max-concurrent-uploads',
+  'max-download-attempts',
+  'metrics-addr',
+  'min-api-version',
+  'network-control-plane-mtu',
+  'no-proxy',
+  'node-generic-resources',
+  'oom-score-adjust',
+  'proxies',
+  'raw-logs',
+  'registry-mirrors',
+  'rootless',
+  'seccomp-profile',
+  'selinux-enabled',
+  'storage-driver',
+  'storage-opts',
+  'swarm-default-advertise-addr',
+  'userland-proxy',
+  'userland-proxy-path',
+  'userns-remap',
+]
+
+/** The flag's spelling of an unsupported key where it differs (`log-opts` is `--log-opt`). */
+export const flagAliases: Readonly<Record<string, string>> = {
+  'storage-opt': 'storage-opts',
+  'log-opt': 'log-opts',
+  'exec-opt': 'exec-opts',
+  'registry-mirror': 'registry-mirrors',
+  'insecure-registry': 'insecure-registries',
+  'default-address-pool': 'default-address-pools',
+  'default-network-opt': 'default-network-opts',
+  'authorization-plugin': 'authorization-plugins',
+  feature: 'features',
+  'cdi-spec-dir': 'cdi-spec-dirs',
+  'node-generic-resource': 'node-generic-resources',
+}

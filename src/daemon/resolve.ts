@@ -1,0 +1,143 @@
+import { createHash } from 'node:crypto'
+import { isIP } from 'node:net'
+import { isAbsolute } from 'node:path'
+import type { Config } from '../engine/index.ts'
+import { EngineError } from '../lib/errors.ts'
+import type { LogLevel } from '../lib/log.ts'
+import { isCidr4, type Settings } from './settings.ts'
+
+/** Files of TLS on tcp hosts. `ca` present: clients must show a certificate that it signed. */
+export interface TlsFiles {
+  readonly ca: string | undefined
+  readonly cert: string
+  readonly key: string
+}
+
+export const defaultConfigFile = '/etc/gantry/daemon.json'
+const defaultExecRoot = '/run/gantry'
+/** A container's attach socket is `<exec-root>/c/<32 digits>/attach`, and sockets' paths end at 107 bytes. */
+const maxExecRoot = 60
+const levels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
+
+/** Fills in the defaults and checks everything that can be checked without touching the host. Throws kind `invalid`. */
+export function resolve(s: Settings): { config: Config; tls: TlsFiles | undefined } {
+  const execRoot = directory('exec-root', s['exec-root'] ?? defaultExecRoot)
+  if (Buffer.byteLength(execRoot) > maxExecRoot)
+    throw invalid(
+      `exec-root ${execRoot} is longer than ${maxExecRoot} bytes: unix sockets below it would not fit`,
+    )
+  // Daemons side by side must not share a bridge or a cgroup: what has no name of its own gets one from exec-root.
+  const own =
+    execRoot === defaultExecRoot ? '' : createHash('sha256').update(execRoot).digest('hex').slice(0, 6)
+  const bridge = s.bridge ?? (own === '' ? 'gantry0' : `gantry-${own}`)
+  if (!/^[^\s/]{1,15}$/.test(bridge) || bridge === '.' || bridge === '..')
+    throw invalid(`bridge ${JSON.stringify(bridge)} cannot name a network interface (1 to 15 characters)`)
+  if (s.bip !== undefined && !isCidr4(s.bip))
+    throw invalid(`bip ${JSON.stringify(s.bip)}: want an IPv4 address in CIDR form, as 172.20.0.1/16`)
+  const mtu = s.mtu ?? 1500
+  if (mtu < 68 || mtu > 65_535) throw invalid(`mtu ${mtu}: want 68 to 65535`)
+  const shutdownTimeout = s['shutdown-timeout'] ?? 15
+  if (shutdownTimeout < -1) throw invalid(`shutdown-timeout ${shutdownTimeout}: want -1 or more`)
+  for (const server of s.dns ?? []) if (isIP(server) === 0) throw invalid(`${server} is not an ip address`)
+  const debug = s.debug ?? false
+  const hosts = s.hosts?.length ? s.hosts.map(checkHost) : [`unix://${defaultExecRoot}/gantry.sock`]
+  const config: Config = {
+    dataRoot: directory('data-root', s['data-root'] ?? '/var/lib/gantry'),
+    execRoot,
+    hosts,
+    group: s.group ?? 'gantry',
+    pidFile: s.pidfile ?? '',
+    logLevel: debug ? 'debug' : level(s['log-level'] ?? 'info'),
+    debug,
+    runtime: runtimeOf(s),
+    bridge: { name: bridge, address: s.bip ?? '', mtu },
+    cgroupParent: cgroupParent(s['cgroup-parent'] ?? (own === '' ? '/gantry' : `/gantry-${own}`)),
+    dns: s.dns ?? [],
+    dnsSearch: s['dns-search'] ?? [],
+    dnsOptions: s['dns-opts'] ?? [],
+    labels: (s.labels ?? []).map(checkLabel),
+    shutdownTimeout,
+    init: s.init ?? false,
+    noNewPrivileges: s['no-new-privileges'] ?? false,
+    defaultShmSize: s['default-shm-size'] ?? 64 * 1024 * 1024,
+    defaultUlimits: Object.entries(s['default-ulimits'] ?? {}).map(([Name, limit]) => ({ ...limit, Name })),
+  }
+  return { config: deepFreeze(config), tls: tlsOf(s) }
+}
+
+function invalid(message: string): EngineError {
+  return new EngineError('invalid', message)
+}
+
+function directory(key: string, path: string): string {
+  if (!isAbsolute(path)) throw invalid(`${key} ${JSON.stringify(path)}: want an absolute path`)
+  return path.length > 1 ? path.replace(/\/+$/, '') : path
+}
+
+function level(text: string): LogLevel {
+  const found = levels.find((candidate) => candidate === text)
+  if (!found) throw invalid(`invalid logging level: ${text}`)
+  return found
+}
+
+function checkHost(text: string): string {
+  const [, scheme, rest = ''] = /^(?:([a-z]+):\/\/)?(.*)$/s.exec(text) ?? []
+  if (scheme === 'unix' && isAbsolute(rest)) {
+    if (Buffer.byteLength(rest) > 107)
+      throw invalid(`host ${text}: a unix socket's path has at most 107 bytes`)
+    return text
+  }
+  // The port is required: docker's guess of 2375 or 2376 surprises.
+  if ((scheme === 'tcp' || scheme === undefined) && /^(\[[\da-fA-F:]+\]|[\w.-]*):\d{1,5}$/.test(rest))
+    return `tcp://${rest}`
+  if (scheme === 'fd' || scheme === 'npipe')
+    throw new EngineError('unsupported', `host ${text}: ${scheme}:// is not supported yet`)
+  throw invalid(`Invalid bind address format: ${text} (want unix:///path or tcp://address:port)`)
+}
+
+function checkLabel(text: string): string {
+  if (!/^[^=\s]+=/.test(text)) throw invalid(`bad attribute format: ${text} (want key=value)`)
+  return text
+}
+
+function cgroupParent(path: string): string {
+  if (path.endsWith('.slice'))
+    throw new EngineError(
+      'unsupported',
+      `cgroup-parent ${path}: systemd slices are not supported yet; give a path`,
+    )
+  const absolute = path.startsWith('/') ? path : `/${path}`
+  if (absolute === '/' || absolute.split('/').includes('..'))
+    throw invalid(`cgroup-parent ${JSON.stringify(path)}: want a path below the hierarchy's root`)
+  return absolute.replace(/\/+$/, '')
+}
+
+function runtimeOf(s: Settings): Config['runtime'] {
+  const known = s.runtimes ?? {}
+  const name = s['default-runtime'] ?? ''
+  const others = Object.keys(known).filter((runtime) => runtime !== name)
+  if (others.length > 0)
+    throw new EngineError(
+      'unsupported',
+      `runtime ${others.join(', ')} is registered but is not the default-runtime: Gantry runs all containers with one runtime`,
+    )
+  return { name, path: known[name]?.path ?? '' }
+}
+
+function tlsOf(s: Settings): TlsFiles | undefined {
+  const used = s.tls === true || s.tlsverify === true
+  if (!used) {
+    const stray = (['tlscacert', 'tlscert', 'tlskey'] as const).find((key) => s[key] !== undefined)
+    if (stray !== undefined && s.tls === undefined && s.tlsverify === undefined)
+      throw invalid(`${stray} is set but neither tls nor tlsverify is`)
+    return undefined
+  }
+  if (s.tlscert === undefined || s.tlskey === undefined) throw invalid('TLS needs tlscert and tlskey')
+  if (s.tlsverify === true && s.tlscacert === undefined) throw invalid('tlsverify needs tlscacert')
+  return { ca: s.tlsverify === true ? s.tlscacert : undefined, cert: s.tlscert, key: s.tlskey }
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const child of Object.values(value)) if (typeof child === 'object' && child !== null) deepFreeze(child)
+  return Object.freeze(value)
+}
