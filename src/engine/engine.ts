@@ -8,7 +8,6 @@ import * as cgroup from '../host/cgroup.ts'
 import { Images, type Image } from '../image/index.ts'
 import type { Digest } from '../lib/digest.ts'
 import { EngineError, hasCode } from '../lib/errors.ts'
-import { group } from '../lib/group.ts'
 import { newId } from '../lib/id.ts'
 import { KeyedLock } from '../lib/lock.ts'
 import { detached, type Op } from '../lib/op.ts'
@@ -224,22 +223,35 @@ export class Engine {
   }
 
   /**
-   * Ends the daemon's part. Containers are stopped, as docker does without live-restore: within the shutdown
-   * timeout by their own rules, then by SIGKILL.
+   * Ends the daemon and its containers, as docker does without live-restore: each by its own stop rules, all within
+   * the shutdown timeout, then by SIGKILL.
    */
   async close(op: Op): Promise<void> {
-    const { containers, networks, runtime, builder, store, config } = this.#parts
+    const { containers, builder, config } = this.#parts
     await builder.close()
-    await group(
-      op,
-      containers.live().map((c) => async (inner: Op) => {
+    const deadline =
+      config.shutdownTimeout < 0 ? op.signal : AbortSignal.timeout(config.shutdownTimeout * 1000)
+    await Promise.all(
+      containers.live().map(async (c) => {
+        const graceful: Op = { ...op, signal: AbortSignal.any([op.signal, deadline]) }
         try {
-          await containers.stop(inner, c.id, { timeout: undefined })
+          await containers.stop(graceful, c.id, {}).catch((error: unknown) => {
+            if (!deadline.aborted) throw error
+            return containers.kill(detached(op, 15_000), c.id, 'SIGKILL')
+          })
         } catch (error) {
-          op.log.warn('shutdown: container did not stop', { id: c.id, error })
+          // It ended by itself meanwhile, or it hangs: the next daemon finds it.
+          op.log.warn('shutdown: container not stopped', { id: c.id, error })
         }
       }),
     )
+    await this.detach(op)
+  }
+
+  /** Ends the daemon's part alone: containers go on, and the next daemon finds them. */
+  async detach(op: Op): Promise<void> {
+    const { containers, networks, runtime, builder, store, config } = this.#parts
+    await builder.close()
     await containers.close()
     await networks.close(op)
     await runtime.close()

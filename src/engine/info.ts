@@ -49,7 +49,7 @@ export async function infoOf(engine: Engine): Promise<SystemInfo> {
   const count = (status: string) => containers.filter((c) => c.status === status).length
   const release = await osRelease()
   const controllers = new Set(cgroup.controllers())
-  const forwarding = readSysctl('net.ipv4.ip_forward') === '1'
+  const forwarding = readSysctl('net/ipv4/ip_forward') === '1'
   const cgroupVersion = cgroup.version()
   return {
     ID: engine.id,
