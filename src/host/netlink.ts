@@ -40,6 +40,8 @@ export interface Request {
   readonly body: Buffer
   /** For messages that the kernel does not acknowledge (nftables' batch begin and end). */
   readonly noAck?: boolean
+  /** Refusals that mean that there is nothing to do any more. */
+  readonly gone?: readonly string[]
   /** What a failure names. */
   readonly what: string
 }
@@ -86,7 +88,8 @@ export class NetlinkSocket implements Disposable {
         pending.delete(m.sequence)
         const errno = -m.body.readInt32LE(0)
         if (errno === 0) continue
-        failure ??= new NetlinkError(request.what, errno, explanationOf(m))
+        const refusal = new NetlinkError(request.what, errno, explanationOf(m))
+        if (!request.gone?.includes(refusal.code)) failure ??= refusal
         // nftables answers a batch that it refuses as a whole with an error for its frame alone.
         if (request.noAck) pending.clear()
       }

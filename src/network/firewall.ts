@@ -1,6 +1,7 @@
 import { hasCode } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
 import { addElements, apply, deleteElements, openNftSocket, query, type Element } from '../host/nft.ts'
+import { forgetFlowsAt, forgetFlowsTo } from '../host/conntrack.ts'
 import { addressBytes } from '../host/rtnetlink.ts'
 
 export interface FirewallNetwork {
@@ -42,10 +43,16 @@ export class Firewall {
     await apply(op, render(this.#table, state))
   }
 
-  /** False when the table is not there: install() then. */
-  publish(ports: readonly PublishedPort[]): boolean {
+  /**
+   * False when the table is not there: install() then. UDP clients that sent to the port at one of `hostAddresses`
+   * before are led to the container too.
+   */
+  publish(ports: readonly PublishedPort[], hostAddresses: readonly string[]): boolean {
     try {
       addElements(this.#socket, this.#table, ports.map(elementOf))
+      for (const port of ports)
+        if (port.proto === 'udp')
+          forgetFlowsAt(this.#socket, { port: port.hostPort, addresses: hostAddresses })
       return true
     } catch (error) {
       if (hasCode(error, 'ENOENT')) return false
@@ -53,7 +60,7 @@ export class Firewall {
     }
   }
 
-  /** What is gone already is no error. */
+  /** What is gone already is no error. UDP clients stop being led to the container. */
   withdraw(ports: readonly PublishedPort[]): void {
     for (const port of ports) {
       try {
@@ -62,6 +69,8 @@ export class Firewall {
         if (!hasCode(error, 'ENOENT')) throw error
       }
     }
+    for (const ip of new Set(ports.filter((p) => p.proto === 'udp').map((p) => p.containerIp)))
+      forgetFlowsTo(this.#socket, ip)
   }
 
   async exists(op: Op): Promise<boolean> {

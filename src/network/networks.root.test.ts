@@ -140,6 +140,23 @@ test('published ports: loopback, host address, another container, itself, udp; c
   assert.equal(await call(undefined, { ip: '127.0.0.1', port: 18081 }), 'ECONNREFUSED')
 })
 
+test('a UDP client that keeps its port is led to the new container, and to one that starts later', async () => {
+  const ports = [{ containerPort: 80, proto: 'udp', hostIp: '', hostPort: 18089 }] as const
+  const target = { protocol: 'udp', ip: hostIp(), port: 18089, from: 18099 } as const
+  for (const round of [1, 2]) {
+    assert.equal(await call(undefined, target), 'timeout', `nobody there in round ${round}`)
+    const web = await join1({ ports })
+    {
+      using _server = await serve(web.netnsPath, 80)
+      assert.equal(await call(undefined, target), hostIp(), `round ${round}`)
+    }
+    await networks.leave(op, web.id)
+    // Keeps the address, so that the next one gets another.
+    await join1({ network: 'bridge', id: `keep${round}` })
+  }
+  for (const round of [1, 2]) await networks.leave(op, `keep${round}`)
+})
+
 test('another host reaches published ports alone, and sees its own address in the container', async () => {
   using socket = new NetlinkSocket()
   const remote = join(folder, 'remote')

@@ -8,7 +8,7 @@ import type { Emit } from '../wire/system.ts'
 import { isMountPoint, MNT_DETACH, mount, MS_BIND, MS_PRIVATE, MS_SHARED, unmount } from '../host/mount.ts'
 import { NetlinkSocket } from '../host/netlink.ts'
 import * as netns from '../host/netns.ts'
-import { listLinks } from '../host/rtnetlink.ts'
+import { listAddresses, listLinks } from '../host/rtnetlink.ts'
 import { writeSysctl } from '../host/sysctl.ts'
 import type { Store, Table } from '../store/index.ts'
 import { ensureBridge, removeBridge, vethPattern, type Bridge } from './bridge.ts'
@@ -170,7 +170,7 @@ export class Networks {
     for (const [position, endpoint] of record.endpoints.entries())
       connect(this.#netlink, { netnsPath: record.netnsPath, endpoint, position, bridge: this.#bridge })
     const ports = publishedPorts(record)
-    if (ports.length > 0 && !this.#firewall.publish(ports)) {
+    if (ports.length > 0 && !this.#firewall.publish(ports, this.#hostAddresses(ports))) {
       op.log.warn('the firewall table was lost: putting it back', { instance: this.#o.instance })
       await this.#firewall.install(op, this.#firewallState())
     }
@@ -297,6 +297,11 @@ export class Networks {
       }
       this.#scheduleSweep()
     }, 1000).unref()
+  }
+
+  /** Needed for UDP alone. */
+  #hostAddresses(ports: readonly PublishedPort[]): string[] {
+    return ports.some((p) => p.proto === 'udp') ? listAddresses(this.#netlink).map((a) => a.address) : []
   }
 
   #veths(): string[] {

@@ -10,11 +10,11 @@ const serverCode = (port: number) => `
   const u = require('dgram').createSocket('udp4')
   u.on('message', (_, from) => u.send(from.address, from.port, from.address)).bind(${port})`
 
-const clientCode = (protocol: 'tcp' | 'udp', ip: string, port: number) =>
+const clientCode = (protocol: 'tcp' | 'udp', ip: string, port: number, from: number) =>
   protocol === 'tcp'
     ? `const s = require('net').connect(${port}, '${ip}'); s.setTimeout(700, () => (console.log('timeout'), process.exit()))
        s.on('data', (d) => console.log(String(d))).on('error', (e) => console.log(e.code)).on('end', () => process.exit())`
-    : `const u = require('dgram').createSocket('udp4'); u.send('x', ${port}, '${ip}')
+    : `const u = require('dgram').createSocket('udp4'); u.bind(${from}, () => u.send('x', ${port}, '${ip}'))
        u.on('message', (d) => (console.log(String(d)), process.exit())); setTimeout(() => (console.log('timeout'), process.exit()), 700)`
 
 const inside = (netns: string | undefined, code: string): [string, string[]] =>
@@ -35,10 +35,11 @@ export async function serve(netns: string | undefined, port: number): Promise<Di
 /** What the server said (the client's address as it sees it), an error code, or `timeout`. */
 export async function call(
   netns: string | undefined,
-  target: { protocol?: 'tcp' | 'udp'; ip: string; port: number },
+  /** `from`: the client's own port (UDP). */
+  target: { protocol?: 'tcp' | 'udp'; ip: string; port: number; from?: number },
 ): Promise<string> {
   const { stdout } = await execute(
-    ...inside(netns, clientCode(target.protocol ?? 'tcp', target.ip, target.port)),
+    ...inside(netns, clientCode(target.protocol ?? 'tcp', target.ip, target.port, target.from ?? 0)),
   )
   return stdout.trim()
 }
