@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs'
 import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
+
+const { readFileSync } = process.getBuiltinModule('node:fs')
 
 /** What the command line reads of docker's `config.json`. */
 export interface Config {

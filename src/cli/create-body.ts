@@ -1,6 +1,4 @@
 /** From the flags of `run` and `create` to the body of `POST /containers/create`. */
-import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { EngineError, hasCode } from '../lib/errors.ts'
 import { parseReference } from '../lib/reference.ts'
 import type {
@@ -16,6 +14,9 @@ import type { Values } from './flags.ts'
 import { parseExposed, parsePublished } from './ports.ts'
 import type { createFlags } from './run-flags.ts'
 import { pair, splitCsv } from './run-values.ts'
+
+const { readFileSync } = process.getBuiltinModule('node:fs')
+const { resolve } = process.getBuiltinModule('node:path')
 
 export type CreateValues = Values<typeof createFlags>
 

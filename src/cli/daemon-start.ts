@@ -1,12 +1,13 @@
 /** Without a daemon, and where the caller may, one is started in the background. */
-import { spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync } from 'node:fs'
-import { connect } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { parseHost } from '../client/index.ts'
 import { hasCode } from '../lib/errors.ts'
 import { writeText } from './text.ts'
+
+const { spawn } = process.getBuiltinModule('node:child_process')
+const { closeSync, mkdirSync, openSync } = process.getBuiltinModule('node:fs')
+const { connect } = process.getBuiltinModule('node:net')
+const { setTimeout: sleep } = process.getBuiltinModule('node:timers/promises')
+const { fileURLToPath } = process.getBuiltinModule('node:url')
 
 const patience = 15_000
 

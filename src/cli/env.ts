@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs'
 import { hasCode } from '../lib/errors.ts'
+
+const { readFileSync } = process.getBuiltinModule('node:fs')
 
 /**
  * `KEY=value` lines of files, then those given: `KEY` alone takes the caller's value, or is dropped when there is none

@@ -1,4 +1,4 @@
-import { writev } from 'node:fs'
+const { writev } = process.getBuiltinModule('node:fs')
 
 /** Beyond this the source is asked to pause: enough for large writes, little enough to stay a pipe. */
 const highWater = 2 * 1024 * 1024

@@ -1,7 +1,8 @@
 /** Our own terminal: raw mode, size, detach keys. Loaded only when a container has one. */
-import { spawnSync } from 'node:child_process'
-import { isatty } from 'node:tty'
 import { EngineError } from '../lib/errors.ts'
+
+const { spawnSync } = process.getBuiltinModule('node:child_process')
+const { isatty } = process.getBuiltinModule('node:tty')
 
 /**
  * Puts the terminal of standard input into raw mode until disposed. Node's own raw mode leaves output processing on,

@@ -1,6 +1,7 @@
 /** Plain output: tables, and writing that cannot be lost at exit. */
-import { writeSync } from 'node:fs'
 import { hasCode } from '../lib/errors.ts'
+
+const { writeSync } = process.getBuiltinModule('node:fs')
 
 /** Writes all of it before it returns. A reader that went away ends the process as SIGPIPE would. */
 export function writeText(fd: 1 | 2, text: string): void {

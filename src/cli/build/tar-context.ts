@@ -1,11 +1,12 @@
-import { createReadStream } from 'node:fs'
-import { lstat, readdir, readFile, readlink } from 'node:fs/promises'
-import { join, relative, sep } from 'node:path'
 import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import { pack, type Header, type Pack } from 'tar-stream'
 import { hasCode } from '../../lib/errors.ts'
 import { IgnoreMatcher, type ParentMatch } from '../../lib/ignore.ts'
+
+const { createReadStream } = process.getBuiltinModule('node:fs')
+const { lstat, readdir, readFile, readlink } = process.getBuiltinModule('node:fs/promises')
+const { join, relative, sep } = process.getBuiltinModule('node:path')
+const { pipeline } = process.getBuiltinModule('node:stream/promises')
 
 /** A build context as it goes to a daemon that does not share our file system. */
 export interface TarContext {

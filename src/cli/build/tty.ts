@@ -1,6 +1,7 @@
-import { stripVTControlCharacters } from 'node:util'
 import type { BuildEvent, StatusEvent, VertexEvent } from '../../wire/build.ts'
 import { durationOf, LineBuffer, seconds, type Progress } from './progress.ts'
+
+const { stripVTControlCharacters } = process.getBuiltinModule('node:util')
 
 const frameTime = 80
 const logLines = 6

@@ -1,8 +1,5 @@
 /** load, save, import: images as archives. */
-import { createReadStream, createWriteStream } from 'node:fs'
-import { open, rename, rm, stat } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
-import { isatty } from 'node:tty'
 import { hasCode } from '../../lib/errors.ts'
 import { familiarName, parseReference } from '../../lib/reference.ts'
 import type { ProgressMessage } from '../../wire/image.ts'
@@ -10,6 +7,10 @@ import { command, ExitError } from '../command.ts'
 import { bool, list, string } from '../flags.ts'
 import { OutputQueue } from '../output-queue.ts'
 import { copyOutput } from '../streams.ts'
+
+const { createReadStream, createWriteStream } = process.getBuiltinModule('node:fs')
+const { open, rename, rm, stat } = process.getBuiltinModule('node:fs/promises')
+const { isatty } = process.getBuiltinModule('node:tty')
 
 const onePlatform = '--platform is not supported: images are of one platform'
 

@@ -1,5 +1,3 @@
-import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { isAbsolute, join, relative, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { DaemonError, parseHost } from '../../client/index.ts'
 import { EngineError, hasCode } from '../../lib/errors.ts'
@@ -10,6 +8,9 @@ import { FailureLog, type Progress } from '../build/progress.ts'
 import { command, ExitError, type Context } from '../command.ts'
 import { readPairs, toMap } from '../env.ts'
 import { bool, list, string, type Flag, type Values } from '../flags.ts'
+
+const { readFileSync, rmSync, statSync, writeFileSync } = process.getBuiltinModule('node:fs')
+const { isAbsolute, join, relative, resolve } = process.getBuiltinModule('node:path')
 
 /** Flags of docker build and buildx that are not there yet: refused by name, with the reason. */
 const refusals: Readonly<Record<string, string>> = {

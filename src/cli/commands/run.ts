@@ -1,4 +1,3 @@
-import { closeSync, openSync, writeSync } from 'node:fs'
 import { DaemonError, type Client } from '../../client/index.ts'
 import { EngineError, hasCode, messageOf } from '../../lib/errors.ts'
 import type { ContainerCreateBody, WaitResponse } from '../../wire/container.ts'
@@ -6,6 +5,8 @@ import { command, ExitError, type Context } from '../command.ts'
 import { attached, createBody, type CreateInput } from '../create-body.ts'
 import { describeError } from '../errors.ts'
 import { createFlags, runFlags } from '../run-flags.ts'
+
+const { closeSync, openSync, writeSync } = process.getBuiltinModule('node:fs')
 
 const usage = '[OPTIONS] IMAGE [COMMAND] [ARG...]'
 

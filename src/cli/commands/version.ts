@@ -1,10 +1,11 @@
-import { readFileSync } from 'node:fs'
 import { messageOf } from '../../lib/errors.ts'
 import { apiVersion } from '../../wire/version.ts'
 import type { VersionResponse } from '../../wire/system.ts'
 import { command, ExitError } from '../command.ts'
 import { inspectFormat } from '../common-flags.ts'
 import { describeError } from '../errors.ts'
+
+const { readFileSync } = process.getBuiltinModule('node:fs')
 
 const architectures: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' }
 
