@@ -5,11 +5,12 @@
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { request } from 'node:http'
 import { dirname, join } from 'node:path'
 import { after, afterEach, before, beforeEach } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { dockerArchive } from './archives.ts'
 import { difference, snapshot, type Places, type Snapshot } from './leaks.ts'
 
 export const root = dirname(dirname(import.meta.dirname))
@@ -105,7 +106,6 @@ export class Daemon {
   readonly execRoot = `/run/gt-${this.tag}`
   readonly socket = `${this.execRoot}/s`
   readonly pidFile = `${this.home}/pid`
-  readonly logFile = `${this.home}/log`
   readonly bridge = `gt${this.tag}`
   readonly cgroupParent = `/gt-${this.tag}`
   #child: ChildProcessWithoutNullStreams | undefined
@@ -310,7 +310,7 @@ export function system(client: ClientName = 'gantry', options: { flags?: string[
   before(async () => {
     empty = snapshot(daemon.places)
     await daemon.start()
-    await importBusybox(daemon)
+    await loadBusybox(daemon)
     images = new Set((await listImages(daemon)).map((image) => image.Id))
   })
   beforeEach(() => {
@@ -327,10 +327,11 @@ export function system(client: ClientName = 'gantry', options: { flags?: string[
         await sweep(daemon, new Set())
         await daemon.stop()
       }
-      assert.deepEqual(
-        difference(empty ?? {}, snapshot(daemon.places)).filter((line) => !line.startsWith('disk')),
-        [],
+      // The folders of a daemon stay, what containers had in them must not; the bridge and its rules go too.
+      const left = difference(empty ?? {}, snapshot(daemon.places)).filter(
+        (line) => !/^(disk|run) /.test(line),
       )
+      assert.deepEqual(left, [])
     } finally {
       daemon.dispose()
     }
@@ -374,20 +375,9 @@ export function busyboxTar(): Promise<Buffer> {
   return archive
 }
 
-async function importBusybox(daemon: Daemon): Promise<void> {
-  const result = await new Session('gantry', daemon).run(
-    [
-      'import',
-      '--change',
-      'CMD ["sh"]',
-      '--change',
-      'ENV PATH=/usr/sbin:/usr/bin:/sbin:/bin',
-      '-',
-      'busybox:latest',
-    ],
-    { input: await busyboxTar() },
-  )
-  assert.equal(result.code, 0, `gantry import: ${result.stderr}\n${readLog(daemon)}`)
+async function loadBusybox(daemon: Daemon): Promise<void> {
+  const config = { Cmd: ['sh'], Env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'] }
+  const input = await dockerArchive({ layers: [await busyboxTar()], tags: ['busybox:latest'], config })
+  const result = await new Session('gantry', daemon).run(['load', '-q'], { input })
+  assert.equal(result.code, 0, `gantry load: ${result.stderr}`)
 }
-
-const readLog = (daemon: Daemon) => (existsSync(daemon.logFile) ? readFileSync(daemon.logFile, 'utf8') : '')

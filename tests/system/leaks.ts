@@ -57,15 +57,16 @@ function links({ bridge }: Places): string[] {
   return existsSync(folder) ? readdirSync(folder) : []
 }
 
-/** Our tables, element by element; counters and handles aside. */
+/** Our table, element by element, and what speaks of our bridge in tables of others; counters and handles aside. */
 function nft({ bridge }: Places): string[] {
   const found: string[] = []
   let table: string[] = []
   for (const line of output('nft', 'list', 'ruleset').split('\n')) {
     if (line.startsWith('table ')) table = []
     table.push(line.trim())
-    // A table is ours when it speaks of our bridge.
-    if (line === '}' && table.some((rule) => rule.includes(`"${bridge}"`))) found.push(...table)
+    if (line !== '}') continue
+    const ofBridge = table.filter((rule) => rule.includes(`"${bridge}"`))
+    found.push(...(ofBridge.length > 0 && table[0]?.includes('gantry') ? table : ofBridge))
   }
   return found
     .map((line) => line.replaceAll(/counter packets \d+ bytes \d+/g, 'counter'))

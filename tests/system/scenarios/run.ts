@@ -124,7 +124,7 @@ const seen: Readonly<Record<string, Seen>> = {
   'default capabilities': { flags: [], shell: 'grep CapEff /proc/self/status', want: /00000000a80425fb/ },
   '--cap-add': {
     flags: ['--cap-add', 'NET_ADMIN'],
-    shell: 'grep CapEff /proc/self/status; ip link add type dummy && echo made',
+    shell: 'grep CapEff /proc/self/status; ip link set lo down && echo made',
     want: /a80435fb\nmade/,
   },
   '--cap-drop ALL': {
@@ -208,8 +208,8 @@ const seen: Readonly<Record<string, Seen>> = {
   },
   'masked paths': {
     flags: [],
-    shell: 'stat -c "%t %T" /proc/kcore; wc -c < /proc/kcore; ls /proc/acpi /sys/firmware | grep -vc :',
-    want: /^1 3\n0\n/,
+    shell: 'wc -c < /proc/timer_list; cat /proc/keys; ls /sys/firmware',
+    want: '0',
   },
   'read-only paths': { flags: [], shell: 'echo 1 > /proc/sys/kernel/panic; touch /sys/x', want: '' },
   '/dev has the usual devices and no others': {
@@ -257,7 +257,7 @@ export function runScenarios(client: ClientName): void {
     const codes: [title: string, args: string[], code: number, stderr: RegExp][] = [
       ['0', ['busybox', 'true'], 0, /^$/],
       ['the command’s own', ['busybox', 'sh', '-c', 'exit 42'], 42, /^$/],
-      ['128 + signal', ['busybox', 'sh', '-c', 'kill -9 $$'], 137, /^$/],
+      ['128 + signal', ['--init', 'busybox', 'sh', '-c', 'kill -9 $$'], 137, /^$/],
       [
         '127 for a command that is not there',
         ['busybox', 'nosuch'],
