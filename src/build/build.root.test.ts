@@ -409,6 +409,85 @@ test('links in what is copied stay links, and lead nowhere outside', async () =>
   assert.equal(readFileSync(join(m.snapshots.layerPath(image.layers[2] ?? 'sha256:'), 't'), 'utf8'), 'mine')
 })
 
+test('COPY goes where docker puts it', async () => {
+  const dir = context({
+    Dockerfile: `FROM busybox
+RUN mkdir -p /old /real && chmod 711 /old && echo x > /old/keep && cd / && busybox ln -s real link
+COPY f /old
+COPY f /new
+COPY f /made/
+COPY d /old
+COPY d /taken
+COPY d/ /slash/
+COPY f link/in
+COPY --chown=1000 f /own/er
+COPY *.none /nothing/
+COPY f g* /two/
+`,
+    f: 'f',
+    g1: '1',
+    g2: '2',
+    'd/sub/x': 'x',
+  })
+  chmodSync(join(dir, 'd'), 0o700)
+  chmodSync(join(dir, 'd/sub'), 0o750)
+  const { image, log: output } = await build(dir)
+  assert.match(output, /no file matches \*\.none/)
+  const check = await build(
+    context({
+      Dockerfile: `FROM ${image.id}\nRUN cd / && stat -c '%a %u:%g %n' old old/f old/keep new made made/f old/sub taken taken/sub slash link/in own own/er two/*; true\n`,
+    }),
+  )
+  assert.deepEqual(check.log.trim().split('\n'), [
+    '711 0:0 old',
+    '644 0:0 old/f',
+    '644 0:0 old/keep',
+    '644 0:0 new',
+    '755 0:0 made',
+    '644 0:0 made/f',
+    '750 0:0 old/sub',
+    '700 0:0 taken',
+    '750 0:0 taken/sub',
+    '755 0:0 slash',
+    '644 0:0 link/in',
+    '755 1000:1000 own',
+    '644 1000:1000 own/er',
+    '644 0:0 two/f',
+    '644 0:0 two/g1',
+    '644 0:0 two/g2',
+  ])
+  // Through the link, into the directory that it names.
+  assert.deepEqual(layerFiles(image, 3), ['./real', './real/in'])
+})
+
+test('the same layer may come twice, an image may be nothing but metadata', async () => {
+  const dir = context({
+    Dockerfile: 'FROM scratch AS m\nLABEL a=b\nFROM busybox\nCOPY f /f\nRUN rm /f\nCOPY f /f\nRUN cat /f\n',
+    f: 'back',
+  })
+  utimesSync(join(dir, 'f'), 5, 5)
+  assert.equal((await build(dir)).log, 'back')
+  const { image } = await build(dir, { target: 'm' })
+  assert.deepEqual([image.layers, image.config.config?.Labels], [[], { a: 'b' }])
+})
+
+test('bad requests: one clear sentence each, nothing left', async () => {
+  const dir = context({ Dockerfile: 'FROM busybox\n' })
+  await assert.rejects(build(dir, { tags: ['BAD'] }), { kind: 'invalid' })
+  await assert.rejects(build(dir, { dockerfile: 'nope' }), {
+    message: 'failed to read dockerfile: open nope: no such file or directory',
+  })
+  await assert.rejects(build(join(dir, 'gone')), /path ".*gone" not found/)
+  await assert.rejects(build(dir, { networkMode: 'mine' }), { kind: 'unsupported' })
+  const stream = Readable.from([Buffer.from('no tar at all')])
+  await assert.rejects(build(dir, { context: { kind: 'tar', stream } }), {
+    message: 'the build context is not a tar archive',
+  })
+  writeFileSync(join(dir, 'Dockerfile'), 'FROM busybox\nUSER nobody-here\nRUN true\n')
+  await assert.rejects(build(dir), /unable to find user nobody-here/)
+  await assertClean()
+})
+
 test('here-documents', async () => {
   const { image, log: output } = await build(
     context({

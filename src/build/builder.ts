@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs'
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { mkdir, readdir, realpath, rm, stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -169,6 +169,14 @@ export class Builder {
       },
     )
     const program = parseProgram(definition.name, definition.text)
+    for (const { start } of program.file.emptyContinuations)
+      progress.warn({
+        rule: 'NoEmptyContinuation',
+        message: 'Empty continuation line',
+        file: definition.name,
+        startLine: start.line,
+        endLine: start.line,
+      })
     const ignore = await progress.task('[internal] load .dockerignore', () =>
       Promise.resolve(readIgnore(root, request.dockerfile)),
     )
@@ -214,7 +222,7 @@ export class Builder {
     context: BuildRequest['context'],
     o: { undo: AsyncDisposableStack; tools: Tools },
   ): Promise<string> {
-    if (context.kind === 'directory') return context.path
+    if (context.kind === 'directory') return await contextDirectory(context.path)
     const id = `b${newId().slice(0, 12)}`
     const spool = join(this.#o.root, 'spool', id)
     const { snapshots, lease } = o.tools
@@ -232,10 +240,24 @@ export class Builder {
     await pipeline(context.stream, createWriteStream(spool, { mode: 0o600, flags: 'wx' }), {
       signal: op.signal,
     })
-    await snapshots.extractInto(op, { workspace: id, archive: spool, target: '/' })
+    if (!(await snapshots.extractInto(op, { workspace: id, archive: spool, target: '/' })))
+      throw new EngineError('invalid', 'the build context is not a tar archive')
     await rm(spool, { force: true })
     return root
   }
+}
+
+async function contextDirectory(path: string): Promise<string> {
+  try {
+    const real = await realpath(path)
+    if ((await stat(real)).isDirectory()) return real
+  } catch (cause) {
+    if (!hasCode(cause, 'ENOENT', 'ENOTDIR', 'ELOOP')) throw cause
+    throw new EngineError('not-found', `unable to prepare context: path ${JSON.stringify(path)} not found`, {
+      cause,
+    })
+  }
+  throw new EngineError('invalid', `unable to prepare context: ${path} is not a directory`)
 }
 
 function checkTag(tag: string) {

@@ -43,5 +43,8 @@ function historyTimes(
   const firstGap = own.indexOf(undefined)
   let current = own.find((time, index) => time !== undefined && index > firstGap)
   if (firstGap < 0 || current === undefined) current = own.findLast((time) => time !== undefined)
-  return own.map((time) => (time === undefined ? current : (current = time)))
+  return own.map((time, index) => {
+    if (time !== undefined && index > firstGap) current = time
+    return time ?? current
+  })
 }

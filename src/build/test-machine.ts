@@ -1,6 +1,7 @@
 /** The builder with everything below it on the real kernel, for tests alone. */
 import { join } from 'node:path'
 import { ContentStore } from '../content/index.ts'
+import { removeTree } from '../host/cgroup.ts'
 import { Images } from '../image/index.ts'
 import { createLogger, silentLogger } from '../lib/log.ts'
 import { background, type Op } from '../lib/op.ts'
@@ -61,6 +62,7 @@ export async function openMachine(o: { root: string; instance: string }): Promis
       await networks.close(op())
       await runtime.close()
       await snapshots.close()
+      await removeTree(`/gantry-test-${instance}`)
       store.close()
     },
   }

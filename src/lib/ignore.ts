@@ -124,8 +124,21 @@ function compile(p: IgnorePattern): (path: string) => boolean {
     const head = pattern.slice(0, -2)
     return (path) => path.startsWith(head)
   }
-  const regexp = new RegExp(toRegExp(pattern), 'us')
+  const regexp = regExpOf(pattern, p.line)
   return (path) => regexp.test(path)
+}
+
+function regExpOf(pattern: string, line: number): RegExp {
+  try {
+    return new RegExp(toRegExp(pattern), 'us')
+  } catch (cause) {
+    throw badPattern(pattern, line, cause)
+  }
+}
+
+function badPattern(pattern: string, line: number, cause?: unknown): EngineError {
+  const place = line > 0 ? ` (.dockerignore line ${line})` : ''
+  return new EngineError('invalid', `syntax error in pattern ${JSON.stringify(pattern)}${place}`, { cause })
 }
 
 function toRegExp(pattern: string): string {
@@ -180,11 +193,7 @@ function classLiteral(ch: string): string {
 
 /** Refuses what Go's filepath.Match calls a syntax error: an unclosed or empty class, a range without an end. */
 function assertGlob(pattern: string, line: number): void {
-  const bad = () =>
-    new EngineError(
-      'invalid',
-      `syntax error in pattern ${JSON.stringify(pattern)} (.dockerignore line ${line})`,
-    )
+  const bad = () => badPattern(pattern, line)
   for (let i = 0; i < pattern.length; i++) {
     if (pattern[i] === '\\') {
       if (++i >= pattern.length) throw bad()
@@ -209,7 +218,7 @@ function assertGlob(pattern: string, line: number): void {
 /** Go's filepath.Match for one path segment list, without `**`: what COPY's wildcards mean. */
 export function globToRegExp(pattern: string): RegExp {
   assertGlob(pattern, 0)
-  return new RegExp(toRegExp(pattern.replace(/\*{2,}/g, '*')), 'us')
+  return regExpOf(pattern.replace(/\*{2,}/g, '*'), 0)
 }
 
 export function hasWildcard(pattern: string): boolean {

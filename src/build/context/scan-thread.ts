@@ -64,9 +64,9 @@ export class ScanThread {
     if (this.#waiters.size === 0) this.#worker?.unref()
     if (!waiter) return
     if (answer.error) {
-      const { message, code } = answer.error
+      const { kind, message, code } = answer.error
       waiter.reject(
-        new EngineError('internal', `failed to read build context: ${message}`, {
+        new EngineError(kind, `failed to read build context: ${message}`, {
           cause: Object.assign(new Error(message), { code }),
         }),
       )

@@ -1,5 +1,6 @@
 /** Worker thread: walks and hashes trees, so that the daemon's main thread never waits for a disk. */
 import { parentPort } from 'node:worker_threads'
+import { kindOf, type ErrorKind } from '../../lib/errors.ts'
 import { HashIndex } from './hash-index.ts'
 import { scanTree, type ScanRequest } from './scan.ts'
 
@@ -16,7 +17,7 @@ export interface ScanAnswer {
   /** Entries, six fields each, and sources as JSON; or the failure. */
   readonly entries?: string
   readonly sources?: string
-  readonly error?: { message: string; code?: string }
+  readonly error?: { kind: ErrorKind; message: string; code?: string }
 }
 
 const maxOpenIndexes = 8
@@ -46,7 +47,7 @@ parentPort?.on('message', (job: ScanJob) => {
   } catch (error) {
     const known = error instanceof Error ? error : new Error(String(error))
     const code = 'code' in known && typeof known.code === 'string' ? { code: known.code } : {}
-    const answer: ScanAnswer = { id: job.id, error: { message: known.message, ...code } }
+    const answer: ScanAnswer = { id: job.id, error: { kind: kindOf(error), message: known.message, ...code } }
     parentPort?.postMessage(answer)
   }
 })

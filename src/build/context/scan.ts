@@ -241,7 +241,10 @@ class Scanner {
 
   #list(path: string): string[] | undefined {
     try {
-      return readdirSync(this.#absolute(path))
+      const names = readdirSync(this.#absolute(path))
+      const broken = names.find((name) => name.includes('\uFFFD'))
+      if (broken !== undefined) throw new Error(`the file name ${join(path, broken)} is not UTF-8`)
+      return names
     } catch (error) {
       if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined
       throw error

@@ -162,6 +162,12 @@ test('an undefined variable is warned about, with the one that was probably mean
   assert.deepEqual(warnings, ["Usage of undefined variable '$VERSON' (did you mean $VERSION?)"])
 })
 
+test('a trailing comment that becomes a value is warned about', async () => {
+  const { warnings, draft } = await run('FROM busybox\nUSER app # not root\n')
+  assert.match(warnings.join(), /part of USER/)
+  assert.equal(draft.config.User, 'app # not root')
+})
+
 test('COPY knows what it wants of the context and where it goes', async () => {
   const { copies, wanted } = await run(
     'FROM busybox\nCOPY --chown=a:b --chmod=755 x y* dir/\nADD z .\nCOPY w /abs\nCOPY <<F <<G /h/\n$A\nF\nb\nG\n',

@@ -4,6 +4,7 @@ import type { Op } from '../../lib/op.ts'
 import { parseSignal } from '../../lib/signals.ts'
 import { formatDuration } from '../../lib/units.ts'
 import type { HealthConfig } from '../../wire/container.ts'
+import { trailingCommentHint } from '../dockerfile/decode.ts'
 import { expand } from '../dockerfile/expand.ts'
 import type { CommandLine, Instruction, InstructionOf, Word } from '../dockerfile/instructions.ts'
 import { findHeredocs, type Heredoc } from '../dockerfile/parser.ts'
@@ -56,6 +57,7 @@ export class StageBuilder {
   async #apply(op: Op, i: Instruction): Promise<void> {
     const site = this.#converter.site(i)
     const { config } = this.#draft
+    if (takesHash.has(i.kind) && trailingCommentHint(i.node) !== '') warnTrailingComment(i, site)
     switch (i.kind) {
       case 'from':
         throw new Error('FROM starts a stage and is never inside one')
@@ -352,6 +354,19 @@ export class StageBuilder {
       step,
     })
   }
+}
+
+/** Instructions that take a trailing `# comment` as a part of their value, without a fault. */
+const takesHash: ReadonlySet<Instruction['kind']> = new Set(['workdir', 'user', 'volume', 'maintainer'])
+
+function warnTrailingComment(i: Instruction, site: Site): void {
+  site.progress.warn({
+    rule: 'TrailingComment',
+    message: `A "#" behind an instruction does not start a comment: it became a part of ${i.kind.toUpperCase()}`,
+    file: site.source.name,
+    startLine: i.node.range.start.line,
+    endLine: i.node.range.end.line,
+  })
 }
 
 /** Failures of the work get the instruction's place. */

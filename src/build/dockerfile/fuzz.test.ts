@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { IgnoreMatcher } from '../../lib/ignore.ts'
+import { EngineError } from '../../lib/errors.ts'
+import { expand, ExpandError } from './expand.ts'
+import { BuildError } from './source.ts'
+import { parseProgram } from './stages.ts'
+
+/** A small deterministic generator: a failure can be repeated. */
+function random(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return state / 2 ** 32
+  }
+}
+
+const pieces = [
+  'FROM a',
+  'RUN',
+  'COPY',
+  'ENV',
+  'ARG',
+  'ONBUILD',
+  'HEALTHCHECK',
+  'LABEL',
+  'SHELL',
+  '\n',
+  '\r\n',
+  '\\\n',
+  ' ',
+  '\t',
+]
+pieces.push(
+  '<<EOF',
+  '<<-"E F"',
+  'EOF',
+  '#',
+  '# escape=`\n',
+  '"',
+  "'",
+  '$',
+  '${',
+  '}',
+  ':-',
+  '//',
+  '%%',
+  '=',
+  '--x=',
+  '[',
+  ']',
+  '["a"]',
+)
+pieces.push('a', 'b/c', '*', '**', '!', '?', '[a-', '\\', '`', '\0', 'é', '😀', '\uFEFF', ',', '0', '/')
+
+const text = (next: () => number): string =>
+  Array.from({ length: Math.floor(next() * 30) }, () => pieces[Math.floor(next() * pieces.length)]).join('')
+
+test('any text is parsed or refused with its place, quickly', { timeout: 20_000 }, () => {
+  const next = random(7)
+  for (let i = 0; i < 20_000; i++) {
+    const input = (next() < 0.5 ? 'FROM x\n' : '') + text(next)
+    try {
+      parseProgram('Dockerfile', input)
+    } catch (error) {
+      assert.ok(error instanceof BuildError, `${JSON.stringify(input)}: ${String(error)}`)
+      assert.ok(error.excerpt.length > 0)
+    }
+  }
+})
+
+test('any text is expanded or refused', { timeout: 20_000 }, () => {
+  const next = random(11)
+  const env = new Map([
+    ['a', 'value'],
+    ['b', ''],
+  ])
+  for (let i = 0; i < 20_000; i++) {
+    const input = text(next)
+    try {
+      expand(input, env, { escape: '\\' })
+    } catch (error) {
+      assert.ok(error instanceof ExpandError, `${JSON.stringify(input)}: ${String(error)}`)
+    }
+  }
+})
+
+test('any ignore file is read or refused, and walking agrees with asking', { timeout: 20_000 }, () => {
+  const next = random(13)
+  for (let i = 0; i < 20_000; i++) {
+    const input = text(next)
+    try {
+      const matcher = IgnoreMatcher.parse(input)
+      const parent = matcher.step('a', undefined)
+      assert.equal(matcher.step('a/b', parent.matches).ignored, matcher.ignores('a/b'), JSON.stringify(input))
+    } catch (error) {
+      assert.ok(error instanceof EngineError, `${JSON.stringify(input)}: ${String(error)}`)
+    }
+  }
+})
