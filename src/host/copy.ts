@@ -18,6 +18,8 @@ export interface CopyOptions {
    * `exact`: an overlay upper directory, with its whiteouts, device nodes, hard links and all attributes.
    */
   readonly fidelity: 'content' | 'exact'
+  /** Only this entry: of a directory what it is, not what is in it; a symlink as it is. */
+  readonly shallow?: boolean
   /** Called for each entry; throws to stop. */
   readonly check?: () => void
 }
@@ -31,7 +33,7 @@ const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constant
  * A symlink named as `source` is followed, those below it are copied as symlinks.
  */
 export function copyTree(o: CopyOptions): void {
-  const stat = o.from.stat(o.source)
+  const stat = o.shallow ? o.from.lstat(o.source) : o.from.stat(o.source)
   const source = bytes(o.source)
   const target = bytes(o.target)
   const copy = new Copy(o)
@@ -41,14 +43,14 @@ export function copyTree(o: CopyOptions): void {
     .replace(/\/?[^/]*$/, '')
   for (const made of o.to.mkdirAll(Buffer.from(parent, 'latin1'), 0o755))
     if (o.chown) o.to.chown(made, o.chown)
-  if (stat.kind !== 'directory') return copy.entry(source, target, { stat, follow: true })
+  if (stat.kind !== 'directory') return copy.entry(source, target, { stat, follow: !o.shallow })
   // An existing target directory keeps its own attributes when another's content is copied into it.
   const existing = tryStat(o.to, target)
   if (existing && existing.kind !== 'directory')
     throw new EngineError('invalid', `cannot copy a directory over ${show(o.target)}, which is not one`)
   if (!existing) o.to.mkdir(target, 0o700)
-  copy.children(source, target)
-  if (!existing) copy.attributes(source, target, stat)
+  if (!o.shallow) copy.children(source, target)
+  if (!existing || o.shallow) copy.attributes(source, target, stat)
 }
 
 class Copy {

@@ -12,6 +12,8 @@ export interface CopyEntry {
   readonly source: string
   /** Absolute in the container: the exact name of the copy. */
   readonly target: string
+  /** Only this entry: of a directory what it is, not what is in it; a symlink as it is. */
+  readonly shallow?: boolean
 }
 
 /** What workers do. Paths are absolute and trusted; what is inside the directories they name is not. */

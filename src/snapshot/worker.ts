@@ -109,7 +109,7 @@ function start(id: number, job: Job, cancel: Int32Array): { session: Session } |
       using to = RootDir.open(job.input.to, { cache: true })
       const common = { from, to, fidelity: 'content' as const, check }
       const options = { ...common, ...(chown && { chown }), ...(mode !== undefined && { mode }) }
-      for (const { source, target } of entries) copyTree({ ...options, source, target })
+      for (const entry of entries) copyTree({ ...options, ...entry })
       return { result: null }
     }
     case 'duplicate': {
