@@ -18,7 +18,8 @@ interface Step {
 export class ClassicProgress {
   readonly #send: (message: ProgressMessage) => void
   readonly #steps: Step[] = []
-  readonly #totals = new Map<string, number>()
+  /** All steps that there will be: the builder announces them before it starts. */
+  readonly #known = new Set<string>()
   #count = 0
 
   constructor(send: (message: ProgressMessage) => void) {
@@ -52,7 +53,7 @@ export class ClassicProgress {
 
   #vertex(event: VertexEvent): void {
     if (!event.step) return
-    this.#totals.set(event.step.stage, event.step.total)
+    this.#known.add(event.id)
     if (event.started === undefined && event.completed === undefined) return
     let step = this.#steps.find((candidate) => candidate.vertex === event.id)
     if (!step) {
@@ -76,9 +77,8 @@ export class ClassicProgress {
     for (const step of this.#steps) {
       if (!step.shown) {
         step.shown = true
-        const total = [...this.#totals.values()].reduce((sum, n) => sum + n, 0)
         this.#count++
-        this.#send({ stream: `Step ${this.#count}/${Math.max(total, this.#count)} : ${step.step.text}\n` })
+        this.#send({ stream: `Step ${this.#count}/${this.#known.size} : ${step.step.text}\n` })
         for (const message of step.waiting.splice(0)) this.#send(message)
       }
       if (!step.over) return

@@ -59,8 +59,8 @@ export const hostConfigRules: Readonly<Record<keyof HostConfig, Rule>> = {
   Isolation: only('--isolation', 'default'),
   Links: only('--link'),
   LogConfig: {
-    flag: '--log-driver and --log-opt',
-    hint: 'logs are kept in the k8s-file format',
+    flag: '--log-driver',
+    hint: 'logs are kept in the k8s-file format, without options',
     passes: (value) => {
       const { Type, Config } = (value ?? {}) as NonNullable<HostConfig['LogConfig']>
       return (isDefault(Type) || Type === 'k8s-file') && isDefault(Config)

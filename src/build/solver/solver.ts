@@ -46,6 +46,8 @@ export class Solver<R> {
       const known = running.get(vertex.id)
       if (known) return known
       const inputs = vertex.inputs.map(start)
+      // Before anything starts: who follows the build knows how many steps there are.
+      o.progress.announce(vertex)
       const promise = this.#vertex(inner, vertex, { inputs, started, ...o }).catch((error: unknown) => {
         failure ??= { error }
         controller.abort(error)
