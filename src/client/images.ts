@@ -104,9 +104,19 @@ export class Images {
     return this.#t.json('POST', '/images/prune', { query: { filters: encodeFilters(filters) } })
   }
 
-  /** Gantry's own call: the daemon reads the context directory in place. `forbidden` when it sees another file system. */
-  buildInPlace(request: BuildQuery, signal?: AbortSignal): AsyncGenerator<BuildEvent> {
-    return this.#t.lines('POST', '/gantry/build', { query: { request: JSON.stringify(request) }, signal })
+  /**
+   * Gantry's own call, with a step by step account. Without `archive` the daemon reads the context directory in place:
+   * `forbidden` or `invalid` when it cannot, or sees another file system; then the context has to go over as a tar.
+   */
+  buildWithEvents(
+    request: BuildQuery,
+    o: { archive?: Readable | undefined; signal?: AbortSignal } = {},
+  ): AsyncGenerator<BuildEvent> {
+    return this.#t.lines('POST', '/gantry/build', {
+      query: { request: JSON.stringify(request) },
+      ...(o.archive && { stream: o.archive, headers: { 'Content-Type': 'application/x-tar' } }),
+      signal: o.signal,
+    })
   }
 
   /** Docker's call: the context goes over as a tar. */

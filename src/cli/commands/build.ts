@@ -258,7 +258,7 @@ async function runBuild(
   options: Options,
   report: (event: BuildEvent) => void,
 ): Promise<Outcome> {
-  const query = {
+  const common: Common = {
     tags: [...options.tag],
     buildArgs: toMap(readPairs([], options['build-arg'], process.env)),
     labels: toMap(readPairs([], options.label)),
@@ -266,50 +266,64 @@ async function runBuild(
     ...(options.target !== '' && { target: options.target }),
     ...(options.network !== 'default' && { networkMode: options.network }),
   }
-  if (source.kind === 'tar') return buildTar(context, source, query, report)
-  if (parseHost(context.host).kind === 'unix') {
-    const inPlace = await buildInPlace(context, source, query, report)
-    if (inPlace) return inPlace
+  if (source.kind === 'directory' && parseHost(context.host).kind === 'unix') {
+    const outcome = await buildWithEvents(context, { ...common, ...inPlace(source) }, report)
+    if (outcome) return outcome
   }
-  const { tarContext, textContext } = await import('../build/tar-context.ts')
-  const archive =
-    source.kind === 'directory'
-      ? await tarContext(source.path, { dockerfile: source.dockerfile, text: source.text })
-      : textContext(source.text)
-  return buildTar(context, archive, query, report)
+  // A stream can be sent once: whether the daemon knows our call has to be known before.
+  if (source.kind !== 'tar' || (await isGantry(context))) {
+    const { stream, dockerfile } = await archiveOf(source)
+    const outcome = await buildWithEvents(context, { ...common, dockerfile }, report, stream)
+    if (outcome) return outcome
+  }
+  return buildTar(context, await archiveOf(source), common, report)
 }
 
 type Common = Omit<BuildQuery, 'context' | 'dockerfile' | 'dockerfileText'>
+interface Archive {
+  readonly stream: Readable
+  readonly dockerfile: string
+}
 
-/** Nothing when the daemon cannot read our directory: it is elsewhere, or not Gantry. */
-async function buildInPlace(
+async function archiveOf(source: Source): Promise<Archive> {
+  if (source.kind === 'tar') return source
+  const { tarContext, textContext } = await import('../build/tar-context.ts')
+  if (source.kind === 'text') return textContext(source.text)
+  return tarContext(source.path, { dockerfile: source.dockerfile, text: source.text })
+}
+
+async function isGantry(context: Context): Promise<boolean> {
+  return (await context.client.system.version()).Platform?.Name?.startsWith('Gantry') ?? false
+}
+
+/** Nothing when the daemon cannot do it this way: it cannot read our directory, or is not Gantry. */
+async function buildWithEvents(
   context: Context,
-  source: Exclude<Source, { kind: 'tar' }>,
-  common: Common,
+  request: BuildQuery,
   report: (event: BuildEvent) => void,
+  archive?: Readable,
 ): Promise<Outcome | undefined> {
-  const request: BuildQuery =
-    source.kind === 'text'
-      ? { ...common, dockerfile: 'Dockerfile', dockerfileText: source.text }
-      : { ...common, ...inPlace(source) }
-  let outcome: Outcome = {
-    imageId: '',
-    error: { type: 'error', message: 'the daemon ended the build without a result', kind: 'internal' },
-  }
+  let outcome: Outcome = { imageId: '', error: noResult }
   let begun = false
   try {
-    for await (const event of context.client.images.buildInPlace(request)) {
+    for await (const event of context.client.images.buildWithEvents(request, { archive })) {
       begun = true
       report(event)
       if (event.type === 'result') outcome = { imageId: event.imageId }
       else if (event.type === 'error') outcome = { imageId: '', error: event }
     }
   } catch (error) {
-    const elsewhere = error instanceof DaemonError && [400, 403, 404, 405, 501].includes(error.status)
-    if (begun || !elsewhere) throw error
+    const statuses = archive ? [404, 405] : [400, 403, 404, 405]
+    if (begun || !(error instanceof DaemonError) || !statuses.includes(error.status)) throw error
     return undefined
   }
   return outcome
+}
+
+const noResult: BuildErrorEvent = {
+  type: 'error',
+  message: 'the daemon ended the build without a result',
+  kind: 'internal',
 }
 
 function inPlace(
@@ -327,7 +341,7 @@ function inPlace(
 /** Docker's own call; its log is shown as one step. */
 async function buildTar(
   context: Context,
-  archive: { readonly stream: Readable; readonly dockerfile: string },
+  archive: Archive,
   common: Common,
   report: (event: BuildEvent) => void,
 ): Promise<Outcome> {
@@ -350,8 +364,7 @@ async function buildTar(
     if (message.error !== undefined)
       error = { type: 'error', kind: 'internal', message: message.errorDetail?.message ?? message.error }
   }
-  if (!error && imageId === '')
-    error = { type: 'error', kind: 'internal', message: 'the daemon ended the build without a result' }
+  if (!error && imageId === '') error = noResult
   report({ ...vertex, completed: Date.now(), ...(error && { error: error.message }) })
   return { imageId, ...(error && { error }) }
 }
