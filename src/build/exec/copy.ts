@@ -8,7 +8,7 @@ import { resolveUser } from '../../runtime/index.ts'
 import type { CopyEntry } from '../../snapshot/index.ts'
 import type { Scan } from '../context/scan.ts'
 import type { Tree } from '../graph/tree.ts'
-import type { CopyStep } from '../graph/works.ts'
+import { MissingSource, type CopyStep } from '../graph/works.ts'
 import { cacheKey, type Io, type Json, type Work } from '../solver/vertex.ts'
 import { manifestOf, select, type Selection } from './manifest.ts'
 import type { Tools } from './tools.ts'
@@ -118,8 +118,8 @@ function pick(step: CopyStep, scan: Scan, io: Io | undefined): Selection[] {
     const hint = hidden
       ? ` (it is there, but .dockerignore:${hidden.line} "${hidden.pattern}" keeps it out)`
       : ''
-    throw new EngineError(
-      'not-found',
+    throw new MissingSource(
+      pattern,
       `failed to calculate checksum of ref: ${JSON.stringify(path)}: not found${hint}`,
     )
   })

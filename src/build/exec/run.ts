@@ -3,7 +3,14 @@ import { join } from 'node:path'
 import { StringDecoder } from 'node:string_decoder'
 import { EngineError } from '../../lib/errors.ts'
 import { detached, type Op } from '../../lib/op.ts'
-import { buildSpec, resolveUser, type OciMount } from '../../runtime/index.ts'
+import {
+  buildSpec,
+  resolveUser,
+  RuntimeStartError,
+  type OciMount,
+  type Runtime,
+  type StepOptions,
+} from '../../runtime/index.ts'
 import type { RunStep } from '../graph/works.ts'
 import type { Tree } from '../graph/tree.ts'
 import { cacheKey, type Io, type Work } from '../solver/vertex.ts'
@@ -12,6 +19,8 @@ import type { Tools } from './tools.ts'
 import { makeLayer, type StepSpace } from './workspace.ts'
 
 const hostname = 'buildkitsandbox'
+/** Output of one step that is passed on: clients cannot slow a step down. */
+const maxOutput = 64 << 20
 
 /** RUN: a process in the tree of the steps before, without a monitor; what it writes is the layer. */
 export function runWork(tools: Tools, step: RunStep): Work<Tree> {
@@ -80,14 +89,20 @@ async function runProcess(
     space.root,
     spec.mounts.map((mount) => mount.destination),
   )
+  let written = 0
+  let clipped = false
   const decoders = { 1: new StringDecoder('utf8'), 2: new StringDecoder('utf8') }
-  const code = await tools.runtime.runStep(op, {
+  const code = await runStep(op, tools.runtime, {
     id: space.id,
     bundle: space.scratch,
     spec,
     onOutput: (stream, data) => {
+      written += data.length
+      if (clipped) return
+      clipped = written > maxOutput
       const text = decoders[stream].write(data)
       if (text !== '') io.log(stream, text)
+      if (clipped) io.log(2, `\n[output clipped, log limit ${maxOutput >> 20}MiB reached]\n`)
     },
   })
   op.signal.throwIfAborted()
@@ -97,6 +112,17 @@ async function runProcess(
       `process ${JSON.stringify(step.args.join(' '))} did not complete successfully: exit code: ${code}`,
     )
   return stubs
+}
+
+/** A command that cannot be started: only what the runtime says of it, without the words around that clients of containers match. */
+async function runStep(op: Op, runtime: Runtime, step: StepOptions): Promise<number> {
+  try {
+    return await runtime.runStep(op, step)
+  } catch (cause) {
+    if (!(cause instanceof RuntimeStartError)) throw cause
+    const reason = cause.message.replace(/^.*OCI runtime create failed: /, '').replace(/: unknown$/, '')
+    throw new EngineError('invalid', reason, { cause })
+  }
 }
 
 interface StepNetwork {

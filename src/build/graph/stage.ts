@@ -8,7 +8,7 @@ import { trailingCommentHint } from '../dockerfile/decode.ts'
 import { expand } from '../dockerfile/expand.ts'
 import type { CommandLine, Instruction, InstructionOf, Word } from '../dockerfile/instructions.ts'
 import { findHeredocs, type Heredoc } from '../dockerfile/parser.ts'
-import { BuildError } from '../dockerfile/source.ts'
+import { BuildError, type Range } from '../dockerfile/source.ts'
 import type { Stage } from '../dockerfile/stages.ts'
 import { makeVertex, type Json, type Vertex, type Work } from '../solver/vertex.ts'
 import type { ConvertedStage, Converter } from './convert.ts'
@@ -17,7 +17,7 @@ import { parsePort } from './ports.ts'
 import { envMap, expandWord, fail, Scope, type Site } from './scope.ts'
 import { StepCounter } from './steps.ts'
 import type { Tree } from './tree.ts'
-import type { CopyStep, RunStep, WorkdirStep } from './works.ts'
+import { MissingSource, type CopyStep, type RunStep, type WorkdirStep } from './works.ts'
 
 /** Reads one stage's instructions in order: each changes the image's config or adds a vertex. */
 export class StageBuilder {
@@ -192,6 +192,7 @@ export class StageBuilder {
     const from = await this.#copySource(op, i, { site, sources })
     const vertex = this.#vertex(i, i.node.original, {
       definition: ['copy', step as unknown as Json],
+      words: new Map(sources.map((source, index) => [source, i.sources[index]?.range ?? i.node.range])),
       work: this.#converter.options.works.copy(step),
       inputs: from ? [from] : [],
     })
@@ -342,7 +343,12 @@ export class StageBuilder {
   #vertex(
     i: Instruction,
     text: string,
-    o: { definition: Json; work: Work<Tree>; inputs?: readonly Vertex<Tree>[] },
+    o: {
+      definition: Json
+      work: Work<Tree>
+      inputs?: readonly Vertex<Tree>[]
+      words?: ReadonlyMap<string, Range>
+    },
   ): Vertex<Tree> {
     const shown = text.replace(/^\S+/, (keyword) => keyword.toUpperCase())
     const { prefix, step } = this.#steps.next(i, shown)
@@ -350,7 +356,7 @@ export class StageBuilder {
     return makeVertex(o.definition, {
       name: prefix + shown,
       inputs: [...base, ...(o.inputs ?? [])],
-      work: located(o.work, this.#converter.site(i)),
+      work: located(o.work, this.#converter.site(i), o.words),
       step,
     })
   }
@@ -369,14 +375,14 @@ function warnTrailingComment(i: Instruction, site: Site): void {
   })
 }
 
-/** Failures of the work get the instruction's place. */
-function located(work: Work<Tree>, site: Site): Work<Tree> {
+/** Failures of the work get the instruction's place, or that of the word that is meant. */
+function located(work: Work<Tree>, site: Site, words?: ReadonlyMap<string, Range>): Work<Tree> {
   const locate = async <T>(signal: AbortSignal, run: () => Promise<T>): Promise<T> => {
     try {
       return await run()
     } catch (cause) {
       if (signal.aborted || hasCode(cause, 'ABORT_ERR')) throw cause
-      throw locatedError(cause, site)
+      throw locatedError(cause, site, words)
     }
   }
   return {
@@ -385,9 +391,11 @@ function located(work: Work<Tree>, site: Site): Work<Tree> {
   }
 }
 
-function locatedError(cause: unknown, site: Site): unknown {
+function locatedError(cause: unknown, site: Site, words?: ReadonlyMap<string, Range>): unknown {
   if (!(cause instanceof EngineError) || cause instanceof BuildError) return cause
-  return new BuildError(cause.kind, cause.message, { source: site.source, range: site.node.range, cause })
+  const word = cause instanceof MissingSource ? words?.get(cause.pattern) : undefined
+  const range = word ?? site.node.range
+  return new BuildError(cause.kind, cause.message, { source: site.source, range, cause })
 }
 
 function contentOf(doc: Heredoc): string {

@@ -1,4 +1,5 @@
 import type { Digest } from '../../lib/digest.ts'
+import { EngineError } from '../../lib/errors.ts'
 import type { Work } from '../solver/vertex.ts'
 import type { Tree } from './tree.ts'
 
@@ -38,6 +39,16 @@ export interface CopyStep {
   /** ADD: local archives are unpacked. */
   readonly extract: boolean
   readonly onBase: boolean
+}
+
+/** A source of a COPY that is not there; `pattern` is the source as the step has it. */
+export class MissingSource extends EngineError {
+  readonly pattern: string
+  constructor(pattern: string, message: string) {
+    super('not-found', message)
+    this.name = 'MissingSource'
+    this.pattern = pattern
+  }
 }
 
 export interface WorkdirStep {

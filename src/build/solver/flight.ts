@@ -1,23 +1,27 @@
 import type { Op } from '../../lib/op.ts'
 import type { Io, Outcome } from './vertex.ts'
 
+/** Characters of output kept for latecomers. */
+const maxReplay = 1 << 20
+
 /**
  * One piece of work that any number of builds wait for. It runs until it is done or the last of them has gone;
- * a latecomer is told what was said before.
+ * a latecomer is told what was said before, the newest of it when that was much.
  */
 export class Flight<R> {
   readonly #controller = new AbortController()
-  readonly #said: ((io: Io) => void)[] = []
+  readonly #said: { say: (io: Io) => void; size: number }[] = []
+  #saidSize = 0
   readonly #listeners = new Set<Io>()
   readonly #outcome: Promise<Outcome<R>>
   #waiting = 0
 
   constructor(op: Op, work: (op: Op, io: Io) => Promise<Outcome<R>>) {
     const io: Io = {
-      log: (stream, data) => this.#tell((to) => to.log(stream, data)),
+      log: (stream, data) => this.#tell((to) => to.log(stream, data), data.length),
       status: (text) => {
         const ends = new Map<Io, () => void>()
-        this.#tell((to) => void ends.set(to, to.status(text)))
+        this.#tell((to) => void ends.set(to, to.status(text)), 0)
         return () => {
           for (const end of ends.values()) end()
         }
@@ -43,7 +47,7 @@ export class Flight<R> {
 
   /** Waits for the outcome. The last one to give up stops the work and waits until nothing of it is left. */
   async join(op: Op, io: Io): Promise<Outcome<R>> {
-    for (const say of this.#said) say(io)
+    for (const { say } of this.#said) say(io)
     this.#listeners.add(io)
     this.#waiting++
     let onAbort = () => {}
@@ -67,8 +71,10 @@ export class Flight<R> {
     }
   }
 
-  #tell(say: (io: Io) => void): void {
-    this.#said.push(say)
+  #tell(say: (io: Io) => void, size: number): void {
+    this.#said.push({ say, size })
+    this.#saidSize += size
+    while (this.#saidSize > maxReplay) this.#saidSize -= this.#said.shift()?.size ?? this.#saidSize
     for (const io of this.#listeners) say(io)
   }
 }
