@@ -62,7 +62,8 @@ async function launch(op: Op, host: Host, c: Container): Promise<void> {
     spec: buildSpec(input),
     tty: c.tty,
     stdin: c.config.OpenStdin === true,
-    stdinOnce: c.config.StdinOnce === true,
+    // Docker: a terminal outlives the client that leaves it.
+    stdinOnce: !c.tty && c.config.StdinOnce === true,
     logPath: c.logPath,
     name: c.name,
   })
