@@ -1,8 +1,8 @@
-import { spawn } from 'node:child_process'
 import { basename } from 'node:path'
 import type { Readable } from 'node:stream'
 import { EngineError, hasCode } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
+import { spawnChild } from './child.ts'
 
 export interface RunOptions {
   readonly input?: string | Uint8Array
@@ -32,13 +32,13 @@ export async function run(op: Op, argv: readonly string[], options: RunOptions =
   if (file === undefined) throw new Error('run() needs a program')
   const maxOutput = options.maxOutput ?? 16 << 20
   return new Promise((resolve, reject) => {
-    const child = spawn(file, args, {
+    const child = spawnChild(file, args, {
       stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       ...(options.env && { env: options.env }),
       ...(options.cwd !== undefined && { cwd: options.cwd }),
     })
     let overflow = false
-    const collect = (stream: Readable | null): (() => string) => {
+    const collect = (stream: Readable | undefined): (() => string) => {
       const chunks: Buffer[] = []
       let size = 0
       stream?.on('data', (chunk: Buffer) => {
@@ -77,7 +77,7 @@ export async function run(op: Op, argv: readonly string[], options: RunOptions =
     if (child.stdin) {
       // A child that does not read its input to the end is no failure of ours: its exit code tells.
       child.stdin.on('error', () => {})
-      child.stdin.end(options.input)
+      child.stdin.end(options.input ?? '')
     }
   })
 }

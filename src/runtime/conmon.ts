@@ -1,7 +1,6 @@
-import { spawn } from 'node:child_process'
-import type { Readable } from 'node:stream'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { spawnChild } from '../host/child.ts'
 import { abortReason } from '../host/spawn.ts'
 import { EngineError } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
@@ -39,14 +38,13 @@ export interface ConmonReport {
 export async function launchConmon(op: Op, o: ConmonOptions): Promise<ConmonReport> {
   if (o.stdinOnce) writeFileSync(join(o.bundle, stdinOnceMarker), '')
   const pidFile = join(o.bundle, 'conmon.pid')
-  const child = spawn(o.conmon, conmonArguments(o, pidFile), {
+  const child = spawnChild(o.conmon, conmonArguments(o, pidFile), {
     cwd: o.bundle,
     // The daemon's environment is none of the container's business; the runtime looks things up by PATH alone.
     env: { PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin', _OCI_SYNCPIPE: '3' },
     stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
   })
-  // A descriptor beyond stderr is typed as maybe writable; this one is a pipe to read.
-  const sync = child.stdio[3] as Readable
+  const sync = child.stdio[3]
   let report = ''
   let complaint = ''
   child.stderr?.on('data', (chunk: Buffer) => (complaint += chunk.toString()))
@@ -60,13 +58,13 @@ export async function launchConmon(op: Op, o: ConmonOptions): Promise<ConmonRepo
       child.once('error', (error) =>
         reject(new EngineError('internal', `cannot run ${o.conmon}: ${error.message}`, { cause: error })),
       )
-      sync.on('data', (chunk: Buffer) => {
+      sync?.on('data', (chunk: Buffer) => {
         report += chunk.toString()
         const end = report.indexOf('\n')
         if (end >= 0) resolve(report.slice(0, end))
       })
-      sync.once('error', reject)
-      sync.once('end', () =>
+      sync?.once('error', reject)
+      sync?.once('end', () =>
         reject(new EngineError('internal', `conmon gave up: ${complaint.trim() || 'no reason given'}`)),
       )
       child.once('close', () => op.signal.removeEventListener('abort', onAbort))
@@ -74,7 +72,7 @@ export async function launchConmon(op: Op, o: ConmonOptions): Promise<ConmonRepo
     return { ...decode(line), conmonPid: child.pid ?? 0 }
   } finally {
     // conmon ignores SIGPIPE and the failures of these pipes.
-    sync.destroy()
+    sync?.destroy()
     child.stderr?.destroy()
   }
 }
