@@ -6,3 +6,4 @@
  */
 export { Builder, type BuilderOptions, type BuildRequest } from './builder.ts'
 export { BuildError } from './dockerfile/source.ts'
+export { applyChanges } from './changes.ts'

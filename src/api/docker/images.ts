@@ -1,3 +1,4 @@
+import { applyChanges } from '../../build/index.ts'
 import type { Engine } from '../../engine/index.ts'
 import type { Image } from '../../image/index.ts'
 import { EngineError } from '../../lib/errors.ts'
@@ -200,7 +201,11 @@ async function create(engine: Deps, call: Call): Promise<void> {
   const source = query.text('fromSrc')
   if (source === '') throw new EngineError('invalid', 'want fromImage or fromSrc')
   if (source !== '-') throw unsupported('importing from a URL')
-  if (query.all('changes').some((line) => line !== '')) throw unsupported('importing with --change')
+  const config = await applyChanges(
+    call.op,
+    {},
+    query.all('changes').filter((line) => line !== ''),
+  )
   const platform = query.text('platform')
   const repository = query.text('repo')
   const tag = query.text('tag')
@@ -209,7 +214,7 @@ async function create(engine: Deps, call: Call): Promise<void> {
     const image = await engine.images.import(call.op, call.request, {
       ...(ref === undefined ? {} : { ref }),
       ...(query.has('message') ? { message: query.text('message') } : {}),
-      config: {},
+      config,
       ...(platform === '' ? {} : { platform: parsePlatform(platform) }),
     })
     yield { status: image.id }
