@@ -30,6 +30,7 @@ const NLM_F_DUMP_INTR = 0x10
 const NLMSG_ERROR = 2
 const NLMSG_DONE = 3
 const headerSize = 16
+const EIO = 5
 const NLA_F_NESTED = 0x8000
 const nlaTypeMask = 0x3fff
 
@@ -100,19 +101,25 @@ export class NetlinkSocket implements Disposable {
   /** All messages of a dump. Repeats it when the kernel says that the table changed meanwhile. */
   dump(type: number, body: Buffer, what: string): Buffer[] {
     for (let attempt = 0; ; attempt++) {
-      const result: Buffer[] = []
-      const sequence = this.#send([{ type, flags: NLM_F_DUMP, body, what, noAck: true }])
-      let interrupted = false
-      for (let done = false; !done;) {
-        for (const m of this.#receive()) {
-          if (m.sequence !== sequence) continue
-          if (m.flags & NLM_F_DUMP_INTR) interrupted = true
-          if (m.type === NLMSG_ERROR) throw new NetlinkError(what, -m.body.readInt32LE(0), explanationOf(m))
-          if (m.type === NLMSG_DONE) done = true
-          else result.push(Buffer.from(m.body))
-        }
-      }
-      if (!interrupted || attempt === 5) return result
+      const collected = new Dump(this.#send([{ type, flags: NLM_F_DUMP, body, what, noAck: true }]), what)
+      while (!collected.add(this.#receive()));
+      if (!collected.interrupted || attempt === 5) return collected.bodies
+    }
+  }
+
+  /**
+   * The same for tables that take the kernel long to walk: it waits in another thread. Nothing else may use the socket
+   * meanwhile. A table that changed is not read again.
+   */
+  async dumpSlowly(type: number, body: Buffer, what: string): Promise<Buffer[]> {
+    const sequence = this.#sequence
+    const message = this.#encode([{ type, flags: NLM_F_DUMP, body, what, noAck: true }])
+    const collected = new Dump(sequence, what)
+    await wait(send, [this.#fd, message, message.length, 0], what)
+    const buffer = this.#buffer
+    for (;;) {
+      const length = await wait(recv, [this.#fd, buffer, buffer.length, 0], what)
+      if (collected.add(messagesOf(buffer, length))) return collected.bodies
     }
   }
 
@@ -125,6 +132,12 @@ export class NetlinkSocket implements Disposable {
   /** Returns the sequence number of the first request. */
   #send(requests: readonly Request[]): number {
     const first = this.#sequence
+    const message = this.#encode(requests)
+    check(Number(send(this.#fd, message, message.length, 0)), 'send', requests[0]?.what)
+    return first
+  }
+
+  #encode(requests: readonly Request[]): Buffer {
     const parts: Buffer[] = []
     for (const r of requests) {
       const header = Buffer.alloc(headerSize)
@@ -134,27 +147,66 @@ export class NetlinkSocket implements Disposable {
       header.writeUInt32LE(this.#sequence++, 8)
       parts.push(header, r.body, padding(r.body.length))
     }
-    const message = Buffer.concat(parts)
-    check(Number(send(this.#fd, message, message.length, 0)), 'send', requests[0]?.what)
-    return first
+    return Buffer.concat(parts)
   }
 
   #receive(): Message[] {
     const length = check(Number(recv(this.#fd, this.#buffer, this.#buffer.length, 0)), 'recv', 'netlink')
-    const messages: Message[] = []
-    for (let at = 0; at + headerSize <= length;) {
-      const size = this.#buffer.readUInt32LE(at)
-      if (size < headerSize || at + size > length) break
-      messages.push({
-        type: this.#buffer.readUInt16LE(at + 4),
-        flags: this.#buffer.readUInt16LE(at + 6),
-        sequence: this.#buffer.readUInt32LE(at + 8),
-        body: this.#buffer.subarray(at + headerSize, at + size),
-      })
-      at += align(size)
-    }
-    return messages
+    return messagesOf(this.#buffer, length)
   }
+}
+
+/** The answers to one dump. */
+class Dump {
+  readonly bodies: Buffer[] = []
+  interrupted = false
+  readonly #sequence: number
+  readonly #what: string
+
+  constructor(sequence: number, what: string) {
+    this.#sequence = sequence
+    this.#what = what
+  }
+
+  /** True when these were the last. */
+  add(messages: readonly Message[]): boolean {
+    for (const m of messages) {
+      if (m.sequence !== this.#sequence) continue
+      if (m.flags & NLM_F_DUMP_INTR) this.interrupted = true
+      if (m.type === NLMSG_ERROR) throw new NetlinkError(this.#what, -m.body.readInt32LE(0), explanationOf(m))
+      if (m.type === NLMSG_DONE) return true
+      this.bodies.push(Buffer.from(m.body))
+    }
+    return false
+  }
+}
+
+/** A libc call in a thread of koffi's. */
+function wait(call: typeof send, args: unknown[], what: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    call.async(...args, (error: unknown, result: number | bigint) => {
+      if (error) reject(error instanceof Error ? error : new Error('the call failed', { cause: error }))
+      // errno belongs to the other thread: all that is known here is that it failed.
+      else if (Number(result) === -1) reject(new NetlinkError(what, EIO, undefined))
+      else resolve(Number(result))
+    })
+  })
+}
+
+function messagesOf(buffer: Buffer, length: number): Message[] {
+  const messages: Message[] = []
+  for (let at = 0; at + headerSize <= length;) {
+    const size = buffer.readUInt32LE(at)
+    if (size < headerSize || at + size > length) break
+    messages.push({
+      type: buffer.readUInt16LE(at + 4),
+      flags: buffer.readUInt16LE(at + 6),
+      sequence: buffer.readUInt32LE(at + 8),
+      body: buffer.subarray(at + headerSize, at + size),
+    })
+    at += align(size)
+  }
+  return messages
 }
 
 interface Message {

@@ -3,6 +3,7 @@ import type { NetlinkSocket } from '../host/netlink.ts'
 import {
   addAddress,
   createBridge,
+  deleteAddress,
   deleteLink,
   listAddresses,
   listLinks,
@@ -36,14 +37,17 @@ export function ensureBridge(
 ): Bridge {
   if (!/^[^/\s:]{1,15}$/.test(o.name))
     throw new EngineError('invalid', `invalid bridge name ${JSON.stringify(o.name)}: want 1 to 15 characters`)
+  using undo = new DisposableStack()
   const link = adoptable(socket, o)
+  if (!link) undo.defer(() => removeBridge(socket, o.name))
   const { index } = link ?? create(socket, o)
-  const address = addressOf(socket, { ...o, index })
   if (link && link.mtu !== o.mtu) socket.request(setMtu(index, o.mtu))
-  socket.request(setAlias(index, o.owner), addAddress(index, address.ip, address.prefix), setUp(index))
+  socket.request(setAlias(index, o.owner), setUp(index))
+  const address = giveAddress(socket, { ...o, index })
   // Docker: ports published on 127.0.0.1 reach containers by this; the firewall keeps containers from using it.
   writeSysctl(`net/ipv4/conf/${o.name}/route_localnet`, '1')
   withoutIpv6(o.name)
+  undo.move()
   return { name: o.name, index, mtu: o.mtu, subnet: address.subnet, gateway: address.ip }
 }
 
@@ -62,6 +66,11 @@ function adoptable(socket: NetlinkSocket, o: { name: string; owner: string }): L
   if (link.kind !== 'bridge')
     throw new EngineError('conflict', `cannot use ${o.name} as the bridge: it is a link of another kind`)
   const busy = links.some((l) => l.master === link.index)
+  if (link.alias === o.owner && !busy) {
+    // Left by a killed daemon that may have had another configuration: made anew.
+    removeBridge(socket, o.name)
+    return undefined
+  }
   if (link.alias.startsWith('gantry ') && link.alias !== o.owner && busy)
     throw new EngineError(
       'conflict',
@@ -79,10 +88,35 @@ function create(socket: NetlinkSocket, o: { name: string; mtu: number; owner: st
   return link
 }
 
-function addressOf(
+interface BridgeAddress {
+  readonly ip: string
+  readonly prefix: number
+  readonly subnet: string
+  /** It was our choice: another is as good. */
+  readonly chosen: boolean
+}
+
+/**
+ * Another daemon that starts at the same moment sees the same free pools: who finds, after taking one, that somebody
+ * else has it too, moves on. The random step keeps two who both saw it from meeting again.
+ */
+function giveAddress(
   socket: NetlinkSocket,
   o: { name: string; index: number; address?: string; previous?: string },
-): { ip: string; prefix: number; subnet: string } {
+): BridgeAddress {
+  for (let step = 0; ; step += 1 + Math.floor(Math.random() * 3)) {
+    const address = addressOf(socket, { ...o, step })
+    socket.request(addAddress(o.index, address.ip, address.prefix))
+    const block = parseCidr(address.subnet)
+    if (!address.chosen || !takenBlocks(socket, o.index).some((t) => overlaps(t.block, block))) return address
+    socket.request(deleteAddress(o.index, address.ip, address.prefix))
+  }
+}
+
+function addressOf(
+  socket: NetlinkSocket,
+  o: { name: string; index: number; address?: string; previous?: string; step: number },
+): BridgeAddress {
   const taken = takenBlocks(socket, o.index)
   const current = listAddresses(socket).find((a) => a.linkIndex === o.index && a.family === 4)
   const wish = o.address ?? (current && `${current.address}/${current.prefix}`)
@@ -100,11 +134,12 @@ function addressOf(
         'invalid',
         `invalid bridge address ${wish}: want an IPv4 address with its prefix, like 172.17.0.1/16`,
       )
-    return { ip, prefix: subnet.prefix, subnet: formatCidr(subnet) }
+    return { ip, prefix: subnet.prefix, subnet: formatCidr(subnet), chosen: false }
   }
-  const previous = o.previous === undefined ? [] : [parseCidr(o.previous)]
+  const previous = o.previous === undefined || o.step > 0 ? [] : [parseCidr(o.previous)]
+  const candidates = [...previous, ...defaultPools.slice(o.step)]
   const pool = choosePool(
-    [...previous, ...defaultPools],
+    candidates,
     taken.map((t) => t.block),
   )
   if (!pool)
@@ -112,7 +147,7 @@ function addressOf(
       'unavailable',
       `no address block is free for the bridge ${o.name}: the host's routes cover all of docker's pools; give one with --bip`,
     )
-  return { ip: nthAddress(pool, 1n), prefix: pool.prefix, subnet: formatCidr(pool) }
+  return { ip: nthAddress(pool, 1n), prefix: pool.prefix, subnet: formatCidr(pool), chosen: true }
 }
 
 /** What the host reaches by other links than `own`. */

@@ -1,7 +1,7 @@
 import { hasCode } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
-import { addElements, apply, deleteElements, openNftSocket, query, type Element } from '../host/nft.ts'
-import { forgetFlowsAt, forgetFlowsTo } from '../host/conntrack.ts'
+import { addElements, apply, deleteElements, openNftSocket, type Element } from '../host/nft.ts'
+import { forgetFlows } from '../host/conntrack.ts'
 import { addressBytes } from '../host/rtnetlink.ts'
 
 export interface FirewallNetwork {
@@ -43,16 +43,10 @@ export class Firewall {
     await apply(op, render(this.#table, state))
   }
 
-  /**
-   * False when the table is not there: install() then. UDP clients that sent to the port at one of `hostAddresses`
-   * before are led to the container too.
-   */
-  publish(ports: readonly PublishedPort[], hostAddresses: readonly string[]): boolean {
+  /** False when the table is not there: install() then. */
+  publish(ports: readonly PublishedPort[]): boolean {
     try {
       addElements(this.#socket, this.#table, ports.map(elementOf))
-      for (const port of ports)
-        if (port.proto === 'udp')
-          forgetFlowsAt(this.#socket, { port: port.hostPort, addresses: hostAddresses })
       return true
     } catch (error) {
       if (hasCode(error, 'ENOENT')) return false
@@ -60,7 +54,7 @@ export class Firewall {
     }
   }
 
-  /** What is gone already is no error. UDP clients stop being led to the container. */
+  /** What is gone already is no error. */
   withdraw(ports: readonly PublishedPort[]): void {
     for (const port of ports) {
       try {
@@ -69,12 +63,28 @@ export class Firewall {
         if (!hasCode(error, 'ENOENT')) throw error
       }
     }
-    for (const ip of new Set(ports.filter((p) => p.proto === 'udp').map((p) => p.containerIp)))
-      forgetFlowsTo(this.#socket, ip)
   }
 
-  async exists(op: Op): Promise<boolean> {
-    return (await query(op, ['list', 'table', 'inet', this.#table])) !== undefined
+  /**
+   * UDP has no connections that end: clients that keep sending keep their way, to a container that is gone or to nobody.
+   * After this, those of `added` ports are led to their containers, and none to those of `removed` ones.
+   */
+  async redirectUdp(o: {
+    added: readonly PublishedPort[]
+    removed: readonly PublishedPort[]
+    hostAddresses: readonly string[]
+  }): Promise<void> {
+    const isUdp = (port: PublishedPort) => port.proto === 'udp'
+    const gone = new Set(o.removed.filter(isUdp).map((port) => port.containerIp))
+    const added = new Map(o.added.filter(isUdp).map((port) => [port.hostPort, port]))
+    if (gone.size + added.size === 0) return
+    const own = new Set(o.hostAddresses)
+    await forgetFlows((flow) => {
+      if (gone.has(flow.answeredBy)) return true
+      const port = added.get(flow.port)
+      if (!port || flow.answeredBy === port.containerIp) return false
+      return port.hostIp === '0.0.0.0' ? own.has(flow.destination) : flow.destination === port.hostIp
+    })
   }
 
   async remove(op: Op): Promise<void> {
