@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { pipeline, Readable } from 'node:stream'
+import { addAbortSignal, pipeline, Readable } from 'node:stream'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
@@ -54,9 +54,10 @@ export async function peek(source: Readable, size: number): Promise<{ head: Buff
 
 /**
  * The content of a stream that may be compressed, recognized by its first bytes: gzip, zstd, bzip2, xz, or as it is.
- * Damaged data ends the stream with kind `invalid`. bzip2 and xz need their program: `unsupported` without it.
+ * An abort destroys the source. Damaged data ends the stream with kind `invalid`. bzip2 and xz need their program: `unsupported` without it.
  */
 export async function decompress(op: Op, source: Readable): Promise<Readable> {
+  addAbortSignal(op.signal, source)
   const { head, whole } = await peek(source, 6)
   const kind = compressionOf(head)
   switch (kind) {

@@ -1,0 +1,10 @@
+/**
+ * Images: a config (whose digest is the image's id) over layers, and the names that lead to it.
+ *
+ * An image appears when its config is stored and all its layers are unpacked, in one transaction with its names; it
+ * goes by docker's rules (`remove`), and what no image, caller or lease reaches any more goes in `collect`.
+ * Archives are untrusted: every digest is checked, paths in manifests are only looked up among the archive's own
+ * entries, and a load that fails leaves no image, layer or blob of its own behind.
+ */
+export { Images } from './images.ts'
+export type { Image, OciImage, HistoryEntry } from './config.ts'

@@ -1,0 +1,169 @@
+import { Readable } from 'node:stream'
+import { digestOf, hexOf, type Digest } from '../lib/digest.ts'
+import { EngineError } from '../lib/errors.ts'
+import { familiar, familiarName, parseReference } from '../lib/reference.ts'
+import type { Op } from '../lib/op.ts'
+import { compressionOf, decompress, peek } from '../host/decompress.ts'
+import type { ContentStore } from '../content/index.ts'
+import { encodeHeader, padded, type DiffId, type Snapshots, type TarType } from '../snapshot/index.ts'
+import type { Image } from './config.ts'
+
+export interface SavedImage {
+  readonly image: Image
+  /** Canonical names that go with it. */
+  readonly refs: Set<string>
+}
+
+interface Host {
+  readonly content: ContentStore
+  readonly snapshots: Snapshots
+}
+
+interface Descriptor {
+  mediaType: string
+  digest: Digest
+  size: number
+  annotations?: Record<string, string>
+}
+
+const type = {
+  index: 'application/vnd.oci.image.index.v1+json',
+  manifest: 'application/vnd.oci.image.manifest.v1+json',
+  config: 'application/vnd.oci.image.config.v1+json',
+  layer: 'application/vnd.oci.image.layer.v1.tar',
+}
+
+/** An OCI layout with docker's manifest.json and `repositories`: every docker, podman and containerd loads it. */
+export function saveArchive(op: Op, images: readonly SavedImage[], host: Host): Readable {
+  return Readable.from(archive(op, images, host), { objectMode: false })
+}
+
+async function* archive(op: Op, images: readonly SavedImage[], host: Host): AsyncGenerator<Buffer> {
+  const written = new Set<Digest>()
+  const layers = new Map<DiffId, Descriptor>()
+  const manifests: Descriptor[] = []
+  const dockerManifest: object[] = []
+  const repositories: Record<string, Record<string, string>> = {}
+
+  yield header('blobs', 'directory', 0)
+  yield header('blobs/sha256', 'directory', 0)
+  for (const { image, refs } of images) {
+    for (const diffId of image.layers) {
+      if (layers.has(diffId)) continue
+      const layer = await describeLayer(op, diffId, host)
+      layers.set(diffId, layer)
+      if (!written.has(layer.digest)) yield* blob(layer, await layerStream(op, { diffId, layer, host }))
+      written.add(layer.digest)
+    }
+    const config: Descriptor = {
+      mediaType: type.config,
+      digest: image.id,
+      size: await host.content.size(image.id),
+    }
+    if (!written.has(image.id)) yield* blob(config, host.content.read(image.id))
+    written.add(image.id)
+
+    const own = image.layers.map((diffId) => layers.get(diffId)).filter((each) => each !== undefined)
+    const data = json({ schemaVersion: 2, mediaType: type.manifest, config, layers: own })
+    const manifest: Descriptor = { mediaType: type.manifest, digest: digestOf(data), size: data.length }
+    if (!written.has(manifest.digest)) yield* blob(manifest, Readable.from([data]))
+    written.add(manifest.digest)
+
+    const names = [...refs].toSorted()
+    if (names.length === 0) manifests.push(manifest)
+    for (const name of names) {
+      const { tag = 'latest' } = parseReference(name)
+      manifests.push({
+        ...manifest,
+        annotations: { 'io.containerd.image.name': name, 'org.opencontainers.image.ref.name': tag },
+      })
+      const top = own.at(-1)
+      if (top) (repositories[familiarName(parseReference(name))] ??= {})[tag] = hexOf(top.digest)
+    }
+    dockerManifest.push({
+      Config: pathOf(image.id),
+      RepoTags: names.map((name) => familiar(parseReference(name))),
+      Layers: own.map((layer) => pathOf(layer.digest)),
+      LayerSources: Object.fromEntries(image.layers.map((diffId) => [diffId, layers.get(diffId)])),
+    })
+  }
+  yield* file('index.json', json({ schemaVersion: 2, mediaType: type.index, manifests }))
+  yield* file('manifest.json', json(dockerManifest))
+  yield* file('oci-layout', json({ imageLayoutVersion: '1.0.0' }))
+  yield* file('repositories', json(repositories))
+  yield Buffer.alloc(1024)
+}
+
+const pathOf = (digest: Digest): string => `blobs/sha256/${hexOf(digest)}`
+const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value))
+
+/** Layers made here are saved as our own archive of them; others as the blob that they came as. */
+async function describeLayer(op: Op, diffId: DiffId, host: Host): Promise<Descriptor> {
+  const layer = host.snapshots.layer(diffId)
+  if (!layer) throw new EngineError('not-found', `layer ${diffId} is missing`)
+  const plain = { mediaType: type.layer, digest: diffId, size: layer.tarSize }
+  if (layer.blob === undefined) return plain
+  const { head, whole } = await peek(host.content.read(layer.blob), 6)
+  whole.destroy()
+  op.signal.throwIfAborted()
+  switch (compressionOf(head)) {
+    case 'gzip':
+    case 'zstd':
+      return {
+        mediaType: `${type.layer}+${compressionOf(head)}`,
+        digest: layer.blob,
+        size: await host.content.size(layer.blob),
+      }
+    // OCI has no media type for these: such layers are saved uncompressed.
+    case 'bzip2':
+    case 'xz':
+    case 'none':
+      return plain
+  }
+}
+
+async function layerStream(op: Op, o: { diffId: DiffId; layer: Descriptor; host: Host }): Promise<Readable> {
+  const source = o.host.snapshots.layer(o.diffId)?.blob
+  if (source === undefined) return o.host.snapshots.tar(op, o.diffId)
+  const stored = o.host.content.read(source)
+  return source === o.layer.digest ? stored : await decompress(op, stored)
+}
+
+async function* blob(item: Descriptor, source: Readable): AsyncGenerator<Buffer> {
+  yield header(pathOf(item.digest), 'file', item.size)
+  let left = item.size
+  for await (const chunk of source as AsyncIterable<Buffer>) {
+    left -= chunk.length
+    yield chunk
+  }
+  if (left !== 0)
+    throw new EngineError('internal', `content ${item.digest} does not have its ${item.size} bytes`)
+  yield* padding(item.size)
+}
+
+function* file(name: string, data: Buffer): Generator<Buffer> {
+  yield header(name, 'file', data.length)
+  yield data
+  yield* padding(data.length)
+}
+
+function* padding(size: number): Generator<Buffer> {
+  if (padded(size) > size) yield Buffer.alloc(padded(size) - size)
+}
+
+/** Fixed attributes: the same images give the same archive. */
+function header(name: string, kind: TarType, size: number): Buffer {
+  return encodeHeader({
+    name,
+    type: kind,
+    linkName: '',
+    mode: kind === 'directory' ? 0o755 : 0o644,
+    uid: 0,
+    gid: 0,
+    size,
+    mtime: { sec: 0, nsec: 0 },
+    major: 0,
+    minor: 0,
+    xattrs: new Map(),
+  })
+}
