@@ -9,6 +9,9 @@ import type { Logger } from '../lib/log.ts'
 import { dockerRoutes } from './docker/routes.ts'
 import { ApiServer } from './docker/server.ts'
 
+export { dockerRoutes } from './docker/routes.ts'
+export { configRules, hostConfigRules } from './docker/unsupported.ts'
+export type { Route } from './docker/route.ts'
 export type { ApiServer, TlsIdentity } from './docker/server.ts'
 
 /** The Docker Engine API over an engine; `httpServer()` makes what listens. */

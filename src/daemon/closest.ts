@@ -1,9 +1,12 @@
-/** The candidate that a mistyped word most likely meant: at most a third of its letters away. */
+/** The candidate that a mistyped word most likely meant: two letters away (swapped ones count two), or a third of a long word's. */
 export function closest(word: string, candidates: readonly string[]): string | undefined {
   let best: { distance: number; candidate: string } | undefined
   for (const candidate of candidates) {
     const distance = editDistance(word, candidate)
-    if (distance <= Math.max(1, Math.floor(word.length / 3)) && (!best || distance < best.distance))
+    if (
+      distance <= Math.max(word.length > 3 ? 2 : 1, Math.floor(word.length / 3)) &&
+      (!best || distance < best.distance)
+    )
       best = { distance, candidate }
   }
   return best?.candidate

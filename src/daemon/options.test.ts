@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseFlags } from './flags.ts'
+import { helpText } from './help.ts'
+import { daemonOptions, unsupportedKeys, type DaemonOption } from './options.ts'
+import { resolve } from './resolve.ts'
+import { fileSchema, mergeSettings, parseConfigFile, settingsOfFlags } from './settings.ts'
+
+const options: readonly DaemonOption[] = daemonOptions
+const config = (...argv: string[]) => resolve(settingsOfFlags(parseFlags(argv))).config
+
+test('flags are read as dockerd reads them', () => {
+  const flags = parseFlags([
+    '-D',
+    '-Hunix:///a',
+    '-H',
+    'unix:///b',
+    '--mtu=1400',
+    '--init=false',
+    '-l=warn',
+    '--label',
+    'a=b',
+  ])
+  assert.deepEqual(Object.fromEntries(flags), {
+    debug: true,
+    host: ['unix:///a', 'unix:///b'],
+    mtu: '1400',
+    init: false,
+    'log-level': 'warn',
+    label: ['a=b'],
+  })
+})
+
+test('wrong flags are refused by name', () => {
+  const refused = (argv: string[], message: RegExp, kind = 'invalid') =>
+    assert.throws(() => parseFlags(argv), { kind, message })
+  refused(['--datta-root', '/x'], /unknown flag: --datta-root \(did you mean --data-root\?\)/)
+  refused(['-x'], /unknown shorthand flag/)
+  refused(['--mtu'], /flag needs an argument: --mtu/)
+  refused(['--init=maybe'], /--init/)
+  refused(['start'], /takes no arguments: "start"/)
+  refused(['--live-restore'], /--live-restore is a flag of dockerd/, 'unsupported')
+  refused(['--log-opt', 'a=b'], /--log-opt/, 'unsupported')
+  assert.throws(() => settingsOfFlags(parseFlags(['--mtu', 'big'])), {
+    kind: 'invalid',
+    message: /"--mtu" flag: want a whole number/,
+  })
+  assert.throws(() => settingsOfFlags(parseFlags(['--default-ulimit', 'nofile'])), { kind: 'invalid' })
+})
+
+test('file and flags know the same keys, and every flag is in the help', () => {
+  assert.deepEqual(
+    Object.keys(fileSchema.shape).toSorted(),
+    options.flatMap((option) => option.key ?? []).toSorted(),
+  )
+  for (const { flag = '' } of options) assert.match(helpText(), new RegExp(`--${flag} `), flag)
+  for (const key of unsupportedKeys) assert.ok(!(key in fileSchema.shape), key)
+})
+
+test('daemon.json is read with docker’s keys', () => {
+  const settings = parseConfigFile(
+    'd.json',
+    '{"debug":true,"hosts":["unix:///x"],"default-shm-size":"1m","default-ulimits":{"nofile":{"Name":"nofile","Soft":1,"Hard":2}},"dns":["1.1.1.1"]}',
+  )
+  const { config: resolved } = resolve(settings)
+  assert.equal(resolved.logLevel, 'debug')
+  assert.equal(resolved.defaultShmSize, 1 << 20)
+  assert.deepEqual(resolved.defaultUlimits, [{ Name: 'nofile', Soft: 1, Hard: 2 }])
+  assert.deepEqual(parseConfigFile('d.json', ' '), {})
+})
+
+test('a faulty daemon.json is refused with file and key', () => {
+  const refused = (content: string, message: RegExp) =>
+    assert.throws(() => parseConfigFile('/etc/d.json', content), { kind: 'invalid', message })
+  refused('{', /unable to configure the daemon with file \/etc\/d\.json/)
+  refused('[]', /want a JSON object/)
+  refused(
+    '{"debgu":true,"x-y":1}',
+    /don't match any configuration option: debgu \(did you mean debug\?\), x-y$/,
+  )
+  refused('{"mtu":"1500"}', /mtu: .*expected/)
+  refused('{"live-restore":true}', /not supported by Gantry yet: live-restore/)
+})
+
+test('what flag and file both set is refused', () => {
+  assert.throws(() => mergeSettings('d.json', { debug: true, mtu: 1 }, { debug: false }), {
+    kind: 'invalid',
+    message:
+      'unable to configure the daemon with file d.json: the following directives are specified both as a flag and in the configuration file: debug: (from flag: false, from file: true)',
+  })
+})
+
+test('the defaults are a complete, frozen configuration', () => {
+  const resolved = config()
+  assert.deepEqual(resolved.hosts, ['unix:///run/gantry/gantry.sock'])
+  assert.equal(resolved.bridge.name, 'gantry0')
+  assert.equal(resolved.cgroupParent, '/gantry')
+  assert.ok(Object.isFrozen(resolved) && Object.isFrozen(resolved.bridge))
+  assert.equal(JSON.stringify(resolved).includes('null'), false)
+})
+
+test('a daemon with another exec-root shares no bridge and no cgroup', () => {
+  const resolved = config('--exec-root', '/run/other')
+  assert.match(resolved.bridge.name, /^gantry-[0-9a-f]{6}$/)
+  assert.match(resolved.cgroupParent, /^\/gantry-[0-9a-f]{6}$/)
+})
+
+test('values that cannot work are refused', () => {
+  const refused = (message: RegExp, ...argv: string[]) => assert.throws(() => config(...argv), { message })
+  refused(/unix sockets below it would not fit/, '--exec-root', `/${'x'.repeat(80)}`)
+  refused(/want an absolute path/, '--data-root', 'data')
+  refused(/bip/, '--bip', '172.20.0.1')
+  refused(/invalid logging level: loud/, '-l', 'loud')
+  refused(/Invalid bind address format/, '-H', 'tcp://nope')
+  refused(/fd:\/\/ is not supported/, '-H', 'fd://')
+  refused(/bad attribute format: x/, '--label', 'x')
+  refused(/1\.1\.1 is not an ip address/, '--dns', '1.1.1')
+  refused(/tlsverify needs tlscacert/, '--tlsverify', '--tlscert', 'c', '--tlskey', 'k')
+  refused(/tlscert is set but neither/, '--tlscert', 'c')
+  refused(/is not the default-runtime/, '--add-runtime', 'kata=/usr/bin/kata')
+  refused(/cannot name a network interface/, '--bridge', 'a-much-too-long-name')
+  refused(/systemd slices/, '--cgroup-parent', 'x.slice')
+})
+
+test('TLS is on tcp hosts when asked for', () => {
+  const tls = (...argv: string[]) => resolve(settingsOfFlags(parseFlags(argv))).tls
+  assert.equal(tls(), undefined)
+  assert.equal(tls('--tlsverify=false'), undefined)
+  assert.deepEqual(tls('--tlsverify', '--tlscacert', 'a', '--tlscert', 'c', '--tlskey', 'k'), {
+    ca: 'a',
+    cert: 'c',
+    key: 'k',
+  })
+  assert.deepEqual(tls('--tls', '--tlscert', 'c', '--tlskey', 'k'), { ca: undefined, cert: 'c', key: 'k' })
+})
+
+test('a registered default runtime has its path', () => {
+  assert.deepEqual(config('--default-runtime', 'mine', '--add-runtime', 'mine=/opt/crun').runtime, {
+    name: 'mine',
+    path: '/opt/crun',
+  })
+})
