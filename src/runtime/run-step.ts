@@ -3,6 +3,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { constants } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { pipe } from '../host/pipe.ts'
 import { closeFd } from '../host/socket.ts'
 import { abortReason, run } from '../host/spawn.ts'
@@ -45,10 +46,10 @@ export async function runStep(op: Op, runtime: ExecRuntime, s: StepOptions): Pro
       for (const ends of outputs) closeFd(ends.write)
     }
   })()
+  const stderr = heldBack({ until: () => existsSync(pidFile), onData: (data) => s.onOutput(2, data) })
   const drained = Promise.all([
     read(outputs[0].read, (data) => s.onOutput(1, data)),
-    // Before the process runs, stderr is the runtime's own: its complaint is in the log too.
-    read(outputs[1].read, (data) => existsSync(pidFile) && s.onOutput(2, data)),
+    read(outputs[1].read, stderr.push),
   ])
   const exited = new Promise<number>((resolve, reject) => {
     child.once('error', (error) =>
@@ -56,10 +57,12 @@ export async function runStep(op: Op, runtime: ExecRuntime, s: StepOptions): Pro
     )
     child.once('exit', (code, signal) => resolve(code ?? 128 + (signal ? constants.signals[signal] : 0)))
   })
-  const onAbort = () => void stop(detached(op, 10_000), runtime, s.id)
+  let isOver = false
+  const onAbort = () => void stop(op, runtime, { id: s.id, isOver: () => isOver })
   op.signal.addEventListener('abort', onAbort, { once: true })
   try {
     const [code] = await Promise.all([exited, drained])
+    stderr.end()
     if (op.signal.aborted) throw abortReason(op.signal)
     if (!existsSync(pidFile)) {
       const text = existsSync(log) ? readFileSync(log, 'utf8') : ''
@@ -72,8 +75,37 @@ export async function runStep(op: Op, runtime: ExecRuntime, s: StepOptions): Pro
     }
     return code
   } finally {
+    isOver = true
+    stderr.end()
     op.signal.removeEventListener('abort', onAbort)
     await remove(detached(op, 10_000), runtime, s.id)
+  }
+}
+
+/** Before the process runs, stderr is the runtime's own, and its complaint is in the log as well: that is not output. */
+function heldBack(o: { until: () => boolean; onData: (data: Buffer) => void }): {
+  push: (data: Buffer) => void
+  end: () => void
+} {
+  let held: Buffer[] | undefined = []
+  let timer: NodeJS.Timeout | undefined
+  const release = () => {
+    if (!held || !o.until()) return
+    clearInterval(timer)
+    for (const data of held.splice(0)) o.onData(data)
+    held = undefined
+  }
+  return {
+    push: (data) => {
+      release()
+      if (!held) return o.onData(data)
+      held.push(data)
+      timer ??= setInterval(release, 5)
+    },
+    end: () => {
+      release()
+      clearInterval(timer)
+    },
   }
 }
 
@@ -87,14 +119,18 @@ function read(fd: number, onData: (data: Buffer) => void): Promise<void> {
 }
 
 /** Ends the container's first process, and all others with it; `run` then clears up and returns. */
-async function stop(op: Op, runtime: ExecRuntime, id: string): Promise<void> {
-  // The container may not exist yet: then it is tried again until it does or the step is over.
-  for (let attempt = 0; attempt < 100; attempt++) {
-    const { code } = await run(op, [runtime.path, '--root', runtime.root, 'kill', id, 'KILL'], {
-      okCodes: [0, 1],
-    })
-    if (code === 0) return
-    await new Promise((resolve) => setTimeout(resolve, 20))
+async function stop(op: Op, runtime: ExecRuntime, o: { id: string; isOver: () => boolean }): Promise<void> {
+  const undo = detached(op, 30_000)
+  try {
+    // The container may not exist yet: then it is tried again until it does or the step is over.
+    while (!o.isOver()) {
+      const argv = [runtime.path, '--root', runtime.root, 'kill', o.id, 'KILL']
+      const { code } = await run(undo, argv, { okCodes: [0, 1] })
+      if (code === 0) return
+      await delay(20)
+    }
+  } catch (error) {
+    op.log.warn('cannot stop a build step', { id: o.id, error })
   }
 }
 

@@ -41,7 +41,7 @@ export function reasonIn(text: string): string {
   // runc writes logrus lines, quoted as Go and JSON do.
   const message = quoted === undefined ? line : (JSON.parse(`"${quoted}"`) as string)
   return message
-    .replace(/^(runc (create|start) failed|exec failed): /, '')
+    .replace(/^(runc (create|run|start) failed|exec failed): /, '')
     .replace(/^unable to start container process: /, '')
 }
 

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
+import type { Duplex } from 'node:stream'
+import { after, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { pipe } from '../host/pipe.ts'
+import { closeFd, setNonBlocking } from '../host/socket.ts'
+import { silentLogger } from '../lib/log.ts'
+import { FrameDecoder } from '../wire/frame.ts'
+import { Relay } from './relay.ts'
+
+const relay = new Relay(silentLogger)
+after(() => relay.close())
+
+/** A shell with its stdio on the relay. */
+function shell(script: string, o: { framed: boolean } = { framed: true }) {
+  const [input, output, errors] = [pipe(), pipe(), pipe()]
+  for (const fd of [input.write, output.read, errors.read]) setNonBlocking(fd)
+  const child = spawn('sh', ['-c', script], { stdio: [input.read, output.write, errors.write] })
+  for (const fd of [input.read, output.write, errors.write]) closeFd(fd)
+  const session = relay.open({
+    sources: [
+      { fd: output.read, stream: 1, kind: 'bytes' },
+      { fd: errors.read, stream: 2, kind: 'bytes' },
+    ],
+    stdin: { fd: input.write, kind: 'bytes' },
+    framed: o.framed,
+    stdout: true,
+    stderr: true,
+    whenClientGone: 'drain',
+  })
+  return { child, ...session }
+}
+
+async function textOf(stream: Duplex): Promise<string> {
+  const chunks: Buffer[] = []
+  for await (const chunk of stream) chunks.push(chunk as Buffer)
+  stream.destroy()
+  return Buffer.concat(chunks).toString()
+}
+
+test('output is framed by stream, and the end of input reaches the process before any output is lost', async () => {
+  const { stream } = shell('cat; echo problem >&2')
+  stream.end('hello\n')
+  const seen: Record<number, string> = { 1: '', 2: '' }
+  const decoder = new FrameDecoder((id, data) => (seen[id] += data.toString()))
+  for await (const chunk of stream) decoder.push(chunk as Buffer)
+  assert.deepEqual(seen, { 1: 'hello\n', 2: 'problem\n' })
+})
+
+test('large output and input pass byte for byte', async () => {
+  const size = 64 << 20
+  const { stream } = shell(`head -c ${size} /dev/zero`)
+  let received = 0
+  const decoder = new FrameDecoder((_id, data) => (received += data.length))
+  for await (const chunk of stream) decoder.push(chunk as Buffer)
+  stream.destroy()
+  assert.equal(received, size)
+
+  const sum = shell('sha256sum', { framed: false })
+  const hash = createHash('sha256')
+  const result = textOf(sum.stream)
+  for (let i = 0; i < 64; i++) {
+    const chunk = Buffer.alloc(1 << 20, i)
+    hash.update(chunk)
+    if (!sum.stream.write(chunk)) await once(sum.stream, 'drain')
+  }
+  sum.stream.end()
+  assert.ok((await result).startsWith(hash.digest('hex')))
+})
+
+test('a reader who stands still makes the process wait', async () => {
+  const { stream, child } = shell('head -c 4000000 /dev/zero; echo done >&2')
+  await once(stream, 'readable')
+  await delay(100)
+  assert.equal(child.exitCode, null)
+  let received = 0
+  stream.on('data', (chunk: Buffer) => (received += chunk.length))
+  await once(stream, 'end')
+  assert.ok(received > 4_000_000)
+})
+
+test('a process goes on when its reader leaves', async () => {
+  const { stream, child } = shell('head -c 3000000 /dev/zero; exit 5', { framed: false })
+  await once(stream, 'data')
+  stream.destroy()
+  assert.deepEqual(await once(child, 'exit'), [5, null])
+})
+
+test('a process that does not read its input costs nothing but the input', async () => {
+  const { stream } = shell('exec <&-; sleep 0.1; echo over', { framed: false })
+  stream.write(Buffer.alloc(1 << 20))
+  assert.equal(await textOf(stream), 'over\n')
+})
+
+test('finish() ends a session whose pipes somebody else still holds', async () => {
+  const { stream, finish, child } = shell('sleep 3 & echo started', { framed: false })
+  child.once('exit', finish)
+  const started = performance.now()
+  assert.equal(await textOf(stream), 'started\n')
+  assert.ok(performance.now() - started < 2500)
+})
+
+test('500 sessions leave no descriptor behind', async () => {
+  const open = () => readdirSync('/proc/self/fd').length
+  const before = open()
+  for (let round = 0; round < 20; round++) {
+    await Promise.all(
+      Array.from({ length: 25 }, async (_, i) => {
+        const { stream } = shell('cat', { framed: false })
+        stream.end(`x${i}`)
+        assert.equal(await textOf(stream), `x${i}`)
+      }),
+    )
+  }
+  for (let attempt = 0; open() > before && attempt < 100; attempt++) await delay(20)
+  assert.ok(open() <= before, `${open()} descriptors, ${before} before`)
+})
