@@ -197,11 +197,11 @@ test('a saved image is loaded again elsewhere, with the same id and names', asyn
   assert.deepEqual(
     third.images
       .list()
-      .map((image) => [image.id, image.refs])
+      .map((image) => `${image.id} ${image.refs.join()}`)
       .toSorted(),
     e.images
       .list()
-      .map((image) => [image.id, image.refs])
+      .map((image) => `${image.id} ${image.refs.join()}`)
       .toSorted(),
   )
 })

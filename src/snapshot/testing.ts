@@ -1,4 +1,5 @@
 /** Archives for tests, honest and otherwise. */
+import { spawnSync } from 'node:child_process'
 import { blockSize, encodeHeader, padded, type TarEntry, type TarType } from './tar-header.ts'
 
 export interface TestEntry {
@@ -70,3 +71,6 @@ export function rawBlock(flag: string, body: Buffer, o: { size?: number } = {}):
   fixChecksum(header)
   return Buffer.concat([header, body, Buffer.alloc(padded(body.length) - body.length)])
 }
+/** Compressors that Node lacks. */
+export const bzip2 = (data: Buffer): Buffer => spawnSync('bzip2', ['-c'], { input: data }).stdout
+export const xz = (data: Buffer): Buffer => spawnSync('xz', ['-c'], { input: data }).stdout
