@@ -73,14 +73,16 @@ async function start({ containers }: Deps, call: HijackCall): Promise<void> {
     return
   }
   const connection = call.accept(contentType(call, { tty }))
+  const { state } = containers.exec(id)
+  const exited = state.status === 'running' ? state.process.exited : Promise.resolve()
   if (started.stream)
     await relay(call.op, connection, started.stream, {
+      settled: exited,
       inputEnd: config.AttachStdin !== true ? 'ignore' : tty ? 'detach' : 'close-stdin',
       detachKeys: tty ? parseDetachKeys(config.DetachKeys ?? '') : undefined,
     })
   else {
-    const { state } = containers.exec(id)
-    if (state.status === 'running') await state.process.exited
+    await exited
     connection.close()
   }
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex, Readable } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Op } from '../../lib/op.ts'
 import { DetachFilter } from './detach-keys.ts'
 import type { HijackedConnection } from './route.ts'
@@ -52,7 +53,12 @@ export interface RelayOptions {
   readonly inputEnd: 'close-stdin' | 'detach' | 'ignore'
   /** For terminals: typed in a row they detach. */
   readonly detachKeys?: Buffer | undefined
+  /** What clients ask for as soon as the output ends, such as an exit code: the end waits for it, but not for long. */
+  readonly settled?: Promise<unknown>
 }
+
+/** A process may close its output long before it ends. Milliseconds. */
+const settleTime = 1_000
 
 /** Joins a client and a container's stdio until the output is over, the client detaches or it vanishes. */
 export async function relay(
@@ -79,6 +85,8 @@ export async function relay(
     stream.pipe(output, { end: false })
     await over
     stream.unpipe(output)
+    if (o.settled && stream.readableEnded)
+      await Promise.race([o.settled, delay(settleTime, undefined, { ref: false })])
   }
   stream.destroy()
   connection.close()
