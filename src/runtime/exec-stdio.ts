@@ -1,7 +1,7 @@
-import type { ChildProcess } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Child } from '../host/child.ts'
 import { receiveFd } from '../host/fd-pass.ts'
 import { pipe } from '../host/pipe.ts'
 import { openTerminal, setWindowSize } from '../host/pty.ts'
@@ -21,7 +21,7 @@ export interface Stdio extends Disposable {
   /** Hands our ends to the relay once the process runs; undefined when there are none. */
   connect(): Promise<{ stream: Duplex; finish: () => void } | undefined>
   /** Of a terminal; else nothing happens. */
-  resize(size: { rows: number; columns: number }, child: ChildProcess): void
+  resize(size: { rows: number; columns: number }, child: Child): void
 }
 
 export interface StdioOptions {

@@ -1,11 +1,11 @@
-import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, watch, writeFileSync, type FSWatcher } from 'node:fs'
-import { constants } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
+import { spawnChild, type Child } from '../host/child.ts'
 import { abortReason } from '../host/spawn.ts'
 import { EngineError, hasCode } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
+import { parseSignal } from '../lib/signals.ts'
 import { openStdio, type Stdio } from './exec-stdio.ts'
 import type { OciProcess } from './oci-spec.ts'
 import type { Relay } from './relay.ts'
@@ -114,7 +114,7 @@ export class Execs {
   /** The command's pid, from the file that the runtime writes once it runs; undefined when it could not be run. */
   async #started(
     op: Op,
-    o: { child: ChildProcess; exited: Promise<number>; pidFile: string },
+    o: { child: Child; exited: Promise<number>; pidFile: string },
   ): Promise<number | undefined> {
     const name = o.pidFile.slice(this.#directory.length + 1)
     try {
@@ -131,7 +131,7 @@ export class Execs {
         op.signal.addEventListener('abort', onAbort, { once: true })
         o.child.once('error', (error) =>
           reject(
-            new EngineError('internal', `cannot run ${o.child.spawnfile}: ${error.message}`, {
+            new EngineError('internal', `cannot run the runtime: ${error.message}`, {
               cause: error,
             }),
           ),
@@ -151,9 +151,9 @@ export class Execs {
 function spawnRuntime(
   runtime: ExecRuntime,
   o: { id: string; files: { process: string; pid: string; log: string }; stdio: Stdio },
-): ChildProcess {
+): Child {
   try {
-    return spawn(
+    return spawnChild(
       runtime.path,
       ['--root', runtime.root, '--log', o.files.log, 'exec'].concat(
         ['--pid-file', o.files.pid, '--process', o.files.process],
@@ -161,7 +161,7 @@ function spawnRuntime(
         o.id,
       ),
       // A session of its own: a Ctrl-C at the daemon's terminal is not for it.
-      { stdio: [...o.stdio.child], detached: true },
+      { stdio: o.stdio.child, detached: true },
     )
   } finally {
     o.stdio.closeChildEnds()
@@ -169,10 +169,10 @@ function spawnRuntime(
 }
 
 /** The runtime's exit code is the command's; never rejects. */
-function exitOf(child: ChildProcess): Promise<number> {
+function exitOf(child: Child): Promise<number> {
   return new Promise((resolve) => {
     child.once('error', () => resolve(126))
-    child.once('exit', (code, signal) => resolve(code ?? 128 + (signal ? constants.signals[signal] : 0)))
+    child.once('exit', (code, signal) => resolve(code ?? 128 + (signal ? parseSignal(signal) : 0)))
   })
 }
 

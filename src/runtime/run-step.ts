@@ -1,14 +1,14 @@
-import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { Socket } from 'node:net'
-import { constants } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { spawnChild } from '../host/child.ts'
 import { pipe } from '../host/pipe.ts'
 import { closeFd } from '../host/socket.ts'
 import { abortReason, run } from '../host/spawn.ts'
 import { EngineError } from '../lib/errors.ts'
 import { detached, type Op } from '../lib/op.ts'
+import { parseSignal } from '../lib/signals.ts'
 import type { ExecRuntime } from './exec.ts'
 import type { OciSpec } from './oci-spec.ts'
 import { startError } from './start-error.ts'
@@ -34,7 +34,7 @@ export async function runStep(op: Op, runtime: ExecRuntime, s: StepOptions): Pro
   const outputs = [pipe(), pipe()] as const
   const child = (() => {
     try {
-      return spawn(
+      return spawnChild(
         runtime.path,
         ['--root', runtime.root, '--log', log, 'run', '--bundle', s.bundle, '--pid-file', pidFile, s.id],
         { stdio: ['ignore', outputs[0].write, outputs[1].write], detached: true },
@@ -55,7 +55,7 @@ export async function runStep(op: Op, runtime: ExecRuntime, s: StepOptions): Pro
     child.once('error', (error) =>
       reject(new EngineError('internal', `cannot run ${runtime.path}: ${error.message}`, { cause: error })),
     )
-    child.once('exit', (code, signal) => resolve(code ?? 128 + (signal ? constants.signals[signal] : 0)))
+    child.once('exit', (code, signal) => resolve(code ?? 128 + (signal ? parseSignal(signal) : 0)))
   })
   let isOver = false
   const onAbort = () => void stop(op, runtime, { id: s.id, isOver: () => isOver })
