@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { EngineError } from '../lib/errors.ts'
 import { newId } from '../lib/id.ts'
 import type { Op } from '../lib/op.ts'
@@ -211,7 +212,8 @@ export class Networks {
     const known = new Set(
       [...this.#sandboxes.values()].flatMap((r) => r.endpoints.map((e) => e.hostInterface)),
     )
-    for (const name of this.#veths()) if (!known.has(name)) disconnect(this.#netlink, name)
+    for (const name of this.#veths())
+      if (!known.has(name) && !this.#leaving.has(name)) disconnect(this.#netlink, name)
     for (const record of this.#sandboxes.values()) {
       if (!isMountPoint(record.netnsPath))
         op.log.warn('the network namespace of a running container is lost', { id: record.id })
@@ -222,7 +224,6 @@ export class Networks {
         op.log.warn('a published port could not be reserved again', { id: record.id, error })
       }
     }
-    await this.#firewall.install(op, this.#firewallState())
   }
 
   /** The daemon stops: without sandboxes nothing of ours stays in the kernel, with some their network does. */
@@ -230,6 +231,8 @@ export class Networks {
     clearTimeout(this.#sweep)
     for (const id of this.#sandboxes.keys()) this.#ports.release(id)
     if (this.#sandboxes.size === 0) {
+      // The kernel is about to remove them, all in the time that one takes here.
+      for (let tries = 0; tries < 30 && this.#veths().length > 0; tries++) await sleep(10)
       for (const name of this.#veths()) disconnect(this.#netlink, name)
       removeBridge(this.#netlink, this.#bridge.name)
       await Promise.all([this.#firewall.remove(op), this.#dockerUser.withdraw(op)])
