@@ -1,5 +1,5 @@
 /** Functions of Go's templates and docker's additions. A TypeError's message becomes `error calling NAME: …`. */
-import { formatValue, isTrue, isMap, typeNameOf } from './go-template-values.ts'
+import { formatValue, isMapOfStrings, isTrue, typeNameOf } from './go-template-values.ts'
 
 type Fn = (...parameters: unknown[]) => unknown
 
@@ -104,8 +104,8 @@ function indexOne(value: unknown, key: unknown): unknown {
   if (typeof value !== 'object') throw new TypeError(`can't index item of type ${typeNameOf(value)}`)
   if (typeof key !== 'string') throw new TypeError(`value has type ${typeNameOf(key)}; should be string`)
   if (Object.hasOwn(value, key)) return (value as Record<string, unknown>)[key]
-  // Go: a missing key gives the zero value of the map's values; for labels and options that is "".
-  return isMap(value) && Object.values(value).every((item) => typeof item === 'string') ? '' : undefined
+  // Go: a missing key gives the zero value of the map's values.
+  return isMapOfStrings(value) ? '' : undefined
 }
 
 function equal(a: unknown, b: unknown): boolean {

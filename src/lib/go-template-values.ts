@@ -1,11 +1,15 @@
 /** How Go sees and prints values that came as JSON. */
 
-const maps = new WeakSet<object>()
+const maps = new WeakMap<object, { readonly ofStrings: boolean }>()
 
-/** Says that an object is a map, not a struct. */
-export function asMap<T extends object>(object: T): T {
-  maps.add(object)
+/** Says that an object is a map, not a struct; a key that a map of strings does not have gives "" to `index`. */
+export function asMap<T extends object>(object: T, o: { ofStrings: boolean } = { ofStrings: false }): T {
+  maps.set(object, o)
   return object
+}
+
+export function isMapOfStrings(value: object): boolean {
+  return maps.get(value)?.ofStrings ?? false
 }
 
 export function isMap(value: object): boolean {
@@ -24,8 +28,8 @@ export function nilList(): unknown[] {
 }
 
 /** A null where Go has a map: prints `map[]`, is JSON `null`. */
-export function nilMap(): object {
-  return asMap(Object.defineProperty({}, 'toJSON', { value: () => null }))
+export function nilMap(o?: { ofStrings: boolean }): object {
+  return asMap(Object.defineProperty({}, 'toJSON', { value: () => null }), o)
 }
 
 /** Data whose fields are computed when a template asks for them. */

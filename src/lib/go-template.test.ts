@@ -8,7 +8,7 @@ const data = {
   State: { Status: 'running', Pid: 42, Health: null },
   Config: {
     Env: ['A=1', 'B=2'],
-    Labels: asMap({ b: '2', a: '1', 'com.x/y': 'z' }),
+    Labels: asMap({ b: '2', a: '1', 'com.x/y': 'z' }, { ofStrings: true }),
     Entrypoint: nilList(),
     Memory: 268_435_456,
   },
@@ -70,7 +70,10 @@ test("bad templates and wrong fields are reported in Go's words", () => {
     ['{{}}', 'template: :1: missing value for command'],
     ['{{.Nope}}', 'template: :1:2: executing "" at <.Nope>: map has no entry for key "Nope"'],
     ['x\n{{.State.Nope}}', 'template: :2:8: executing "" at <.State.Nope>: map has no entry for key "Nope"'],
-    ['{{.Name.X}}', 'template: :1:7: executing "" at <.Name.X>: can\'t evaluate field X in type string'],
+    [
+      '{{.Name.X}}',
+      'template: :1:7: executing "" at <.Name.X>: can\'t evaluate field X in type interface {}',
+    ],
     [
       '{{index .Config.Env 9}}',
       'template: :1:2: executing "" at <index .Config.Env 9>: error calling index: index out of range: 9',

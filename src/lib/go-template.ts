@@ -7,7 +7,7 @@
  * is an error).
  */
 import { callFunction, isFunction } from './go-template-functions.ts'
-import { formatValue, isMap, isTrue, MethodSet, typeNameOf } from './go-template-values.ts'
+import { formatValue, isMap, isTrue, MethodSet } from './go-template-values.ts'
 import {
   parseTemplate,
   position,
@@ -61,6 +61,13 @@ export class Template {
     })
     return names
   }
+}
+
+/** A field that Go's struct has, and that the data itself has not. */
+function isLeftOut(value: unknown, name: string): value is object {
+  if (typeof value !== 'object' || value === null) return false
+  const field = Object.getOwnPropertyDescriptor(value, name)
+  return field !== undefined && field.enumerable === false && field.value === null
 }
 
 class Break extends Error {}
@@ -198,8 +205,12 @@ class Execution {
         return this.#value(operand.pipe, dot)
       case 'field': {
         let value = operand.base ? this.#operand(operand.base, dot, []) : dot
-        for (const [index, name] of operand.names.entries())
-          value = this.#field(value, name, index === operand.names.length - 1 ? parameters : [], operand.at)
+        for (const [index, name] of operand.names.entries()) {
+          const last = index === operand.names.length - 1
+          // Docker: a field that the API left out is said to be missing where more is asked of it.
+          if (!last && isLeftOut(value, name)) throw this.#missing(value, name, operand.at)
+          value = this.#field(value, name, last ? parameters : [], operand.at)
+        }
         return value
       }
     }
@@ -214,7 +225,7 @@ class Execution {
       return method(...parameters)
     }
     if (typeof receiver !== 'object')
-      throw this.#fail(at, `can't evaluate field ${name} in type ${typeNameOf(receiver)}`)
+      throw this.#fail(at, `can't evaluate field ${name} in type interface {}`)
     if (parameters.length > 0) throw this.#fail(at, `${name} has arguments but cannot be invoked as function`)
     // Decoded JSON: any key may be asked for, but nothing inherited.
     if (Object.hasOwn(receiver, name)) return (receiver as Record<string, unknown>)[name]
@@ -240,7 +251,6 @@ class Execution {
 
   #fail(at: At, message: string): TemplateError {
     const { line, column } = position(this.#source, at.offset)
-    const text = at.text.length > 20 ? `${at.text.slice(0, 20)}...` : at.text
-    return new TemplateError(`template: :${line}:${column}: executing "" at <${text}>: ${message}`)
+    return new TemplateError(`template: :${line}:${column}: executing "" at <${at.text}>: ${message}`)
   }
 }

@@ -1,4 +1,4 @@
-import type { BuildEvent, VertexEvent } from '../../wire/build.ts'
+import type { BuildEvent, StatusEvent, VertexEvent } from '../../wire/build.ts'
 import { durationOf, LineBuffer, seconds, type Progress } from './progress.ts'
 
 /** `--progress plain`: BuildKit's log, one line for each thing that happens, `#5 [builder 2/3] RUN …`. */
@@ -7,6 +7,7 @@ export class PlainProgress implements Progress {
   readonly #vertices = new Map<string, VertexEvent>()
   readonly #buffers = new Map<string, LineBuffer>()
   readonly #finished = new Set<string>()
+  readonly #open = new Map<string, StatusEvent>()
   #current: string | undefined
 
   constructor(write: (text: string) => void) {
@@ -27,10 +28,13 @@ export class PlainProgress implements Progress {
         return
       }
       case 'status':
-        this.#head(event.vertex)
-        this.#write(
-          `#${event.vertex} ${event.text}${event.completed === undefined ? '' : ` ${seconds(event.completed - event.started)} done`}\n`,
-        )
+        // Said once, when it is over; what is still open when its vertex ends, then.
+        if (event.completed === undefined) this.#open.set(`${event.vertex} ${event.text}`, event)
+        else {
+          this.#open.delete(`${event.vertex} ${event.text}`)
+          this.#head(event.vertex)
+          this.#write(`#${event.vertex} ${event.text} ${seconds(event.completed - event.started)} done\n`)
+        }
         return
       case 'warning':
         this.#leave()
@@ -52,6 +56,11 @@ export class PlainProgress implements Progress {
     this.#finished.add(vertex.id)
     this.#lines(vertex.id, this.#buffers.get(vertex.id)?.end() ?? [])
     this.#head(vertex.id)
+    for (const [key, status] of this.#open) {
+      if (status.vertex !== vertex.id) continue
+      this.#open.delete(key)
+      this.#write(`#${vertex.id} ${status.text}\n`)
+    }
     const end =
       vertex.error === undefined
         ? vertex.cached

@@ -58,7 +58,7 @@ export class FailureLog {
     if (o.repeat && this.#failed && lines.length > 0)
       text += `------\n > ${this.#failed.name}:\n${lines.map((line) => `${line}\n`).join('')}------\n`
     if (error.excerpt !== undefined) text += error.excerpt
-    return `${text}ERROR: failed to build: ${error.message}\n`
+    return `${text}ERROR: failed to build: failed to solve: ${error.message}\n`
   }
 
   #add(vertex: string, lines: readonly string[]): void {

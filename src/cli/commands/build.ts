@@ -109,7 +109,6 @@ export const build = command({
     }
     if (outcome.error) {
       // On a terminal, and when all was quiet, the output of the failed step is gone from sight.
-      process.exitCode = 1
       throw new ExitError(1, failure.describe(outcome.error, { repeat: true }).trimEnd())
     }
     if (options.iidfile !== '') writeFileSync(options.iidfile, outcome.imageId)
@@ -168,11 +167,17 @@ async function prepare(where: string, options: Options): Promise<Source> {
     stat = statSync(path)
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'ENOTDIR'))
-      throw new ExitError(1, `unable to prepare context: path ${JSON.stringify(where)} not found`)
+      throw new ExitError(
+        1,
+        `ERROR: failed to build: unable to prepare context: path ${JSON.stringify(where)} not found`,
+      )
     throw error
   }
   if (!stat.isDirectory())
-    throw new ExitError(1, `unable to prepare context: context must be a directory: ${path}`)
+    throw new ExitError(
+      1,
+      `ERROR: failed to build: unable to prepare context: context must be a directory: ${path}`,
+    )
   if (options.file === '-')
     return { kind: 'directory', path, dockerfile: 'Dockerfile', text: readFileSync(0, 'utf8') }
   return { kind: 'directory', path, dockerfile: findDockerfile(path, options.file) }
@@ -218,7 +223,8 @@ async function readStandardInput(options: Options): Promise<Source> {
   }
   const all: Buffer[] = [head]
   if (!stdin.readableEnded) for await (const chunk of stdin as AsyncIterable<Buffer>) all.push(chunk)
-  if (length === 0) throw new ExitError(1, 'unable to prepare context: standard input is empty')
+  if (length === 0)
+    throw new ExitError(1, 'ERROR: failed to build: unable to prepare context: standard input is empty')
   return { kind: 'text', text: Buffer.concat(all).toString('utf8') }
 }
 

@@ -57,7 +57,7 @@ function describe(event: EventMessage): string {
   const attributes = Object.entries(event.Actor.Attributes ?? {})
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([key, value]) => `${key}=${value}`)
-  const nanoseconds = Number(BigInt(event.timeNano) % 1_000_000_000n)
+  const nanoseconds = Number(BigInt(String(event.timeNano)) % 1_000_000_000n)
   const suffix = attributes.length > 0 ? ` (${attributes.join(', ')})` : ''
   return `${rfc3339(event.time, nanoseconds)} ${event.Type} ${event.Action} ${event.Actor.ID}${suffix}`
 }
