@@ -1,6 +1,6 @@
 import type { Agent, ClientRequest, IncomingMessage, OutgoingHttpHeaders, RequestOptions } from 'node:http'
 import type { Duplex, Readable } from 'node:stream'
-import { EngineError, messageOf, type ErrorKind } from '../lib/errors.ts'
+import { EngineError, hasCode, messageOf, type ErrorKind } from '../lib/errors.ts'
 import { apiVersion } from '../wire/version.ts'
 import { parseHost, type Host } from './host.ts'
 
@@ -251,21 +251,35 @@ type Answer = { readonly message: IncomingMessage } | { readonly hijacked: Hijac
 
 class StaleConnection extends Error {}
 
-/** Decodes a stream of JSON values separated by newlines; blank lines are skipped. */
+/** Decodes a stream of JSON values separated by newlines; blank lines are skipped. Cut off, it throws kind `unavailable`. */
 export async function* decodeLines<T>(source: AsyncIterable<Buffer>): AsyncGenerator<T> {
+  const lost = (cause?: unknown) =>
+    new EngineError('unavailable', 'the connection to the daemon was lost', { cause })
   const decoder = new TextDecoder()
   let rest = ''
-  for await (const chunk of source) {
-    rest += decoder.decode(chunk, { stream: true })
-    let start = 0
-    for (let end = rest.indexOf('\n', start); end >= 0; end = rest.indexOf('\n', start)) {
-      const line = rest.slice(start, end).trim()
-      start = end + 1
-      if (line !== '') yield JSON.parse(line) as T
+  try {
+    for await (const chunk of source) {
+      rest += decoder.decode(chunk, { stream: true })
+      let start = 0
+      for (let end = rest.indexOf('\n', start); end >= 0; end = rest.indexOf('\n', start)) {
+        const line = rest.slice(start, end).trim()
+        start = end + 1
+        // The caller says what the daemon sends here.
+        if (line !== '') yield JSON.parse(line) as T
+      }
+      rest = rest.slice(start)
     }
-    rest = rest.slice(start)
+  } catch (error) {
+    throw hasCode(error, 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE') ? lost(error) : error
   }
-  if (rest.trim() !== '') yield JSON.parse(rest) as T
+  if (rest.trim() === '') return
+  let last: T
+  try {
+    last = JSON.parse(rest) as T
+  } catch (error) {
+    throw lost(error)
+  }
+  yield last
 }
 
 async function readAll(message: IncomingMessage): Promise<Buffer> {
