@@ -15,7 +15,7 @@ import { defaultConfigFile, resolve, type TlsFiles } from './resolve.ts'
 import { mergeSettings, parseConfigFile, settingsOfFlags } from './settings.ts'
 
 /** Milliseconds of grace for open requests once the engine has closed. */
-const drainTime = 1_000
+const drainTime = 300
 
 interface Setup {
   readonly config: Config
@@ -63,6 +63,7 @@ function readConfigFile(path: string, flags: Flags): string {
 
 async function serve({ config, tls }: Setup, log: Logger): Promise<void> {
   const op = background(log)
+  await checkHosts(config)
   mkdirSync(config.dataRoot, { recursive: true, mode: 0o710 })
   const locked = lockFile(join(config.dataRoot, 'gantryd.lock'))
   if ('heldBy' in locked)
@@ -70,7 +71,6 @@ async function serve({ config, tls }: Setup, log: Logger): Promise<void> {
       'conflict',
       `data root ${config.dataRoot} is in use by another gantryd (pid ${locked.heldBy})`,
     )
-  await checkHosts(config)
   const stopping = Promise.withResolvers<NodeJS.Signals>()
   onSignals(log, stopping.resolve)
   if (config.pidFile !== '') writeFileSync(config.pidFile, `${process.pid}\n`)

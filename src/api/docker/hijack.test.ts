@@ -110,6 +110,23 @@ test('without an upgrade the body is stdin and the answer runs until close', asy
   assert.equal(Buffer.concat(stdio.stdin).toString(), 'hello')
 })
 
+test('without an upgrade stdin may follow the JSON in one body', async () => {
+  const stdio = new FakeStdio()
+  const bodies: unknown[] = []
+  await using api = await serveForTest([routeOf(stdio, { inputEnd: 'close-stdin' }, bodies)])
+  const socket = api.connect()
+  socket.write(
+    'POST /exec HTTP/1.1\r\nHost: d\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n{"a":"\r\n7\r\n}\\""}in\r\n',
+  )
+  await readUntil(socket, '\r\n\r\n')
+  socket.write('3\r\nput\r\n0\r\n\r\n')
+  await stdio.stdinEnded.promise
+  stdio.push(null)
+  await readAll(socket)
+  assert.deepEqual(bodies, [{ a: '}"' }])
+  assert.equal(Buffer.concat(stdio.stdin).toString(), 'input')
+})
+
 test('without stdin the client’s end means nothing', async () => {
   const stdio = new FakeStdio()
   await using api = await serveForTest([routeOf(stdio, { inputEnd: 'ignore' })])

@@ -5,7 +5,7 @@ import { EngineError, isAbort, kindOf } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import { background, type Op } from '../../lib/op.ts'
 import { apiVersion } from '../../wire/version.ts'
-import { readJson } from './body.ts'
+import { readJson, readLeadingJson } from './body.ts'
 import { plainConnection, rawStream, upgradeConnection } from './hijack.ts'
 import { Query } from './query.ts'
 import { errorAnswer, sendEmpty } from './respond.ts'
@@ -61,6 +61,8 @@ export class ApiServer {
     const server = tls
       ? https().createServer({
           ...options,
+          // node:http has it by itself; a TLS socket would answer the end of the client's input with our own end.
+          allowHalfOpen: true,
           cert: tls.cert,
           key: tls.key,
           minVersion: 'TLSv1.2',
@@ -117,7 +119,7 @@ export class ApiServer {
             // Docker: the newer content type is for upgraded connections.
             plainConnection(request, response, type === '' ? rawStream : type)
           const answer = (status: number) => sendEmpty(response, status)
-          await route.hijack({ ...common, body: () => readJson(request), accept, answer })
+          await route.hijack({ ...common, body: () => readLeadingJson(request), accept, answer })
         }
       } catch (error) {
         this.#fail(error, { op, request, response })
