@@ -1,6 +1,16 @@
-import { closeSync, constants, copyFileSync, fchmodSync, fchownSync, fstatSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  readSync,
+  writeSync,
+} from 'node:fs'
 import { EngineError } from '../lib/errors.ts'
 import { SyscallError } from './libc.ts'
+import { getFdXattr, listFdXattrs, setFdXattr } from './xattr.ts'
 import { setFdTimes, type FileStat, type RelPath, type RootDir } from './root-dir.ts'
 
 export interface CopyOptions {
@@ -25,6 +35,9 @@ export interface CopyOptions {
 }
 
 const portable = /^(?:user\.|security\.capability$|system\.posix_acl_(?:access|default)$)/
+/** What root makes belongs to it: no need to say so. */
+const isRoot = process.geteuid?.() === 0 && process.getegid?.() === 0
+const buffer = Buffer.allocUnsafeSlow(1 << 18)
 const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants
 
 /**
@@ -123,7 +136,7 @@ class Copy {
   }
 
   #file(source: Buffer, target: Buffer, o: { stat: FileStat; follow: boolean }): void {
-    const { from, to } = this.#o
+    const { from, to, fidelity } = this.#o
     const input = from.openFile(source, O_RDONLY | O_NONBLOCK | (o.follow ? 0 : O_NOFOLLOW))
     try {
       // It may have been replaced since it was looked at: reading from a FIFO would hang.
@@ -131,13 +144,14 @@ class Copy {
         throw new EngineError('conflict', `cannot copy ${show(source)}: it changed meanwhile`)
       const output = to.openFile(target, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
       try {
-        // A clone where the file system can, else copied in the kernel.
-        if (o.stat.size > 0)
-          copyFileSync(`/proc/self/fd/${input}`, `/proc/self/fd/${output}`, constants.COPYFILE_FICLONE)
-        const owner = this.#o.chown ?? o.stat
-        fchownSync(output, owner.uid, owner.gid)
+        copyContent(input, output, o.stat.size)
+        const { uid, gid } = this.#o.chown ?? o.stat
+        if (uid !== 0 || gid !== 0 || !isRoot) fchownSync(output, uid, gid)
         fchmodSync(output, this.#o.mode ?? o.stat.mode)
-        this.#xattrs(source, target)
+        for (const name of listFdXattrs(input)) {
+          const value = wanted(name, fidelity) ? getFdXattr(input, name) : undefined
+          if (value) whereSupported(() => setFdXattr(output, name, value))
+        }
         setFdTimes(output, { sec: o.stat.mtimeSec, nsec: o.stat.mtimeNsec })
       } finally {
         closeSync(output)
@@ -150,16 +164,34 @@ class Copy {
   #xattrs(source: Buffer, target: Buffer): void {
     const { from, to, fidelity } = this.#o
     for (const name of from.listXattrs(source)) {
-      if (fidelity === 'content' && !portable.test(name)) continue
-      const value = from.getXattr(source, name)
-      if (value === undefined) continue
-      try {
-        to.setXattr(target, name, value)
-      } catch (error) {
-        // The target's file system has no such attributes.
-        if (!(error instanceof SyscallError) || error.code !== 'EOPNOTSUPP') throw error
-      }
+      const value = wanted(name, fidelity) ? from.getXattr(source, name) : undefined
+      if (value) whereSupported(() => to.setXattr(target, name, value))
     }
+  }
+}
+
+const wanted = (name: string, fidelity: CopyOptions['fidelity']) =>
+  fidelity === 'exact' || portable.test(name)
+
+/** The target's file system may have no such attributes. */
+function whereSupported(set: () => void): void {
+  try {
+    set()
+  } catch (error) {
+    if (!(error instanceof SyscallError) || error.code !== 'EOPNOTSUPP') throw error
+  }
+}
+
+/** Small files with two calls; large ones are cloned where the file system can, else copied within the kernel. */
+function copyContent(input: number, output: number, size: number): void {
+  if (size > buffer.length)
+    return copyFileSync(`/proc/self/fd/${input}`, `/proc/self/fd/${output}`, constants.COPYFILE_FICLONE)
+  if (size === 0) return
+  for (;;) {
+    const length = readSync(input, buffer, 0, buffer.length, null)
+    if (length === 0) return
+    for (let offset = 0; offset < length;) offset += writeSync(output, buffer, offset, length - offset)
+    if (length < buffer.length) return
   }
 }
 

@@ -1,7 +1,8 @@
 import { closeSync, constants, openSync, readdirSync, readSync } from 'node:fs'
+import koffi from 'koffi'
 import { EngineError } from '../lib/errors.ts'
 import { check, libc, SyscallError } from './libc.ts'
-import { getXattr, listXattrs, setXattr } from './xattr.ts'
+import { getXattrZ, listXattrsZ, setXattrZ } from './xattr.ts'
 
 /** A name inside the tree. Bytes where a name need not be UTF-8 (archives, directory listings). */
 export type RelPath = string | Buffer
@@ -18,7 +19,7 @@ export interface FileStat {
   /** 512-byte units. */
   readonly blocks: number
   readonly nlink: number
-  /** `device:inode`: equal for hard links of one file. */
+  /** Of device and inode: equal for hard links of one file. */
   readonly identity: string
   /** Of a device node. */
   readonly rdevMajor: number
@@ -36,9 +37,9 @@ const AT_FDCWD = -100
 const AT_EMPTY_PATH = 0x1000
 const AT_SYMLINK_NOFOLLOW = 0x100
 const AT_REMOVEDIR = 0x200
-const RESOLVE_NO_MAGICLINKS = 0x02n
-const RESOLVE_NO_SYMLINKS = 0x04n
-const RESOLVE_IN_ROOT = 0x10n
+const RESOLVE_NO_MAGICLINKS = 0x02
+const RESOLVE_NO_SYMLINKS = 0x04
+const RESOLVE_IN_ROOT = 0x10
 const SYS_openat2 = 437
 const S_IFCHR = 0o020000
 const S_IFBLK = 0o060000
@@ -49,7 +50,7 @@ const cOpenat2 = libc.func('long syscall(long, long, void *, void *, size_t)') a
   number: number,
   fd: number,
   path: Buffer,
-  how: BigUint64Array,
+  how: Uint32Array,
   size: number,
 ) => number
 const cStatx = libc.func('int statx(int, void *, int, unsigned int, void *)') as (
@@ -102,17 +103,20 @@ const cChmod = libc.func('int chmod(const char *, unsigned int)') as (path: stri
 const cUtimensat = libc.func('int utimensat(int, void *, void *, int)') as (
   fd: number,
   path: Buffer,
-  times: BigInt64Array,
+  times: Int32Array,
   flags: number,
 ) => number
-const cFutimens = libc.func('int futimens(int, void *)') as (fd: number, times: BigInt64Array) => number
+const cFutimens = libc.func('int futimens(int, void *)') as (fd: number, times: Int32Array) => number
 type FdPathNumber = (fd: number, path: Buffer, value: number) => number
 
 const empty = Buffer.alloc(1)
 const statBuffer = Buffer.alloc(256)
 const linkBuffer = Buffer.alloc(4096)
-const how = new BigUint64Array(3)
-const times = new BigInt64Array(4)
+/** struct open_how and struct timespec[2]: 64-bit fields as little-endian halves, which spares BigInt. */
+const how = new Uint32Array(6)
+const times = new Int32Array(8)
+const ENOENT = 2
+const ENOTDIR = 20
 
 /**
  * The only way into a tree that somebody else controls (image layers, container file systems, build contexts,
@@ -124,7 +128,7 @@ const times = new BigInt64Array(4)
 export class RootDir implements Disposable {
   readonly path: string
   readonly #fd: number
-  readonly #resolve: bigint
+  readonly #resolve: number
   readonly #cache: boolean
   #parent: { key: string; fd: number } | undefined
   #closed = false
@@ -132,7 +136,7 @@ export class RootDir implements Disposable {
   private constructor(path: string, fd: number, o: { symlinks: boolean; cache: boolean }) {
     this.path = path
     this.#fd = fd
-    this.#resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (o.symlinks ? 0n : RESOLVE_NO_SYMLINKS)
+    this.#resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (o.symlinks ? 0 : RESOLVE_NO_SYMLINKS)
     this.#cache = o.cache
   }
 
@@ -141,7 +145,7 @@ export class RootDir implements Disposable {
    * keeps the directory used last open: for a single writer that walks a tree which nobody else changes.
    */
   static open(path: string, o: { symlinks?: boolean; cache?: boolean } = {}): RootDir {
-    const fd = openat2(AT_FDCWD, path, O_PATH | O_DIRECTORY, { mode: 0, resolve: 0n })
+    const fd = openat2(AT_FDCWD, path, O_PATH | O_DIRECTORY, { mode: 0, resolve: 0 })
     return new RootDir(path, fd, { symlinks: o.symlinks ?? true, cache: o.cache ?? false })
   }
 
@@ -196,7 +200,7 @@ export class RootDir implements Disposable {
   /** `lstat`, or undefined when nothing has that name. */
   tryLstat(rel: RelPath): FileStat | undefined {
     try {
-      return this.lstat(rel)
+      return this.#at(rel, (fd, name) => tryStatAt(fd, name, rel))
     } catch (error) {
       if (error instanceof SyscallError && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
         return undefined
@@ -282,7 +286,7 @@ export class RootDir implements Disposable {
   rename(from: RelPath, to: RelPath): void {
     this.#forget()
     this.#at(from, (fd, name) => {
-      const source = openat2(fd, '.', O_PATH | O_DIRECTORY, { mode: 0, resolve: 0n })
+      const source = openat2(fd, '.', O_PATH | O_DIRECTORY, { mode: 0, resolve: 0 })
       try {
         this.#at(to, (toFd, toName) => check(cRenameat(source, name, toFd, toName), 'rename', show(to)))
       } finally {
@@ -308,23 +312,22 @@ export class RootDir implements Disposable {
 
   /** Sets the modification time (the access time too). Seconds may be negative. */
   utimes(rel: RelPath, mtime: { sec: number; nsec: number }): void {
-    times[0] = times[2] = BigInt(mtime.sec)
-    times[1] = times[3] = BigInt(mtime.nsec)
+    setTimes(mtime)
     this.#at(rel, (fd, name) =>
       check(cUtimensat(fd, name, times, AT_SYMLINK_NOFOLLOW), 'utimensat', show(rel)),
     )
   }
 
-  listXattrs(rel: RelPath): string[] {
-    return this.#at(rel, (fd, name) => listXattrs(throughFd(fd, name)))
+  listXattrs(rel: RelPath): readonly string[] {
+    return this.#at(rel, (fd, name) => listXattrsZ(throughFd(fd, name)))
   }
 
   getXattr(rel: RelPath, attribute: string): Buffer | undefined {
-    return this.#at(rel, (fd, name) => getXattr(throughFd(fd, name), attribute))
+    return this.#at(rel, (fd, name) => getXattrZ(throughFd(fd, name), attribute))
   }
 
   setXattr(rel: RelPath, attribute: string, value: Uint8Array): void {
-    this.#at(rel, (fd, name) => setXattr(throughFd(fd, name), attribute, value))
+    this.#at(rel, (fd, name) => setXattrZ(throughFd(fd, name), attribute, value))
   }
 
   #opened<T>(rel: RelPath, flags: number, use: (fd: number) => T): T {
@@ -390,19 +393,24 @@ export class RootDir implements Disposable {
 
 /** `utimes` of an open file. */
 export function setFdTimes(fd: number, mtime: { sec: number; nsec: number }): void {
-  times[0] = times[2] = BigInt(mtime.sec)
-  times[1] = times[3] = BigInt(mtime.nsec)
+  setTimes(mtime)
   check(cFutimens(fd, times), 'futimens')
 }
 
-function openat2(dir: number, path: RelPath, flags: number, o: { mode: number; resolve: bigint }): number {
-  how[0] = BigInt(flags | O_CLOEXEC)
-  how[1] = BigInt(o.mode)
-  how[2] = o.resolve
-  const name = path.length === 0 ? '.' : path
+function setTimes(mtime: { sec: number; nsec: number }): void {
+  times[0] = times[4] = mtime.sec
+  times[1] = times[5] = Math.floor(mtime.sec / 2 ** 32)
+  times[2] = times[6] = mtime.nsec
+}
+
+function openat2(dir: number, path: RelPath, flags: number, o: { mode: number; resolve: number }): number {
+  how[0] = flags | O_CLOEXEC
+  how[2] = o.mode
+  how[4] = o.resolve
+  const name = terminated(path.length === 0 ? '.' : path)
   // EAGAIN: something was renamed while the kernel walked, so it could not vouch for `..`; it asks to try again.
   for (let attempt = 0; ; attempt++) {
-    const fd = cOpenat2(SYS_openat2, dir, terminated(name), how, 24)
+    const fd = cOpenat2(SYS_openat2, dir, name, how, 24)
     if (fd >= 0) return fd
     try {
       return check(-1, 'openat2', show(path))
@@ -423,10 +431,20 @@ const kinds: Record<number, FileKind> = {
   0o14: 'socket',
 }
 
-/** Layout of struct statx: the same on every architecture. */
 function statAt(fd: number, name: Buffer, rel: RelPath): FileStat {
+  const stat = tryStatAt(fd, name, rel)
+  if (!stat) throw new SyscallError('statx', koffi.errno(), show(rel))
+  return stat
+}
+
+/** Undefined: nothing has that name (an exception with its stack costs ten times the call). */
+function tryStatAt(fd: number, name: Buffer, rel: RelPath): FileStat | undefined {
   const flags = AT_SYMLINK_NOFOLLOW | (name.length === 1 ? AT_EMPTY_PATH : 0)
-  check(cStatx(fd, name, flags, 0x7ff, statBuffer), 'statx', show(rel))
+  if (cStatx(fd, name, flags, 0x7ff, statBuffer) === -1) {
+    if (koffi.errno() === ENOENT || koffi.errno() === ENOTDIR) return undefined
+    throw new SyscallError('statx', koffi.errno(), show(rel))
+  }
+  // Layout of struct statx: the same on every architecture.
   const mode = statBuffer.readUInt16LE(28)
   const kind = kinds[mode >> 12]
   if (!kind) throw new EngineError('internal', `${show(rel)} has the unknown file type 0${mode.toString(8)}`)
@@ -436,12 +454,12 @@ function statAt(fd: number, name: Buffer, rel: RelPath): FileStat {
     nlink: statBuffer.readUInt32LE(16),
     uid: statBuffer.readUInt32LE(20),
     gid: statBuffer.readUInt32LE(24),
-    identity: `${statBuffer.readUInt32LE(136)}:${statBuffer.readUInt32LE(140)}:${statBuffer.readBigUInt64LE(32)}`,
-    size: Number(statBuffer.readBigUInt64LE(40)),
-    blocks: Number(statBuffer.readBigUInt64LE(48)),
-    ctimeSec: Number(statBuffer.readBigInt64LE(96)),
+    identity: `${statBuffer.readUInt32LE(136)}.${statBuffer.readUInt32LE(140)}:${statBuffer.readUInt32LE(36)}.${statBuffer.readUInt32LE(32)}`,
+    size: statBuffer.readUInt32LE(40) + statBuffer.readUInt32LE(44) * 2 ** 32,
+    blocks: statBuffer.readUInt32LE(48) + statBuffer.readUInt32LE(52) * 2 ** 32,
+    ctimeSec: statBuffer.readUInt32LE(96) + statBuffer.readInt32LE(100) * 2 ** 32,
     ctimeNsec: statBuffer.readUInt32LE(104),
-    mtimeSec: Number(statBuffer.readBigInt64LE(112)),
+    mtimeSec: statBuffer.readUInt32LE(112) + statBuffer.readInt32LE(116) * 2 ** 32,
     mtimeNsec: statBuffer.readUInt32LE(120),
     rdevMajor: statBuffer.readUInt32LE(128),
     rdevMinor: statBuffer.readUInt32LE(132),
@@ -456,7 +474,7 @@ function makedev(major: number, minor: number): bigint {
 
 /** A path by which calls without a descriptor form reach one name in an open directory. */
 function throughFd(fd: number, name: Buffer): Buffer {
-  return Buffer.concat([Buffer.from(`/proc/self/fd/${fd}/`), name.subarray(0, -1)])
+  return Buffer.concat([Buffer.from(`/proc/self/fd/${fd}/`), name])
 }
 
 function join(rel: RelPath, name: Buffer): Buffer {

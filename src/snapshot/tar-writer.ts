@@ -1,6 +1,7 @@
 import { closeSync, constants, readSync } from 'node:fs'
 import { EngineError } from '../lib/errors.ts'
 import { setFdTimes, type FileStat, type RootDir } from '../host/root-dir.ts'
+import { getFdXattr, listFdXattrs } from '../host/xattr.ts'
 import { opaqueName, whiteoutPrefix } from './entry-name.ts'
 import {
   blockSize,
@@ -50,6 +51,8 @@ export function* tarOf(
   return { size: walk.size }
 }
 
+type Described = TarEntry & { xattrs: Map<string, Buffer> }
+
 class TreeWalk {
   readonly #root: RootDir
   readonly #o: TarOptions & { reuse?: boolean }
@@ -66,8 +69,6 @@ class TreeWalk {
 
   *directory(path: string): Generator<Buffer> {
     const layer = this.#o.form === 'layer'
-    if (layer && path !== '' && this.#root.getXattr(bytesOf(path), 'trusted.overlay.opaque') !== undefined)
-      yield encodeHeader(marker(`${path}/${opaqueName}`))
     for (const bytes of this.#root.listBytes(bytesOf(path))) {
       const name = bytes.toString('latin1')
       const full = path === '' ? name : `${path}/${name}`
@@ -96,9 +97,14 @@ class TreeWalk {
 
   *#entry(path: string, stat: FileStat): Generator<Buffer> {
     const first = stat.nlink > 1 && stat.kind !== 'directory' ? this.#links.get(stat.identity) : undefined
+    // Symlinks can have no attributes of the kinds that are kept; those of a file are read where it is open.
+    const names = stat.kind === 'directory' ? this.#root.listXattrs(bytesOf(path)) : []
     const entry = this.#describe(path, stat, first)
     if (entry.type !== 'file') {
+      for (const name of names) this.#addXattr(entry, name, () => this.#root.getXattr(bytesOf(path), name))
       yield encodeHeader(entry)
+      if (this.#o.form === 'layer' && names.includes('trusted.overlay.opaque'))
+        yield encodeHeader(marker(`${path}/${opaqueName}`))
       if (this.#o.epoch !== undefined && entry.type !== 'hardlink') this.#clamp(path, stat)
       if (stat.nlink > 1 && first === undefined && entry.type !== 'directory')
         this.#links.set(stat.identity, path)
@@ -108,6 +114,7 @@ class TreeWalk {
     if (stat.nlink > 1) this.#links.set(stat.identity, path)
     const fd = this.#root.openFile(bytesOf(path), openFlags)
     try {
+      for (const name of listFdXattrs(fd)) this.#addXattr(entry, name, () => getFdXattr(fd, name))
       yield encodeHeader(entry)
       yield* this.#content(fd, entry.size)
       if (this.#o.epoch !== undefined && stat.mtimeSec > this.#o.epoch)
@@ -143,16 +150,15 @@ class TreeWalk {
       this.#root.utimes(bytesOf(path), { sec: epoch, nsec: 0 })
   }
 
-  #describe(path: string, stat: FileStat, first: string | undefined): TarEntry {
+  #addXattr(entry: Described, name: string, read: () => Buffer | undefined): void {
+    const value = portable.test(name) ? read() : undefined
+    if (value) entry.xattrs.set(name, value)
+  }
+
+  #describe(path: string, stat: FileStat, first: string | undefined): Described {
     const type = first === undefined ? types[stat.kind] : 'hardlink'
     if (type === undefined)
       throw new EngineError('internal', `${showName(path)} has no form in a tar archive`)
-    const xattrs = new Map<string, Buffer>()
-    if (type !== 'hardlink')
-      for (const name of this.#root.listXattrs(bytesOf(path))) {
-        const value = portable.test(name) ? this.#root.getXattr(bytesOf(path), name) : undefined
-        if (value) xattrs.set(name, value)
-      }
     return {
       name: path,
       type,
@@ -164,7 +170,7 @@ class TreeWalk {
       mtime: { sec: Math.min(stat.mtimeSec, this.#o.epoch ?? Infinity), nsec: 0 },
       major: stat.kind === 'char' || stat.kind === 'block' ? stat.rdevMajor : 0,
       minor: stat.kind === 'char' || stat.kind === 'block' ? stat.rdevMinor : 0,
-      xattrs,
+      xattrs: new Map(),
     }
   }
 }

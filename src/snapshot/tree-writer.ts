@@ -9,6 +9,9 @@ const createFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | 
 /** Attributes of this kind belong to the content. Others (`security.selinux`, …) are the host's own labels. */
 const portable = /^(?:user\.|security\.capability$|system\.posix_acl_(?:access|default)$)/
 
+/** What root makes belongs to it: no need to say so. */
+const isRoot = process.geteuid?.() === 0 && process.getegid?.() === 0
+
 /** Makes files, directories and links in a tree from archive entries. Paths are bytes as characters (see tar-header). */
 export class TreeWriter {
   readonly #dir: RootDir
@@ -39,9 +42,10 @@ export class TreeWriter {
     if (!file) return
     this.#file = undefined
     try {
-      fchownSync(file.fd, file.entry.uid, file.entry.gid)
+      const { uid, gid, mode } = file.entry
+      if (uid !== 0 || gid !== 0 || !isRoot) fchownSync(file.fd, uid, gid)
       // After chown, which clears setuid and capabilities.
-      fchmodSync(file.fd, file.entry.mode)
+      fchmodSync(file.fd, mode)
       this.#setXattrs(file.path, file.entry)
       setFdTimes(file.fd, file.entry.mtime)
     } finally {
