@@ -1,6 +1,6 @@
 import { Duplex, PassThrough, type Readable } from 'node:stream'
 import type { ReadableWritablePair } from 'node:stream/web'
-import { EngineError } from '../lib/errors.ts'
+import { EngineError, messageOf } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
 import { openLog } from '../runtime/index.ts'
 import type { Container } from './container.ts'
@@ -62,7 +62,7 @@ export function attach(op: Op, host: Host, c: Container, o: AttachOptions): Prom
         const { stream } = await connect()
         resolve(stream)
       } catch (error) {
-        reject(error as Error)
+        reject(error instanceof Error ? error : new Error(messageOf(error)))
       }
     }
     const fail = (why: string) => {
