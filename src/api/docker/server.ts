@@ -55,6 +55,8 @@ export class ApiServer {
     const options = {
       // Uploads (load, build) and streams may take any time.
       requestTimeout: 0,
+      // As Go's server: build arguments and filters stand in the URL.
+      maxHeaderSize: 1 << 20,
       keepAliveTimeout: 75_000,
       shouldUpgradeCallback: (request: IncomingMessage) => this.#isHijack(request),
     }
@@ -127,7 +129,7 @@ export class ApiServer {
     })
     this.#log.debug('request', {
       method: request.method,
-      url: request.url,
+      path: pathOf(request),
       status: response.statusCode,
       ms: Math.round(performance.now() - started),
     })
@@ -135,7 +137,9 @@ export class ApiServer {
 
   async #serveUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const started = performance.now()
-    socket.on('error', (error) => this.#log.debug('upgraded connection failed', { url: request.url, error }))
+    socket.on('error', (error) =>
+      this.#log.debug('upgraded connection failed', { path: pathOf(request), error }),
+    )
     let connection: HijackedConnection | undefined
     await this.#run(socket, async (op) => {
       try {
@@ -160,7 +164,7 @@ export class ApiServer {
     })
     this.#log.debug('request', {
       method: request.method,
-      url: request.url,
+      path: pathOf(request),
       status: connection ? 101 : 0,
       ms: Math.round(performance.now() - started),
     })
@@ -187,8 +191,12 @@ export class ApiServer {
 
   #fail(error: unknown, o: { op: Op; request: IncomingMessage; response: ServerResponse }): void {
     const { request, response } = o
-    if (o.op.signal.aborted && isAbort(error)) {
-      this.#log.debug('client vanished', { method: request.method, url: request.url })
+    if (o.op.signal.aborted) {
+      this.#log.debug('client vanished', {
+        method: request.method,
+        path: pathOf(request),
+        ...(isAbort(error) ? {} : { error }),
+      })
       response.destroy()
       return
     }
@@ -213,8 +221,8 @@ export class ApiServer {
     o: { op: Op; request: IncomingMessage; socket: Duplex; connection: HijackedConnection | undefined },
   ): void {
     const { request, socket, connection } = o
-    if (o.op.signal.aborted && isAbort(error))
-      this.#log.debug('client vanished', { method: request.method, url: request.url })
+    if (o.op.signal.aborted)
+      this.#log.debug('client vanished', { method: request.method, path: pathOf(request) })
     else this.#report(error, request)
     if (connection) return connection.close()
     const { status, body = '' } = errorAnswer(error)
@@ -242,8 +250,13 @@ export class ApiServer {
   }
 
   #report(error: unknown, request: IncomingMessage): void {
-    const where = { method: request.method, url: request.url }
+    const where = { method: request.method, path: pathOf(request) }
     if (kindOf(error) === 'internal') this.#log.error('request failed', { ...where, error })
     else this.#log.debug('request refused', { ...where, error })
   }
+}
+
+/** For the log: the query may hold build arguments and other secrets. */
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? '').split('?', 1)[0] ?? ''
 }
