@@ -51,13 +51,13 @@ export function inNetns<T>(path: string, work: () => T): T {
   }
 }
 
-/** Restores this thread's namespace after `work`. Failing to do so would be fatal for everything after: the process ends. */
+/** Restores this thread's namespace after `work`. Failing to do so would be fatal for all that follows: the thread ends. */
 function asGuest<T>(work: () => T): T {
   const home = openSync('/proc/thread-self/ns/net', 'r')
   try {
     return work()
   } finally {
-    if (Number(setns(home, CLONE_NEWNET)) === -1) process.abort()
+    if (Number(setns(home, CLONE_NEWNET)) === -1) process.exit(1)
     closeSync(home)
   }
 }

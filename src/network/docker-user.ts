@@ -34,7 +34,7 @@ export class DockerUser {
     if (!rules) return this.#warnOfDropPolicy(op)
     const mine = rules.filter((rule) => rule.comment === this.#tag)
     const script = mine.map((rule) => `delete rule ip filter DOCKER-USER handle ${rule.handle}`)
-    const end = rules.find((rule) => rule.expr.some((e) => 'return' in e) && rule === rules.at(-1))
+    const end = [rules.at(-1)].find((rule) => rule?.expr.some((e) => 'return' in e))
     const place = end
       ? `insert rule ip filter DOCKER-USER handle ${end.handle}`
       : 'add rule ip filter DOCKER-USER'

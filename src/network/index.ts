@@ -10,13 +10,7 @@
  * twice. One more container or port is an element of a map, never a rule. Foreign firewall rules are not touched, but for the
  * chain that dockerd offers for that. Several daemons share a host: everything is named by instance, bridge or run folder.
  */
-export {
-  Networks,
-  type Endpoint,
-  type JoinRequest,
-  type Network,
-  type NetworksOptions,
-  type Sandbox,
-} from './networks.ts'
+export { Networks, type JoinRequest, type NetworksOptions } from './networks.ts'
+export type { Endpoint, Network, Sandbox } from './views.ts'
 export type { PortRequest } from './ports.ts'
 export type { HostsOptions, ResolvOptions } from './resolv.ts'

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EngineError } from '../lib/errors.ts'
-import { newId } from '../lib/id.ts'
+import type { Logger } from '../lib/log.ts'
 import type { Op } from '../lib/op.ts'
 import type { Emit } from '../wire/system.ts'
 import { isMountPoint, MNT_DETACH, mount, MS_BIND, MS_PRIVATE, MS_SHARED, unmount } from '../host/mount.ts'
@@ -14,44 +14,13 @@ import { writeSysctl } from '../host/sysctl.ts'
 import type { Store, Table } from '../store/index.ts'
 import { ensureBridge, removeBridge, vethPattern, type Bridge } from './bridge.ts'
 import { DockerUser } from './docker-user.ts'
-import { connect, disconnect, silence } from './endpoint.ts'
 import { Firewall, type FirewallState, type PublishedPort } from './firewall.ts'
 import { AddressPool, macOf, parseCidr } from './ipam.ts'
+import { Plumbing } from './plumbing.ts'
 import { Ports, type PortRequest } from './ports.ts'
 import { decodeNetwork, decodeSandbox, type NetworkRecord, type SandboxRecord } from './record.ts'
+import { networkView, predefined, publishedPorts, sandboxView, type Network, type Sandbox } from './views.ts'
 import { hostsFile, resolvConf, type HostsOptions, type ResolvOptions } from './resolv.ts'
-
-export interface Network {
-  readonly id: string
-  readonly name: string
-  readonly driver: 'bridge' | 'host' | 'null'
-  readonly createdAt: string
-  readonly subnet?: string
-  readonly gateway?: string
-  readonly options: Readonly<Record<string, string>>
-  readonly labels: Readonly<Record<string, string>>
-  readonly internal: boolean
-}
-
-export interface Endpoint {
-  readonly networkId: string
-  readonly networkName: string
-  readonly ip: string
-  readonly prefix: number
-  readonly gateway: string
-  readonly mac: string
-  readonly hostInterface: string
-}
-
-/** The network side of one running container. */
-export interface Sandbox {
-  readonly id: string
-  readonly netnsPath: string
-  /** On the network it joined; none on `none`. */
-  readonly endpoint?: Endpoint
-  /** With the host's real ports and addresses. */
-  readonly ports: readonly PortRequest[]
-}
 
 export interface JoinRequest {
   readonly id: string
@@ -75,6 +44,7 @@ export interface NetworksOptions {
 
 export class Networks {
   readonly #o: NetworksOptions
+  readonly #log: Logger
   readonly #netnsDir: string
   readonly #records: Table<SandboxRecord>
   readonly #networks: readonly NetworkRecord[]
@@ -85,15 +55,19 @@ export class Networks {
   readonly #firewall: Firewall
   readonly #dockerUser: DockerUser
   readonly #netlink: NetlinkSocket
+  readonly #plumbing = new Plumbing()
+  readonly #discarding = new Map<SandboxRecord, Promise<void>>()
   /** Veths whose namespaces were given up: the kernel removes them soon. */
   readonly #leaving = new Set<string>()
   #sweep: NodeJS.Timeout | undefined
 
   private constructor(
+    op: Op,
     o: NetworksOptions,
     parts: { bridge: Bridge; networks: readonly NetworkRecord[]; netlink: NetlinkSocket; netnsDir: string },
   ) {
     this.#o = o
+    this.#log = op.log
     this.#netnsDir = parts.netnsDir
     this.#bridge = parts.bridge
     this.#networks = parts.networks
@@ -126,7 +100,8 @@ export class Networks {
       op.log.info('turned on net.ipv4.ip_forward: containers reach other hosts through this one')
     const networks = predefined(known, bridge)
     o.store.transaction(() => networks.forEach((n) => table.put(n.id, n)))
-    const self = new Networks(o, { bridge, networks, netlink, netnsDir })
+    const self = new Networks(op, o, { bridge, networks, netlink, netnsDir })
+    self.#plumbing.start()
     await Promise.all([
       self.#firewall.install(op, self.#firewallState()),
       self.#dockerUser.allow(op, [bridge.name]),
@@ -135,7 +110,7 @@ export class Networks {
   }
 
   list(): Network[] {
-    return this.#networks.map(publicView)
+    return this.#networks.map(networkView)
   }
 
   /** By name, id or unique beginning of an id. */
@@ -144,7 +119,7 @@ export class Networks {
     const found =
       this.#networks.find((n) => n.name === ref || n.id === ref) ?? (byId.length === 1 ? byId[0] : undefined)
     if (!found) throw new EngineError('not-found', `network ${ref} not found`)
-    return publicView(found)
+    return networkView(found)
   }
 
   sandbox(id: string): Sandbox | undefined {
@@ -154,22 +129,19 @@ export class Networks {
 
   /**
    * Gives a container its namespace and connects it: address, route and published ports work on return. All or nothing.
-   * About 3 ms. All that could collide with another join happens in one go, without waiting.
+   * About 3 ms, most of them in another thread.
    */
   async join(op: Op, o: JoinRequest): Promise<Sandbox> {
     op.signal.throwIfAborted()
     if (this.#sandboxes.has(o.id))
       throw new EngineError('conflict', `container ${o.owner} is connected to a network already`)
     const network = this.#record(o.network)
-    using undo = new DisposableStack()
-    undo.defer(() => this.#discard(o.id))
+    // Everything that two joins could both want is taken here, before the first await.
     const record = this.#reserve(o, network)
-    this.#sandboxes.set(o.id, record)
-    this.#records.put(o.id, record)
+    await using undo = new AsyncDisposableStack()
+    undo.defer(() => this.#discard(record).catch((error: unknown) => op.log.warn('undo: join', { error })))
 
-    netns.create(record.netnsPath)
-    for (const [position, endpoint] of record.endpoints.entries())
-      connect(this.#netlink, { netnsPath: record.netnsPath, endpoint, position, bridge: this.#bridge })
+    await this.#plumbing.attach(record, this.#bridge)
     const ports = publishedPorts(record)
     if (ports.length > 0 && !this.#firewall.publish(ports)) {
       op.log.warn('the firewall table was lost: putting it back', { instance: this.#o.instance })
@@ -185,7 +157,7 @@ export class Networks {
   async leave(_op: Op, id: string): Promise<void> {
     const record = this.#sandboxes.get(id)
     if (!record) return
-    this.#discard(id)
+    await this.#discard(record)
     this.#emit('disconnect', record)
     await this.#redirectUdp({ added: [], removed: publishedPorts(record) })
   }
@@ -205,7 +177,7 @@ export class Networks {
    */
   async reconcile(op: Op, live: ReadonlySet<string>): Promise<void> {
     const dead = [...this.#sandboxes.values()].filter((record) => !live.has(record.id))
-    for (const { id } of dead) this.#discard(id)
+    await Promise.all(dead.map((record) => this.#discard(record)))
     await this.#redirectUdp({ added: [], removed: dead.flatMap(publishedPorts) })
     for (const name of readdirSync(this.#netnsDir))
       if (!this.#sandboxes.has(name)) netns.remove(join(this.#netnsDir, name))
@@ -213,7 +185,7 @@ export class Networks {
       [...this.#sandboxes.values()].flatMap((r) => r.endpoints.map((e) => e.hostInterface)),
     )
     for (const name of this.#veths())
-      if (!known.has(name) && !this.#leaving.has(name)) disconnect(this.#netlink, name)
+      if (!known.has(name) && !this.#leaving.has(name)) await this.#plumbing.deleteLink(name)
     for (const record of this.#sandboxes.values()) {
       if (!isMountPoint(record.netnsPath))
         op.log.warn('the network namespace of a running container is lost', { id: record.id })
@@ -233,29 +205,26 @@ export class Networks {
     if (this.#sandboxes.size === 0) {
       // The kernel is about to remove them, all in the time that one takes here.
       for (let tries = 0; tries < 30 && this.#veths().length > 0; tries++) await sleep(10)
-      for (const name of this.#veths()) disconnect(this.#netlink, name)
+      for (const name of this.#veths()) await this.#plumbing.deleteLink(name)
       removeBridge(this.#netlink, this.#bridge.name)
       await Promise.all([this.#firewall.remove(op), this.#dockerUser.withdraw(op)])
       unmount(this.#netnsDir, MNT_DETACH)
     }
     this.#firewall.close()
+    await this.#plumbing.close()
     this.#netlink[Symbol.dispose]()
   }
 
-  /** Takes addresses and ports: nothing in the kernel but the ports' sockets yet. */
+  /** Takes addresses and ports, and writes the record: nothing in the kernel but the ports' sockets yet. */
   #reserve(o: JoinRequest, network: NetworkRecord): SandboxRecord {
+    using undo = new DisposableStack()
     const mac = o.macAddress === undefined ? undefined : checkMac(o.macAddress)
+    const ports = network.bridge ? this.#ports.reserve(o.id, o.owner, o.ports) : []
+    undo.defer(() => this.#ports.release(o.id))
     const endpoints: SandboxRecord['endpoints'] = []
-    const record = {
-      id: o.id,
-      owner: o.owner,
-      network: network.name,
-      netnsPath: join(this.#netnsDir, o.id),
-      endpoints,
-      ports: network.bridge ? this.#ports.reserve(o.id, o.owner, o.ports) : [],
-    }
     if (network.bridge) {
       const ip = this.#pool.allocate(o.ipAddress)
+      undo.defer(() => this.#pool.release(ip))
       endpoints.push({
         networkId: network.id,
         networkName: network.name,
@@ -268,25 +237,36 @@ export class Networks {
         interface: 'eth0',
       })
     }
+    const netnsPath = join(this.#netnsDir, o.id)
+    const record = { id: o.id, owner: o.owner, network: network.name, netnsPath, endpoints, ports }
+    this.#records.put(o.id, record)
+    this.#sandboxes.set(o.id, record)
+    undo.move()
     return record
   }
 
-  /** Whatever exists of a sandbox goes; the record last, so that a crash in between is resumed at boot. */
-  #discard(id: string): void {
-    const record = this.#sandboxes.get(id)
-    if (record) {
-      this.#firewall.withdraw(publishedPorts(record))
-      for (const [position, endpoint] of record.endpoints.entries()) {
-        silence({ netnsPath: record.netnsPath, endpoint, position })
-        this.#leaving.add(endpoint.hostInterface)
-      }
-      netns.remove(record.netnsPath)
-      for (const endpoint of record.endpoints) this.#pool.release(endpoint.ip)
-      this.#records.delete(id)
-      this.#sandboxes.delete(id)
-      this.#scheduleSweep()
+  /**
+   * Whatever exists of a sandbox goes; the record last, so that a crash in between is resumed at boot. A second call while
+   * the first is under way waits for that.
+   */
+  #discard(record: SandboxRecord): Promise<void> {
+    let work = this.#discarding.get(record)
+    if (!work) {
+      work = this.#dismantle(record).finally(() => this.#discarding.delete(record))
+      this.#discarding.set(record, work)
     }
-    this.#ports.release(id)
+    return work
+  }
+
+  async #dismantle(record: SandboxRecord): Promise<void> {
+    this.#firewall.withdraw(publishedPorts(record))
+    for (const endpoint of record.endpoints) this.#leaving.add(endpoint.hostInterface)
+    await this.#plumbing.detach(record)
+    this.#scheduleSweep()
+    for (const endpoint of record.endpoints) this.#pool.release(endpoint.ip)
+    this.#ports.release(record.id)
+    this.#records.delete(record.id)
+    this.#sandboxes.delete(record.id)
   }
 
   /** A namespace that somebody still holds (a debugger, a copied mount) keeps its veth: then it is deleted here. */
@@ -297,8 +277,12 @@ export class Networks {
       this.#sweep = undefined
       const present = new Set(this.#veths())
       for (const name of due) {
-        if (present.has(name)) disconnect(this.#netlink, name)
         this.#leaving.delete(name)
+        if (present.has(name))
+          this.#plumbing.deleteLink(name).catch((error: unknown) => {
+            // Tried again by the next start.
+            this.#log.warn('a veth could not be deleted', { name, error })
+          })
       }
       this.#scheduleSweep()
     }, 1000).unref()
@@ -345,50 +329,6 @@ function shareMounts(folder: string): void {
   mount({ source: folder, target: folder, flags: MS_BIND })
   mount({ source: 'none', target: folder, flags: MS_PRIVATE })
   mount({ source: 'none', target: folder, flags: MS_SHARED })
-}
-
-/** The networks that always exist, with the ids they had before. */
-function predefined(known: readonly NetworkRecord[], bridge: Bridge): NetworkRecord[] {
-  const make = (name: string, driver: NetworkRecord['driver']): NetworkRecord => {
-    const old = known.find((n) => n.name === name)
-    const createdAt = old?.createdAt ?? new Date().toISOString()
-    return { id: old?.id ?? newId(), name, driver, createdAt, internal: false, options: {}, labels: {} }
-  }
-  return [
-    {
-      ...make('bridge', 'bridge'),
-      bridge: {
-        name: bridge.name,
-        mtu: bridge.mtu,
-        subnets: [{ subnet: bridge.subnet, gateway: bridge.gateway }],
-      },
-      options: {
-        'com.docker.network.bridge.default_bridge': 'true',
-        'com.docker.network.bridge.enable_icc': 'true',
-        'com.docker.network.bridge.enable_ip_masquerade': 'true',
-        'com.docker.network.bridge.host_binding_ipv4': '0.0.0.0',
-        'com.docker.network.bridge.name': bridge.name,
-        'com.docker.network.driver.mtu': String(bridge.mtu),
-      },
-    },
-    make('host', 'host'),
-    make('none', 'null'),
-  ]
-}
-
-function publicView(n: NetworkRecord): Network {
-  const { id, name, driver, createdAt, options, labels, internal } = n
-  return { id, name, driver, createdAt, options, labels, internal, ...n.bridge?.subnets[0] }
-}
-
-function sandboxView(record: SandboxRecord): Sandbox {
-  const endpoint = record.endpoints[0]
-  return { id: record.id, netnsPath: record.netnsPath, ports: record.ports, ...(endpoint && { endpoint }) }
-}
-
-function publishedPorts(record: SandboxRecord): PublishedPort[] {
-  const containerIp = record.endpoints[0]?.ip
-  return containerIp === undefined ? [] : record.ports.map((port) => ({ ...port, containerIp }))
 }
 
 function checkMac(text: string): string {
