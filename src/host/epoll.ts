@@ -48,9 +48,9 @@ export class Epoll {
     else this.#interests.set(fd, events)
   }
 
-  /** Blocks until something happens and reports each descriptor that is still watched. */
-  wait(report: (fd: number, events: number) => void): void {
-    const count = cWait(this.#fd, this.#events, capacity, -1) as number
+  /** Blocks until something happens, at most `timeout` ms (-1: for ever), and reports each descriptor that is still watched. */
+  wait(timeout: number, report: (fd: number, events: number) => void): void {
+    const count = cWait(this.#fd, this.#events, capacity, timeout) as number
     if (count === -1) {
       if (koffi.errno() === EINTR) return
       throw new SyscallError('epoll_wait', koffi.errno())

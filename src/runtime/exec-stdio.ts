@@ -3,12 +3,15 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Child } from '../host/child.ts'
 import { receiveFd } from '../host/fd-pass.ts'
-import { pipe } from '../host/pipe.ts'
+import { enlargePipe, pipe } from '../host/pipe.ts'
 import { openTerminal, setWindowSize } from '../host/pty.ts'
 import { acceptConnection, closeFd, duplicateFd, listenUnix, setNonBlocking } from '../host/socket.ts'
 import { EngineError } from '../lib/errors.ts'
 import type { OciProcess } from './oci-spec.ts'
 import type { Relay } from './relay.ts'
+
+/** The relay rests for a millisecond at times: a fast writer must not stand still meanwhile. Bytes. */
+const pipeSize = 256 << 10
 
 /** What an exec's process gets as stdio, and our ends of it. Dispose when the process has ended. */
 export interface Stdio extends Disposable {
@@ -70,6 +73,7 @@ function pipes(o: StdioOptions): Stdio {
     fd(childEnds, ends.write)
     fd(ours, ends.read)
     setNonBlocking(ends.read)
+    enlargePipe(ends.read, pipeSize)
     return ends
   })
   undo.move()

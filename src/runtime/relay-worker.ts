@@ -23,6 +23,14 @@ const maxPacket = 8 << 10
 /** conmon's packets hold 8 KiB and the byte that names the stream; newer ones may hold more. */
 const packetRoom = 64 << 10
 
+/**
+ * A program that writes in small pieces would wake this thread, the main thread and the client for each of them. Its second
+ * small piece within `rest` waits that long for more to come: one keystroke's echo is not held up, a flood comes in batches.
+ * Bytes and milliseconds.
+ */
+const smallTurn = 32 << 10
+const rest = 1
+
 const scratch = Buffer.alloc(turnSize + packetRoom)
 const epoll = new Epoll()
 
@@ -39,6 +47,7 @@ class Session {
   #clientGone = false
   #outputEnded = false
   #finishing = false
+  #lastOutput = 0
 
   constructor(o: RelaySession) {
     this.#o = o
@@ -53,6 +62,12 @@ class Session {
   /** The process has ended: what is in the pipes still goes out, but whoever else holds them is not waited for. */
   finish(): void {
     this.#finishing = true
+    if (this.#toClient === undefined) this.#pumpOutput()
+    this.#watch()
+  }
+
+  /** The rest is over. */
+  wake(): void {
     if (this.#toClient === undefined) this.#pumpOutput()
     this.#watch()
   }
@@ -73,9 +88,9 @@ class Session {
 
   /** Brings epoll's interests in line with the state. */
   #watch(): void {
-    for (const fd of this.#sources.keys())
-      // Taken out, not set to 0: a pipe that hung up is reported for ever otherwise.
-      epoll.watch(fd, this.#toClient === undefined ? EPOLLIN : undefined)
+    const reads = this.#toClient === undefined && !resting.has(this)
+    // Taken out, not set to 0: a pipe that hung up is reported for ever otherwise.
+    for (const fd of this.#sources.keys()) epoll.watch(fd, reads ? EPOLLIN : undefined)
     if (!this.#clientGone) {
       const wantsInput = !this.#clientEnded && this.#toProcess === undefined
       epoll.watch(this.#o.client, (wantsInput ? EPOLLIN : 0) | (this.#toClient === undefined ? 0 : EPOLLOUT))
@@ -86,13 +101,18 @@ class Session {
   }
 
   #pumpOutput(only?: number): void {
+    let moved = 0
     for (const [fd, source] of this.#sources) {
       if (only !== undefined && fd !== only) continue
       const filled = source.kind === 'packets' ? this.#readPackets(fd) : this.#readBytes(fd, source.stream)
+      moved += filled
       if (filled > 0) this.#send(filled)
       if (this.#toClient !== undefined) return
     }
     this.#afterOutput()
+    const now = performance.now()
+    if (moved > 0 && moved < smallTurn && now - this.#lastOutput < 2 * rest) resting.set(this, now + rest)
+    this.#lastOutput = now
   }
 
   /** Fills scratch from a pipe or a terminal; returns how much of it is to be sent. */
@@ -242,6 +262,8 @@ class Session {
 }
 
 const sessions = new Map<number, Session>()
+/** Sessions whose output is left to gather, and until when, in that order. */
+const resting = new Map<Session, number>()
 const owners = new Map<number, Session>()
 
 function release(fd: number): void {
@@ -264,6 +286,16 @@ function write(fd: number, data: Buffer): number | 'gone' {
   return sent
 }
 
+function wakeRested(): void {
+  if (resting.size === 0) return
+  const now = performance.now()
+  for (const [session, until] of [...resting]) {
+    if (until > now) break
+    resting.delete(session)
+    session.wake()
+  }
+}
+
 function main(control: number): void {
   let text = ''
   let open = true
@@ -271,10 +303,11 @@ function main(control: number): void {
   epoll.watch(control, EPOLLIN)
   while (open) {
     let hasCommands = false
-    epoll.wait((fd, events) => {
+    epoll.wait(resting.size > 0 ? rest : -1, (fd, events) => {
       if (fd === control) hasCommands = true
       else owners.get(fd)?.handle(fd, events)
     })
+    wakeRested()
     // Last of its batch: a new session may have got a number that another one has just given back.
     if (!hasCommands) continue
     const size = cRead(control, buffer, buffer.length)
