@@ -22,6 +22,8 @@ export function copyOutput(source: Readable, queue: OutputQueue, o: { raw: boole
       source.pause()
       void queue.drained().then(() => source.resume())
     })
+    // A hijacked stream is paused, so that nothing is lost before somebody listens.
+    source.resume()
     source.on('end', resolve)
     // A stream that is cut is over; how the container ended is asked elsewhere.
     source.on('close', resolve)

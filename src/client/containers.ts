@@ -11,7 +11,7 @@ import type {
   WaitResponse,
 } from '../wire/container.ts'
 import { encodeFilters, type Filters } from './filters.ts'
-import type { Hijacked, Transport } from './transport.ts'
+import { readAll, type Hijacked, type Transport } from './transport.ts'
 
 export interface AttachOptions {
   readonly stdin?: boolean
@@ -132,11 +132,9 @@ export class Containers {
     signal?: AbortSignal,
   ): Promise<Waiter> {
     const response = await this.#t.request('POST', at(id, '/wait'), { query: { condition }, signal })
-    const read = async (): Promise<WaitResponse> => {
-      const chunks: Buffer[] = []
-      for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk)
-      return JSON.parse(Buffer.concat(chunks).toString('utf8')) as WaitResponse
-    }
+    const read = async (): Promise<WaitResponse> =>
+      // The daemon's API says what this is.
+      JSON.parse((await readAll(response.body)).toString('utf8')) as WaitResponse
     const result = read()
     // The caller may look at it only after other work has failed.
     result.catch(() => {})
@@ -161,7 +159,10 @@ export class Containers {
       },
       signal: o.signal,
     })
-    return { raw: response.headers['content-type'] === 'application/vnd.docker.raw-stream', stream: response }
+    return {
+      raw: response.headers.get('content-type') === 'application/vnd.docker.raw-stream',
+      stream: response.body,
+    }
   }
 
   /** A live two-way stream. Before `start` it waits for the first byte. */

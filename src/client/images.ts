@@ -73,8 +73,8 @@ export class Images {
   }
 
   /** A tar of the images: OCI layout with docker's manifest.json. */
-  save(names: readonly string[]): Promise<Readable> {
-    return this.#t.request('GET', '/images/get', { query: { names } })
+  async save(names: readonly string[]): Promise<Readable> {
+    return (await this.#t.request('GET', '/images/get', { query: { names } })).body
   }
 
   /** Makes an image of a root file system. `source` is `-` (the archive is sent) or an URL that the daemon fetches. */

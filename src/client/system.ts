@@ -35,8 +35,8 @@ export class System {
 
   async ping(): Promise<{ apiVersion: string }> {
     const response = await this.#t.request('GET', '/_ping')
-    response.resume()
-    return { apiVersion: String(response.headers['api-version'] ?? '') }
+    response.body.resume()
+    return { apiVersion: response.headers.get('api-version') ?? '' }
   }
 
   version(): Promise<VersionResponse> {

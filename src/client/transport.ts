@@ -1,11 +1,9 @@
-import type { Agent, ClientRequest, IncomingMessage, OutgoingHttpHeaders, RequestOptions } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex, Readable } from 'node:stream'
 import { EngineError, hasCode, messageOf, type ErrorKind } from '../lib/errors.ts'
 import { apiVersion } from '../wire/version.ts'
 import { parseHost, type Host } from './host.ts'
-
-// An ESM import of node:http loads undici through the module's facade, 45 ms; this does not.
-const http = process.getBuiltinModule('node:http')
+import { HttpPool, StaleConnectionError, type HttpResponse } from './http.ts'
 
 export interface TlsOptions {
   /** PEM texts. */
@@ -37,7 +35,7 @@ export interface RequestInput {
   readonly body?: unknown
   /** Sent as it is, chunked. */
   readonly stream?: Readable
-  readonly headers?: OutgoingHttpHeaders
+  readonly headers?: Readonly<Record<string, string>>
   readonly signal?: AbortSignal | undefined
 }
 
@@ -59,7 +57,7 @@ export class ConnectError extends EngineError {
   }
 }
 
-/** A connection that left HTTP behind: the container's stream. */
+/** A connection that left HTTP behind: the container's stream. It is paused: read it, pipe it, or resume it. */
 export interface Hijacked {
   readonly stream: Duplex
   readonly contentType: string
@@ -69,7 +67,7 @@ export interface Hijacked {
 export class Transport {
   readonly host: Host
   readonly #options: TransportOptions
-  readonly #agent: Agent
+  readonly #pool: HttpPool
   #version: string
   /** True once the daemon has answered: a request whose body can be sent only once may go out. */
   #proven: boolean
@@ -81,22 +79,19 @@ export class Transport {
     this.#version = options.version ?? apiVersion
     this.#proven = options.onUnavailable === undefined && options.version !== undefined
     this.#mayStart = options.onUnavailable !== undefined
-    const settings = { keepAlive: true, maxSockets: Infinity, ...tlsSettings(options.tls) }
-    this.#agent = options.tls
-      ? new (process.getBuiltinModule('node:https').Agent)(settings)
-      : new http.Agent(settings)
+    this.#pool = new HttpPool(() => openSocket(this.host, options.tls))
   }
 
   /** The answer's headers are in; its body is for the caller to read. Statuses from 400 are thrown as DaemonError. */
-  async request(method: string, path: string, input: RequestInput = {}): Promise<IncomingMessage> {
+  async request(method: string, path: string, input: RequestInput = {}): Promise<HttpResponse> {
     const response = await this.#exchange(method, path, input)
     if ('hijacked' in response) throw new EngineError('internal', `${method} ${path}: unexpected upgrade`)
-    return response.message
+    return response
   }
 
   /** The decoded JSON answer; the type is the caller's claim about the daemon's API. */
   async json<T>(method: string, path: string, input: RequestInput = {}): Promise<T> {
-    const body = await readAll(await this.request(method, path, input))
+    const body = await readAll((await this.request(method, path, input)).body)
     // The daemon's API is the contract here; there is nothing to check it against.
     return JSON.parse(body.toString('utf8')) as T
   }
@@ -104,14 +99,14 @@ export class Transport {
   /** For calls that answer nothing; false when the daemon says that nothing changed (304). */
   async send(method: string, path: string, input: RequestInput = {}): Promise<boolean> {
     const response = await this.request(method, path, input)
-    response.resume()
-    return response.statusCode !== 304
+    response.body.resume()
+    return response.status !== 304
   }
 
   /** Lines of JSON, as they come. Breaking the loop closes the connection. */
   async *lines<T>(method: string, path: string, input: RequestInput = {}): AsyncGenerator<T> {
     const response = await this.request(method, path, input)
-    yield* decodeLines<T>(response)
+    yield* decodeLines<T>(response.body)
   }
 
   /** Turns the connection into the container's stream. Resolves when the daemon has switched. */
@@ -121,13 +116,13 @@ export class Transport {
       headers: { ...input.headers, Connection: 'Upgrade', Upgrade: 'tcp' },
     })
     if ('hijacked' in response) return response.hijacked
-    response.message.destroy()
+    response.body.destroy()
     throw new EngineError('unsupported', `the daemon did not switch ${path} to a raw stream`)
   }
 
   /** Ends idle connections, so that the process can exit. */
   close(): void {
-    this.#agent.destroy()
+    this.#pool.close()
   }
 
   async #exchange(method: string, path: string, input: RequestInput): Promise<Answer> {
@@ -156,100 +151,96 @@ export class Transport {
       return true
     }
     // The daemon closed an idle connection just as we reused it.
-    return error instanceof StaleConnection && method === 'GET'
+    return error instanceof StaleConnectionError && method === 'GET'
   }
 
-  #attempt(method: string, path: string, input: RequestInput): Promise<Answer> {
-    const { signal } = input
+  async #attempt(method: string, path: string, input: RequestInput): Promise<Answer> {
+    const { signal, stream } = input
     const body = input.body === undefined ? undefined : JSON.stringify(input.body)
-    const headers: OutgoingHttpHeaders = { ...this.#options.headers, ...input.headers }
-    headers['User-Agent'] = 'gantry-client'
-    if (body !== undefined) {
-      headers['Content-Type'] = 'application/json'
-      headers['Content-Length'] = Buffer.byteLength(body)
-    } else if (!input.stream && method !== 'GET' && method !== 'HEAD') headers['Content-Length'] = 0
     const target = `/v${this.#version}${path}${encodeQuery(input.query)}`
     const started = performance.now()
     const trace = (result: string) =>
       this.#options.trace?.(
         `${method} ${target} → ${result} in ${(performance.now() - started).toFixed(1)} ms`,
       )
-    const options: RequestOptions = {
-      ...(this.host.kind === 'unix'
-        ? { socketPath: this.host.path }
-        : { host: this.host.hostname, port: this.host.port }),
-      agent: this.#agent,
-      method,
-      path: target,
-      headers: this.host.kind === 'unix' ? { Host: 'gantry', ...headers } : headers,
-      ...(signal && { signal }),
+    const headers = {
+      Host: hostHeader(this.host),
+      'User-Agent': 'gantry-client',
+      ...this.#options.headers,
+      ...input.headers,
+      ...(body !== undefined && { 'Content-Type': 'application/json' }),
     }
-    return new Promise((resolve, reject) => {
-      const request = this.#options.tls
-        ? process.getBuiltinModule('node:https').request(options)
-        : http.request(options)
-      request.on('response', (message) => {
-        trace(String(message.statusCode))
-        const status = message.statusCode ?? 0
-        if (status < 400) resolve({ message })
-        else
-          readAll(message).then((text) => reject(new DaemonError(status, errorText(text, message))), reject)
-      })
-      request.on('upgrade', (message, stream, head) => {
-        trace('101')
-        if (head.length > 0) stream.unshift(head)
-        resolve({ hijacked: { stream, contentType: message.headers['content-type'] ?? '' } })
-      })
-      request.on('error', (error) => {
-        trace(messageOf(error))
-        reject(this.#connectionError(error, request, signal))
-      })
-      if (!input.stream) request.end(body)
-      else
-        process.getBuiltinModule('node:stream').pipeline(input.stream, request, (error) => {
-          // A daemon that answers before it has read everything closes the connection: its answer counts.
-          if (error && !request.destroyed) request.destroy(error)
-        })
-    })
+    let answer
+    try {
+      answer = await this.#pool.request({ method, target, headers, body, stream, signal })
+    } catch (error) {
+      trace(messageOf(error))
+      throw signal?.aborted ? error : this.#connectionError(error)
+    }
+    if ('socket' in answer) {
+      trace('101')
+      return { hijacked: { stream: answer.socket, contentType: answer.headers.get('content-type') ?? '' } }
+    }
+    trace(String(answer.status))
+    if (answer.status < 400) return answer
+    throw new DaemonError(answer.status, errorText(await readAll(answer.body), answer))
   }
 
-  #connectionError(error: NodeJS.ErrnoException, request: ClientRequest, signal?: AbortSignal): Error {
-    if (signal?.aborted) return error
+  #connectionError(error: unknown): unknown {
     const where = this.host.text
-    switch (error.code) {
-      case 'ENOENT':
-      case 'ECONNREFUSED':
-      case 'ENOTSOCK':
-      case 'ENOTDIR':
-      case 'ENOTFOUND':
-      case 'EHOSTUNREACH':
-      case 'ETIMEDOUT':
-        return new ConnectError(`Cannot connect to the Gantry daemon at ${where}. Is the daemon running?`, {
-          cause: error,
-        })
-      case 'EACCES':
-      case 'EPERM':
-        return new EngineError(
-          'forbidden',
-          `permission denied while trying to connect to the Gantry daemon socket at ${where}`,
-          { cause: error },
-        )
-      case 'ECONNRESET':
-      case 'EPIPE':
-        return request.reusedSocket
-          ? new StaleConnection(`error during connect: ${error.message}`, { cause: error })
-          : new EngineError('unavailable', `the daemon at ${where} closed the connection`, { cause: error })
-      default:
-        return new EngineError('unavailable', `error during connect to ${where}: ${error.message}`, {
-          cause: error,
-        })
-    }
+    if (unreachable.some((code) => hasCode(error, code)))
+      return new ConnectError(`Cannot connect to the Gantry daemon at ${where}. Is the daemon running?`, {
+        cause: error,
+      })
+    if (hasCode(error, 'EACCES', 'EPERM'))
+      return new EngineError(
+        'forbidden',
+        `permission denied while trying to connect to the Gantry daemon socket at ${where}`,
+        { cause: error },
+      )
+    if (hasCode(error, 'ECONNRESET', 'EPIPE'))
+      return new EngineError('unavailable', `the daemon at ${where} closed the connection`, { cause: error })
+    if (error instanceof EngineError || error instanceof StaleConnectionError) return error
+    return new EngineError('unavailable', `error during connect to ${where}: ${messageOf(error)}`, {
+      cause: error,
+    })
   }
 }
 
-type Answer = { readonly message: IncomingMessage } | { readonly hijacked: Hijacked }
+const unreachable = [
+  'ENOENT',
+  'ECONNREFUSED',
+  'ENOTSOCK',
+  'ENOTDIR',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ETIMEDOUT',
+]
 
-class StaleConnection extends Error {}
+type Answer = HttpResponse | { readonly hijacked: Hijacked }
+
+function openSocket(host: Host, tls: TlsOptions | undefined): Socket {
+  if (host.kind === 'unix') return process.getBuiltinModule('node:net').connect({ path: host.path })
+  const { hostname, port } = host
+  if (!tls) return process.getBuiltinModule('node:net').connect({ host: hostname, port, noDelay: true })
+  return process.getBuiltinModule('node:tls').connect({
+    host: hostname,
+    port,
+    rejectUnauthorized: tls.verify,
+    ...(tls.ca !== undefined && { ca: tls.ca }),
+    ...(tls.cert !== undefined && { cert: tls.cert }),
+    ...(tls.key !== undefined && { key: tls.key }),
+    // A name for SNI: addresses are none.
+    ...(process.getBuiltinModule('node:net').isIP(hostname) === 0 && { servername: hostname }),
+  })
+}
+
+function hostHeader(host: Host): string {
+  if (host.kind === 'unix') return 'gantry'
+  return `${host.hostname.includes(':') ? `[${host.hostname}]` : host.hostname}:${host.port}`
+}
 
 /** Decodes a stream of JSON values separated by newlines; blank lines are skipped. Cut off, it throws kind `unavailable`. */
 export async function* decodeLines<T>(source: AsyncIterable<Buffer>): AsyncGenerator<T> {
@@ -282,13 +273,17 @@ export async function* decodeLines<T>(source: AsyncIterable<Buffer>): AsyncGener
   yield last
 }
 
-async function readAll(message: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  for await (const chunk of message as AsyncIterable<Buffer>) chunks.push(chunk)
-  return Buffer.concat(chunks)
+/** The whole of an answer that is known to be small. */
+export function readAll(body: Readable): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    body.on('data', (chunk: Buffer) => chunks.push(chunk))
+    body.on('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
+    body.on('error', reject)
+  })
 }
 
-function errorText(body: Buffer, message: IncomingMessage): string {
+function errorText(body: Buffer, answer: HttpResponse): string {
   const text = body.toString('utf8').trim()
   try {
     const decoded: unknown = JSON.parse(text)
@@ -297,7 +292,7 @@ function errorText(body: Buffer, message: IncomingMessage): string {
   } catch {
     // Not our daemon, or a proxy before it: its text is the message.
   }
-  return text === '' ? `${message.statusCode} ${message.statusMessage}` : text
+  return text === '' ? `${answer.status} ${answer.statusText}` : text
 }
 
 function encodeQuery(query: Query | undefined): string {
@@ -308,10 +303,6 @@ function encodeQuery(query: Query | undefined): string {
       text += `${text === '' ? '?' : '&'}${key}=${encodeURIComponent(one)}`
   }
   return text
-}
-
-function tlsSettings(tls: TlsOptions | undefined): object {
-  return tls ? { ca: tls.ca, cert: tls.cert, key: tls.key, rejectUnauthorized: tls.verify } : {}
 }
 
 function kindOfStatus(status: number): ErrorKind {
