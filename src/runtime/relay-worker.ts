@@ -289,7 +289,7 @@ function write(fd: number, data: Buffer): number | 'gone' {
 function wakeRested(): void {
   if (resting.size === 0) return
   const now = performance.now()
-  for (const [session, until] of [...resting]) {
+  for (const [session, until] of resting) {
     if (until > now) break
     resting.delete(session)
     session.wake()
