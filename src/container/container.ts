@@ -31,8 +31,8 @@ export class Container {
   readonly starts = new Broadcast<boolean>()
   /** Attaches that came before the start: connected between create and start, so that no output is missed. */
   readonly pendingAttaches = new Set<() => Promise<void>>()
-  /** What ended the process last, when we did: tells a stop from a crash. */
-  stopRequested = false
+  /** Somebody removes it already: its end is no reason to remove it once more. */
+  removalRequested = false
 
   constructor(record: ContainerRecord, paths: ContainerPaths) {
     this.#record = record

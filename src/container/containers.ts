@@ -161,7 +161,13 @@ export class Containers {
 
   async remove(op: Op, ref: string, o: RemoveOptions): Promise<void> {
     const c = this.find(ref)
-    await remove(op, this.#host, c, o)
+    c.removalRequested = true
+    try {
+      await remove(op, this.#host, c, o)
+    } catch (error) {
+      c.removalRequested = false
+      throw error
+    }
     this.#drop(c)
   }
 
@@ -270,7 +276,7 @@ export class Containers {
 
   async #onExit(c: Container, exit: Exit): Promise<void> {
     if (!(await recordEnd(this.#op, this.#host, c, exit))) return
-    if (c.hostConfig.AutoRemove) await this.#autoRemove(c)
+    if (c.hostConfig.AutoRemove && !c.removalRequested) await this.#autoRemove(c)
   }
 
   async #autoRemove(c: Container): Promise<void> {

@@ -22,15 +22,16 @@ export async function start(op: Op, host: Host, c: Container): Promise<void> {
   if (c.state.status === 'paused')
     throw new EngineError('conflict', 'cannot start a paused container, try unpause instead')
   assertCan(c.state, 'running')
-  c.stopRequested = false
   try {
     await launch(op, host, c)
   } catch (error) {
+    c.starts.publish(false)
+    // Called off by its caller: no fault of the container's, so nothing is noted of it.
+    if (op.signal.aborted) throw error
     const exitCode = error instanceof RuntimeStartError ? error.exitCode : 128
     const failed = c.state
     if (failed.status === 'exited') save(host, c, { state: { ...failed, exitCode, error: messageOf(error) } })
     else save(host, c, { state: { status: 'created', exitCode, error: messageOf(error) } })
-    c.starts.publish(false)
     throw error
   }
   c.starts.publish(true)

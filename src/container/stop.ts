@@ -27,9 +27,10 @@ export async function stop(op: Op, host: Host, c: Container, o: StopOptions): Pr
   if (!isLive(c.state)) throw new EngineError('not-modified', 'Container already stopped')
   const signal = parseSignal(o.signal || c.config.StopSignal || 'SIGTERM')
   const asked = o.timeout ?? c.config.StopTimeout
-  c.stopRequested = true
   const over = ended(c, op.signal)
-  const deaf = asked === undefined && !handlesSignal(c.state.pid, signal)
+  // With the host's pids it is no PID 1: there the kernel delivers every signal.
+  const first = c.hostConfig.PidMode !== 'host'
+  const deaf = asked === undefined && first && !handlesSignal(c.state.pid, signal)
   if (deaf)
     op.log.info('stop: the process does not handle the signal, killing it at once', {
       id: c.id,
@@ -37,11 +38,13 @@ export async function stop(op: Op, host: Host, c: Container, o: StopOptions): Pr
     })
   const grace = deaf ? 0 : (asked ?? defaultGraceSeconds)
   if (grace !== 0) {
+    emitKill(host, c, signal)
     await sendSignal(op, host, c, signal)
     if (grace < 0) await over
     else await Promise.race([over, delay(grace * 1000, undefined, { ref: false })])
   }
   if (isLive(c.state)) {
+    emitKill(host, c, 9)
     await sendSignal(op, host, c, 9)
     await withDeadline(c, over)
   }
@@ -54,11 +57,14 @@ export async function kill(op: Op, host: Host, c: Container, signalText: string)
   if (!isLive(c.state))
     throw new EngineError('conflict', `cannot kill container: ${c.name}: container ${c.id} is not running`)
   const over = ended(c, op.signal)
-  if (signal === 9) c.stopRequested = true
+  emitKill(host, c, signal)
   await sendSignal(op, host, c, signal)
-  emit(host, c, { action: 'kill', attributes: { signal: String(signal) } })
   // Docker: a kill by SIGKILL answers when the container is gone.
   if (signal === 9) await withDeadline(c, over)
+}
+
+function emitKill(host: Host, c: Container, signal: number): void {
+  emit(host, c, { action: 'kill', attributes: { signal: String(signal) } })
 }
 
 async function withDeadline(c: Container, over: Promise<void>): Promise<void> {
