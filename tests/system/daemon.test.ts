@@ -6,7 +6,7 @@ import { suite, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { command, Daemon, eventually, finished, root, sweep, system } from './harness.ts'
 import { difference, snapshot } from './leaks.ts'
-import { freePort } from './scenarios/network.ts'
+import { freePort, get } from './scenarios/network.ts'
 
 suite('nothing is lost when the daemon dies', () => {
   const s = system()
@@ -72,13 +72,7 @@ suite('nothing is lost when the daemon dies', () => {
       'mkdir /w; echo hi > /w/index.html; exec httpd -f -p 8080 -h /w',
     )
     const fetch = () =>
-      eventually(async () =>
-        assert.equal(
-          (await command(['busybox', 'wget', '-q', '-T', '2', '-O', '-', `http://127.0.0.1:${port}/`]))
-            .stdout,
-          'hi\n',
-        ),
-      )
+      eventually(async () => assert.equal((await command(get(`127.0.0.1:${port}`))).stdout, 'hi\n'))
     await fetch()
     await d.killHard()
     await fetch()
@@ -144,7 +138,9 @@ suite('nothing is lost when the daemon dies', () => {
   })
 
   test('a second daemon on the same roots is refused', async () => {
-    const child = spawn(join(root, 'bin/gantryd'), d.arguments(), { stdio: 'pipe' })
+    const child = spawn(join(root, 'bin/gantryd'), [...d.arguments(), `--host=unix://${d.execRoot}/other`], {
+      stdio: 'pipe',
+    })
     child.stdin.end()
     const { code, stderr } = await finished(child, 'gantryd')
     assert.notEqual(code, 0)

@@ -311,6 +311,8 @@ export function system(client: ClientName = 'gantry', options: { flags?: string[
     empty = snapshot(daemon.places)
     await daemon.start()
     await loadBusybox(daemon)
+    // The first container makes folders that stay.
+    await new Session('gantry', daemon).ok('run', '--rm', 'busybox', 'true')
     images = new Set((await listImages(daemon)).map((image) => image.Id))
   })
   beforeEach(() => {

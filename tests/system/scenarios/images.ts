@@ -30,7 +30,13 @@ export function imageScenarios(client: ClientName): void {
     })
 
     test('bad references are refused', async () => {
-      await s.fails(1, /invalid reference format|must be lowercase/, 'tag', 'busybox', 'UPPER/case')
+      await s.fails(
+        1,
+        /invalid reference format: repository name \(.*\) must be lowercase/,
+        'tag',
+        'busybox',
+        'local/UPPER',
+      )
       await s.fails(1, /No such image: nosuch:latest/i, 'tag', 'nosuch', 'other')
       await s.fails(1, /No such image: nosuch:latest/i, 'rmi', 'nosuch')
     })

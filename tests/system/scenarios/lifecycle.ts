@@ -75,9 +75,9 @@ export function lifecycleScenarios(client: ClientName): void {
     })
 
     test('wait gives the exit code, at once for what has ended', async () => {
-      await up('w', 'busybox', 'sh', '-c', 'sleep 0.3; exit 12')
-      assert.equal(await s.ok('wait', 'w'), '12')
-      assert.equal(await s.ok('wait', 'w'), '12')
+      await up('ww', 'busybox', 'sh', '-c', 'sleep 0.3; exit 12')
+      assert.equal(await s.ok('wait', 'ww'), '12')
+      assert.equal(await s.ok('wait', 'ww'), '12')
     })
 
     test('rm refuses a running container', async () => {
@@ -167,28 +167,28 @@ export function lifecycleScenarios(client: ClientName): void {
         '-c',
         'head -c 100000 /dev/zero | tr "\\0" x; echo; echo end',
       ])
-      assert.equal((await s.run(['logs', 'long'])).stdout, `${'x'.repeat(100_000)}\nend\n`)
+      assert.equal((await s.run(['logs', 'long'])).stdout, `${'xx'.repeat(100_000)}\nend\n`)
       assert.equal((await s.run(['logs', '--tail', '1', 'long'])).stdout, 'end\n')
     })
 
     const execs: [title: string, args: string[], code: number, stdout: string | RegExp][] = [
-      ['runs a command', ['x', 'echo', 'hi'], 0, 'hi\n'],
-      ['gives its exit code', ['x', 'sh', '-c', 'exit 9'], 9, ''],
+      ['runs a command', ['xx', 'echo', 'hi'], 0, 'hi\n'],
+      ['gives its exit code', ['xx', 'sh', '-c', 'exit 9'], 9, ''],
       [
         '-e, -w, -u',
-        ['-e', 'A=1', '-w', '/tmp', '-u', '33', 'x', 'sh', '-c', 'echo $A $PWD $(id -u)'],
+        ['-e', 'A=1', '-w', '/tmp', '-u', '33', 'xx', 'sh', '-c', 'echo $A $PWD $(id -u)'],
         0,
         '1 /tmp 33\n',
       ],
-      ['has the environment of the container', ['x', 'sh', '-c', 'echo $SET'], 0, 'by run\n'],
-      ['127 for what is not there', ['x', 'nosuch'], 127, /.*/],
-      ['126 for what is no program', ['x', '/etc/passwd'], 126, /.*/],
-      ['128 + signal', ['x', 'sh', '-c', 'kill -9 $$'], 137, ''],
-      ['--privileged', ['--privileged', 'x', 'grep', 'CapEff', '/proc/self/status'], 0, /0000003f|000001ff/],
+      ['has the environment of the container', ['xx', 'sh', '-c', 'echo $SET'], 0, 'by run\n'],
+      ['127 for what is not there', ['xx', 'nosuch'], 127, /.*/],
+      ['126 for what is no program', ['xx', '/etc/passwd'], 126, /.*/],
+      ['128 + signal', ['xx', 'sh', '-c', 'kill -9 $$'], 137, ''],
+      ['--privileged', ['--privileged', 'xx', 'grep', 'CapEff', '/proc/self/status'], 0, /0000003f|000001ff/],
     ]
     for (const [title, args, code, stdout] of execs)
       test(`exec ${title}`, async () => {
-        await up('x', '-e', 'SET=by run', 'busybox', 'sleep', '1000')
+        await up('xx', '-e', 'SET=by run', 'busybox', 'sleep', '1000')
         const result = await s.run(['exec', ...args])
         assert.equal(result.code, code, result.stderr)
         if (typeof stdout === 'string') assert.equal(result.stdout, stdout)

@@ -69,14 +69,17 @@ export function streamScenarios(client: ClientName): void {
     test('-t: a terminal of the right size from the first line on', async () => {
       const child = s.pty(['run', '--rm', '-t', 'busybox', 'stty', 'size'], { rows: 33, columns: 101 })
       const { stdout, code } = await finished(child, 'run -t')
-      assert.deepEqual([stdout, code], ['33 101\r\n', 0])
+      // Docker: without -i our side's terminal stays as it is, and adds a CR of its own.
+      assert.match(stdout, /^33 101\r+\n$/)
+      assert.equal(code, 0)
     })
 
     test('exec -t: the same', async () => {
       await s.ok('run', '-d', '--name', 'tty', 'busybox', 'sleep', '1000')
       const child = s.pty(['exec', '-t', 'tty', 'stty', 'size'], { rows: 34, columns: 102 })
       const { stdout, code } = await finished(child, 'exec -t')
-      assert.deepEqual([stdout, code], ['34 102\r\n', 0])
+      assert.match(stdout, /^34 102\r+\n$/)
+      assert.equal(code, 0)
     })
 
     test('-t without a terminal on our side still gives one inside', async () => {
@@ -92,7 +95,7 @@ export function streamScenarios(client: ClientName): void {
       const child = s.pty(['run', '--rm', '-it', 'busybox', 'sh'], { rows: 40, columns: 90 })
       const seen = transcript(child)
       const ended = finished(child, 'run -it')
-      await until(seen, /# $/)
+      await until(seen, /# /)
       child.stdin.write('echo $((40+2)) $(stty size)\n')
       await until(seen, /42 40 90\r\n/)
       // The window: the terminal that script(1) made for the client.
@@ -129,7 +132,7 @@ export function streamScenarios(client: ClientName): void {
       const child = s.pty(['run', '-it', '--name', 'left', 'busybox', 'sh'])
       const seen = transcript(child)
       const ended = finished(child, 'run -it')
-      await until(seen, /# $/)
+      await until(seen, /# /)
       child.stdin.write('\x10\x11')
       assert.equal((await ended).code, 0)
       assert.equal(await s.ok('inspect', '--format', '{{.State.Running}}', 'left'), 'true')
@@ -172,7 +175,11 @@ export function streamScenarios(client: ClientName): void {
         '-c',
         'read line; echo got $line; exit 6',
       )
-      const result = await s.run(['attach', 'att'], { input: 'this\n' })
+      // Docker: the end of our input would detach, because the container keeps its stdin open for the next client.
+      const child = s.spawn(['attach', 'att'])
+      const ended = finished(child, 'attach')
+      child.stdin.write('this\n')
+      const result = await ended
       assert.deepEqual([result.code, result.stdout], [6, 'got this\n'])
     })
 
