@@ -12,12 +12,20 @@ export class ExtractSink implements TarSink {
   readonly #dir: RootDir
   readonly #target: string
   readonly #chown: { uid: number; gid: number } | undefined
+  readonly #anySymlinks: boolean
   readonly #writer: TreeWriter
   #current = ''
 
-  /** `target`: bytes as characters, relative to the root. */
-  constructor(dir: RootDir, o: { target: string; chown?: { uid: number; gid: number } }) {
+  /**
+   * `target`: bytes as characters, relative to the root. `anySymlinks`: also relative ones that climb above it, which
+   * a person's source tree may well have.
+   */
+  constructor(
+    dir: RootDir,
+    o: { target: string; chown?: { uid: number; gid: number }; anySymlinks?: boolean },
+  ) {
     this.#dir = dir
+    this.#anySymlinks = o.anySymlinks ?? false
     this.#target = o.target.replace(/^\/+|\/+$/g, '')
     this.#chown = o.chown
     this.#writer = new TreeWriter(dir)
@@ -83,7 +91,7 @@ export class ExtractSink implements TarSink {
       case 'directory':
         return this.#writer.directory(path, entry, { exists: merge })
       case 'symlink':
-        checkSymlink(entry, parts)
+        if (!this.#anySymlinks) checkSymlink(entry, parts)
         return this.#writer.symlink(path, entry)
       case 'fifo':
         return this.#writer.fifo(path, entry)

@@ -295,7 +295,9 @@ export class Layers {
   #syncSoon(): void {
     this.#syncTimer ??= setTimeout(() => {
       this.#syncTimer = undefined
-      void this.#sync()
+      this.#sync().catch((error: unknown) =>
+        this.#op.log.warn('cannot note that layers are on the disk', { error }),
+      )
     }, syncDelayMs).unref()
   }
 

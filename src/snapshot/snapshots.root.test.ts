@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import {
   chmodSync,
   chownSync,
@@ -632,6 +633,15 @@ test('extractInto() unpacks archives by their content, within the root', async (
     )
   }
   assert.deepEqual(readdirSync(merged), ['a'])
+  // Damaged further on: that is a failure, not a file to be copied.
+  writeFileSync(
+    join(context, 'cut'),
+    gzipSync(tarArchive([{ name: 'x', data: randomBytes(200_000).toString('hex') }])).subarray(0, 150_000),
+  )
+  await assert.rejects(
+    s.extractInto(op, { workspace: 'w', from: { dir: context }, archive: 'cut', target: '/' }),
+    { kind: 'invalid', message: /gzip data is damaged/ },
+  )
 })
 
 test('hostile archives do not leave the directory that they are extracted over', async () => {
@@ -654,6 +664,17 @@ test('hostile archives do not leave the directory that they are extracted over',
     mkdirSync(target)
     await assert.rejects(extract(entries), { kind: 'invalid', message })
   }
+  await s.extract(op, {
+    dir: target,
+    source: Readable.from([
+      tarArchive([
+        { name: 'climbs', type: 'symlink', link: '../../x' },
+        { name: 'climbs/in', data: 'x' },
+      ]),
+    ]),
+    anySymlinks: true,
+  })
+  assert.equal(readFileSync(join(target, 'x/in'), 'utf8'), 'x')
   // A symlink in the archive means the directory as the root, as it would in the container.
   await extract([
     { name: 'l', type: 'symlink', link: outside },

@@ -228,39 +228,44 @@ export class Snapshots {
   /**
    * ADD of an archive: unpacks a tar, compressed or not (by content, not by name), into `target` of a mounted
    * workspace. `archive` is relative to `from.dir` (untrusted content) when that is given, else absolute.
-   * False: the file is no tar archive, and nothing happened.
+   * False: the file is no tar archive, and nothing happened. Relative symlinks that climb above the archive's root are
+   * refused unless `anySymlinks` is set (for build contexts, which are people's source trees).
    */
   async extractInto(
     op: Op,
-    o: { workspace: string; from?: { dir: string }; archive: string; target: string; chown?: Owner },
+    o: {
+      workspace: string
+      from?: { dir: string }
+      archive: string
+      target: string
+      chown?: Owner
+      anySymlinks?: boolean
+    },
   ): Promise<boolean> {
     const root = this.#mounted(o.workspace)
     using source = RootDir.open(o.from?.dir ?? '/')
     if (source.stat(o.archive).kind !== 'file') return false
     const stream = createReadStream('', { fd: source.openFile(o.archive, 0), highWaterMark: 1 << 20 })
     try {
-      const { head, whole } = await peek(await decompress(op, stream), blockSize)
-      if (!isTarHeader(head)) return (whole.destroy(), false)
-      await this.extract(op, {
-        dir: root,
-        source: whole,
-        target: o.target,
-        ...(o.chown && { chown: o.chown }),
-      })
+      const archive = await tarIn(op, stream)
+      if (!archive) return false
+      const { target, chown, anySymlinks } = o
+      const options = { target, ...(chown && { chown }), ...(anySymlinks && { anySymlinks }) }
+      await this.extract(op, { dir: root, source: archive, ...options })
       return true
-    } catch (error) {
-      // Something that merely begins like a compressed file.
-      if (error instanceof EngineError && / data is damaged/.test(error.message)) return false
-      throw error
     } finally {
       stream.destroy()
     }
   }
 
   /** Unpacks an uncompressed, untrusted archive over the directory `dir`, at `target` within it. */
-  async extract(op: Op, o: { dir: string; source: Readable; target?: string; chown?: Owner }): Promise<void> {
-    const input = { root: o.dir, target: o.target ?? '/', ...(o.chown && { chown: o.chown }) }
-    const { skippedXattrs } = await this.#pool.feed(op, 'extract', { input, source: o.source })
+  async extract(
+    op: Op,
+    o: { dir: string; source: Readable; target?: string; chown?: Owner; anySymlinks?: boolean },
+  ): Promise<void> {
+    const { dir, source, target = '/', ...rest } = o
+    const input = { root: dir, target, ...rest }
+    const { skippedXattrs } = await this.#pool.feed(op, 'extract', { input, source })
     if (skippedXattrs.length > 0)
       op.log.warn('attributes that belong to another host were left out', { attributes: skippedXattrs })
   }
@@ -384,12 +389,15 @@ export class Snapshots {
   }
 }
 
-function isTarHeader(head: Buffer): boolean {
-  if (head.length < blockSize) return false
+/** The tar archive in a file that may be compressed; undefined when there is none, damaged beginnings included. */
+async function tarIn(op: Op, file: Readable): Promise<Readable | undefined> {
   try {
-    return parseHeader(head) !== undefined
+    const { head, whole } = await peek(await decompress(op, file), blockSize)
+    if (head.length === blockSize && parseHeader(head)) return whole
+    whole.destroy()
+    return undefined
   } catch (error) {
-    if (error instanceof EngineError) return false
+    if (error instanceof EngineError && error.kind === 'invalid') return undefined
     throw error
   }
 }

@@ -3,21 +3,19 @@
  * Jobs with streams run side by side, piece by piece; the others run to their end.
  */
 import { createHash } from 'node:crypto'
-import { closeSync, constants, openSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { parentPort } from 'node:worker_threads'
 import type { Digest } from '../lib/digest.ts'
 import { hasCode, kindOf, messageOf } from '../lib/errors.ts'
 import { copyTree } from '../host/copy.ts'
-import { check, libc } from '../host/libc.ts'
 import { RootDir } from '../host/root-dir.ts'
+import { syncFileSystem } from '../host/sync.ts'
 import { ExtractSink } from './extract-sink.ts'
 import { changesOf, usageOf } from './inspect-tree.ts'
 import { windowSize, type FromWorker, type Job, type Jobs, type ToWorker } from './jobs.ts'
 import { LayerSink } from './layer-sink.ts'
 import { TarParser } from './tar-parser.ts'
 import { tarOf } from './tar-writer.ts'
-
-const cSyncfs = libc.func('int syncfs(int)') as (fd: number) => number
 
 /** A job that takes or gives a stream. */
 interface Session {
@@ -131,7 +129,7 @@ function start(id: number, job: Job, cancel: Int32Array): { session: Session } |
       rmSync(job.input.path, { recursive: true, force: true })
       return { result: null }
     case 'sync':
-      sync(job.input.path)
+      syncFileSystem(job.input.path)
       return { result: null }
   }
 }
@@ -165,7 +163,8 @@ function unpack(input: Jobs['unpack']['in']): Session {
 function extract(input: Jobs['extract']['in']): Session {
   const root = RootDir.open(input.root, { cache: true })
   const target = Buffer.from(input.target).toString('latin1')
-  const sink = new ExtractSink(root, { target, ...(input.chown && { chown: input.chown }) })
+  const { chown, anySymlinks } = input
+  const sink = new ExtractSink(root, { target, ...(chown && { chown }), ...(anySymlinks && { anySymlinks }) })
   const parser = new TarParser(sink)
   return {
     chunk: (data) => parser.push(data),
@@ -234,15 +233,6 @@ function hash(input: Jobs['hash']['in'], check: () => void): Jobs['hash']['out']
     check()
     tarSize += next.value.length
     hasher.update(next.value)
-  }
-}
-
-function sync(path: string): void {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
-  try {
-    check(cSyncfs(fd), 'syncfs', path)
-  } finally {
-    closeSync(fd)
   }
 }
 
