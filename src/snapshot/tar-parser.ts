@@ -86,7 +86,8 @@ export class TarParser {
 
   /** The stream is over. Throws kind `invalid` when the archive is not. */
   end(): void {
-    const atBoundary = this.#state === 'header' && this.#pendingSize === 0
+    // Docker's client ends the context that it adds a Dockerfile to without the last entry's padding; Go's reader takes it.
+    const atBoundary = this.#state === 'padding' || (this.#state === 'header' && this.#pendingSize === 0)
     if (this.#state !== 'done' && !atBoundary) throw damaged('it ends in the middle of an entry')
     if (
       this.#extended ||

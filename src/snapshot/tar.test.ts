@@ -116,6 +116,8 @@ test('global records have no effect, and an archive may lack its end mark', () =
   assert.equal(parse(archive).length, 1)
   assert.equal(parse(archive.subarray(0, -1024)).length, 1)
   assert.equal(parse(Buffer.concat([archive, Buffer.from('anything')])).length, 1)
+  // Neither the last entry's padding nor the end blocks: what Docker's client sends for `build -f -`.
+  assert.equal(parse(tarArchive([{ name: 'a', data: 'hello' }]).subarray(0, 517)).length, 1)
 })
 
 test('damaged and lying headers are refused', () => {
@@ -123,7 +125,6 @@ test('damaged and lying headers are refused', () => {
   const cases: [string, Buffer, RegExp][] = [
     ['cut off in a header', good.subarray(0, 300), /middle of an entry/],
     ['cut off in the data', good.subarray(0, 514), /middle of an entry/],
-    ['cut off in the padding', good.subarray(0, 700), /middle of an entry/],
     ['not tar', Buffer.alloc(1024, 'x'), /checksum|not a number/],
     [
       'a size that is no number',
