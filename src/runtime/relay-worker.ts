@@ -4,17 +4,11 @@
  * Commands come as JSON lines on a pipe: this thread is blocked in epoll, so messages between threads would not arrive.
  */
 import { workerData } from 'node:worker_threads'
-import koffi from 'koffi'
 import { Epoll, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from '../host/epoll.ts'
-import { libc } from '../host/libc.ts'
 import { closeFd, shutdownWrite } from '../host/socket.ts'
+import { readSome, writeSome } from '../host/transfer.ts'
 import type { RelayCommand, RelaySession } from './relay.ts'
 
-const cRead = libc.func('long read(int fd, void *buffer, size_t size)') as Transfer
-const cWrite = libc.func('long write(int fd, void *buffer, size_t size)') as Transfer
-type Transfer = (fd: number, buffer: Uint8Array, size: number) => number
-
-const { EAGAIN, EINTR } = koffi.os.errno
 const headerSize = 8
 /** What one turn of a session moves at most, so that a loud one does not keep others waiting. Bytes. */
 const turnSize = 256 << 10
@@ -118,13 +112,15 @@ class Session {
   /** Fills scratch from a pipe or a terminal; returns how much of it is to be sent. */
   #readBytes(fd: number, stream: number): number {
     let at = 0
-    while (at < turnSize) {
+    // Counted apart from `at`, which stands still while output is dropped.
+    for (let taken = 0; taken < turnSize && at < turnSize;) {
       const start = this.#o.framed ? at + headerSize : at
-      const size = cRead(fd, scratch.subarray(start), turnSize + headerSize - at)
-      if (size <= 0) {
-        if (size === 0 || this.#isOver()) this.#closeSource(fd)
+      const size = readSome(fd, scratch.subarray(start), turnSize + packetRoom - start)
+      if (size === 'empty' || size === 'failed' || size === 0) {
+        if (size !== 'empty' || this.#finishing) this.#closeSource(fd)
         break
       }
+      taken += size
       if (this.#wants(stream)) at = this.#frame(at, stream, size)
     }
     return at
@@ -136,26 +132,21 @@ class Session {
     // One byte ahead, so that the packet's first byte always has room before its payload.
     const base = this.#o.framed ? 0 : 1
     let at = base
-    while (at < turnSize) {
+    for (let taken = 0; taken < turnSize && at < turnSize;) {
       const start = at + lead
       const overwritten = scratch[start] ?? 0
-      const size = cRead(fd, scratch.subarray(start), packetRoom)
-      if (size <= 0) {
-        if (size === 0 || this.#isOver()) this.#closeSource(fd)
+      const size = readSome(fd, scratch.subarray(start), packetRoom)
+      if (size === 'empty' || size === 'failed' || size === 0) {
+        if (size !== 'empty' || this.#finishing) this.#closeSource(fd)
         break
       }
+      taken += size
       const stream = (scratch[start] ?? 0) - 1
       if (!this.#o.framed) scratch[start] = overwritten
       if (this.#wants(stream)) at = this.#frame(at, stream, size - 1)
     }
     if (base > 0) scratch.copyWithin(0, base, at)
     return at - base
-  }
-
-  /** After a read failed: true when nothing more can come. (A terminal whose last user is gone fails with EIO.) */
-  #isOver(): boolean {
-    const code = koffi.errno()
-    return code === EAGAIN ? this.#finishing : code !== EINTR
   }
 
   #wants(stream: number): boolean {
@@ -171,15 +162,15 @@ class Session {
   }
 
   #send(size: number): void {
-    const sent = write(this.#o.client, scratch.subarray(0, size))
-    if (sent === 'gone') this.#loseClient()
+    const sent = writeSome(this.#o.client, scratch.subarray(0, size))
+    if (sent === 'failed') this.#loseClient()
     else if (sent < size) this.#toClient = Buffer.from(scratch.subarray(sent, size))
   }
 
   #flushToClient(): void {
     if (this.#toClient === undefined) return
-    const sent = write(this.#o.client, this.#toClient)
-    if (sent === 'gone') return this.#loseClient()
+    const sent = writeSome(this.#o.client, this.#toClient)
+    if (sent === 'failed') return this.#loseClient()
     this.#toClient = sent < this.#toClient.length ? this.#toClient.subarray(sent) : undefined
     this.#afterOutput()
   }
@@ -194,12 +185,9 @@ class Session {
 
   #pumpInput(): void {
     if (this.#toProcess !== undefined) return
-    const size = cRead(this.#o.client, scratch, 64 << 10)
-    if (size < 0) {
-      const code = koffi.errno()
-      if (code !== EAGAIN && code !== EINTR) this.#loseClient()
-      return
-    }
+    const size = readSome(this.#o.client, scratch, 64 << 10)
+    if (size === 'empty') return
+    if (size === 'failed') return this.#loseClient()
     if (size === 0) {
       this.#clientEnded = true
       this.#endStdin()
@@ -221,8 +209,8 @@ class Session {
     let rest = data
     while (rest.length > 0 && this.#stdin !== undefined && stdin) {
       const piece = stdin.kind === 'packets' ? rest.subarray(0, maxPacket) : rest
-      const sent = write(this.#stdin, piece)
-      if (sent === 'gone') return this.#closeStdin()
+      const sent = writeSome(this.#stdin, piece)
+      if (sent === 'failed') return this.#closeStdin()
       rest = rest.subarray(sent)
       if (sent < piece.length) break
     }
@@ -272,20 +260,6 @@ function release(fd: number): void {
   closeFd(fd)
 }
 
-/** How much went out; 'gone' when the reader has closed. */
-function write(fd: number, data: Buffer): number | 'gone' {
-  let sent = 0
-  while (sent < data.length) {
-    const size = cWrite(fd, data.subarray(sent), data.length - sent)
-    if (size < 0) {
-      const code = koffi.errno()
-      if (code === EAGAIN) break
-      if (code !== EINTR) return 'gone'
-    } else sent += size
-  }
-  return sent
-}
-
 function wakeRested(): void {
   if (resting.size === 0) return
   const now = performance.now()
@@ -310,9 +284,9 @@ function main(control: number): void {
     wakeRested()
     // Last of its batch: a new session may have got a number that another one has just given back.
     if (!hasCommands) continue
-    const size = cRead(control, buffer, buffer.length)
-    if (size === 0) return
-    if (size < 0) continue
+    const size = readSome(control, buffer, buffer.length)
+    if (size === 0 || size === 'failed') return
+    if (size === 'empty') continue
     text += buffer.toString('latin1', 0, size)
     const lines = text.split('\n')
     text = lines.pop() ?? ''

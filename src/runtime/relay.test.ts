@@ -90,6 +90,17 @@ test('a process goes on when its reader leaves', async () => {
   assert.deepEqual(await once(child, 'exit'), [5, null])
 })
 
+test('a flood that nobody reads does not keep other sessions waiting', async () => {
+  const flood = shell('exec cat /dev/zero', { framed: false })
+  await once(flood.stream, 'data')
+  flood.stream.destroy()
+  const { stream } = shell('cat', { framed: false })
+  stream.end('through')
+  assert.equal(await textOf(stream), 'through')
+  flood.child.kill('SIGKILL')
+  await once(flood.child, 'exit')
+})
+
 test('a process that does not read its input costs nothing but the input', async () => {
   const { stream } = shell('exec <&-; sleep 0.1; echo over', { framed: false })
   stream.write(Buffer.alloc(1 << 20))
