@@ -1,7 +1,7 @@
 /**
  * HTTP/1.1 as a client of one host: kept-alive connections, bodies of known length or chunked both ways, and upgrades
  * to a raw stream. Node's own client needs 12 ms for a process's first request, a third of what a short command takes
- * in all; this needs less than one. See docs/decisions/0003-command-line.md.
+ * in all; this needs less than one. See docs/decisions/0004-command-line.md.
  */
 import type { Socket } from 'node:net'
 import type { Readable as NodeReadable } from 'node:stream'
