@@ -58,7 +58,7 @@ export async function create(
   undo.defer(() => rm(c.directory, { recursive: true, force: true }))
   await mkdir(c.directory, { recursive: true, mode: 0o710 })
   undo.defer(() => host.snapshots.remove(detached(op, 10_000), id))
-  await host.snapshots.prepare(op, id)
+  await host.snapshots.prepare(op, id, { lowers: image.layers })
   await populate(op, host, c, toPopulate, image)
   op.signal.throwIfAborted()
   host.table.put(id, record)
