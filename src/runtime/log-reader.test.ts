@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test'
 import { silentLogger } from '../lib/log.ts'
 import { background } from '../lib/op.ts'
 import { FrameDecoder } from '../wire/frame.ts'
-import { openLog, type LogReadOptions } from './log-reader.ts'
+import { openLog, type LogOptions } from './log-reader.ts'
 
 const op = background(silentLogger)
 let directory = ''
@@ -19,7 +19,7 @@ const time = (n: number) =>
 const record = (n: number, text: string, stream = 'stdout', tag = 'F') =>
   `${time(n)} ${stream} ${tag} ${text}\n`
 
-async function readLog(content: string, o: Partial<LogReadOptions> = {}): Promise<Buffer> {
+async function readLog(content: string, o: Partial<LogOptions> = {}): Promise<Buffer> {
   const path = join(directory, 'log')
   await writeFile(path, content)
   const chunks: Buffer[] = []

@@ -6,7 +6,7 @@ import type { Op } from '../lib/op.ts'
 import { LogFramer } from './log-framer.ts'
 import { endsLine, textOffset, timeAt } from './log-line.ts'
 
-export interface LogReadOptions {
+export interface LogOptions {
   readonly path: string
   /** Go on with what is written until `ended` aborts. */
   readonly follow: boolean
@@ -32,11 +32,11 @@ const newline = 0x0a
  * A container's log as bytes ready to be sent to a client. Reading by time or from the end seeks: it does not scan
  * the file. A container that never started has an empty log.
  */
-export function openLog(op: Op, o: LogReadOptions): Readable {
+export function openLog(op: Op, o: LogOptions): Readable {
   return Readable.from(read(op, o), { objectMode: false, highWaterMark: blockSize })
 }
 
-async function* read(op: Op, o: LogReadOptions): AsyncGenerator<Buffer> {
+async function* read(op: Op, o: LogOptions): AsyncGenerator<Buffer> {
   await using file = await openOrNone(o.path)
   if (!file) return
   const { size } = await file.stat()
