@@ -250,12 +250,13 @@ export class Engine {
 
   /** Ends the daemon's part alone: containers go on, and the next daemon finds them. */
   async detach(op: Op): Promise<void> {
-    const { containers, networks, runtime, builder, store, config } = this.#parts
+    const { containers, networks, runtime, builder, snapshots, store, config } = this.#parts
     await builder.close()
     await containers.close()
     await networks.close(op)
     await runtime.close()
     await removeGroup(op, config.cgroupParent)
+    await snapshots.close()
     store.close()
   }
 
