@@ -229,7 +229,8 @@ function defaultMounts(i: SpecInput): OciMount[] {
     hostIpc
       ? bind('/dev/shm')
       : mount('/dev/shm', 'tmpfs', 'shm', `nosuid,noexec,nodev,mode=1777,size=${shmSize}`),
-    hostIpc ? bind('/dev/mqueue') : mount('/dev/mqueue', 'mqueue', 'mqueue', 'nosuid,noexec,nodev'),
+    // It shows the queues of the IPC namespace it is mounted in: the host's too, which need not have it mounted itself.
+    mount('/dev/mqueue', 'mqueue', 'mqueue', 'nosuid,noexec,nodev'),
     mount('/sys/fs/cgroup', 'cgroup', 'cgroup', `nosuid,noexec,nodev,relatime,${access}`),
   ]
 }
