@@ -138,7 +138,11 @@ suite('nothing is lost when the daemon dies', () => {
   })
 
   test('a second daemon on the same roots is refused', async () => {
-    const child = spawn(join(root, 'bin/gantryd'), [...d.arguments(), `--host=unix://${d.execRoot}/other`], {
+    const args = [
+      ...d.arguments().filter((flag) => !flag.startsWith('--host')),
+      `--host=unix://${d.home}/other`,
+    ]
+    const child = spawn(join(root, 'bin/gantryd'), args, {
       stdio: 'pipe',
     })
     child.stdin.end()
