@@ -522,7 +522,10 @@ test('what a killed daemon left of a build is gone after the next start', async 
     const context = { kind: 'directory', path: ${JSON.stringify(dir)} }
     const request = { context, dockerfile: 'Dockerfile', tags: [], buildArgs: {}, noCache: false, labels: {} }
     await m.builder.build(op(), request, (e) => e.type === 'log' && console.log(e.data))`
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+  // A file, not --eval: its flags would reach the worker threads.
+  const main = join(dir, 'main.mjs')
+  writeFileSync(main, script)
+  const child = spawn(process.execPath, [main], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   await new Promise<void>((resolve, reject) => {
