@@ -1,4 +1,5 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Duplex, Readable } from 'node:stream'
 import { EngineError, kindOf } from '../lib/errors.ts'
 import { background, detached, type Op } from '../lib/op.ts'
@@ -50,6 +51,7 @@ export class Containers {
     await mkdir(paths.bundles, { recursive: true, mode: 0o700 })
     const containers = new Containers(op, host, paths)
     for (const { record } of host.table.all()) containers.#add(new Container(record, paths))
+    await containers.#sweepFolders()
     for (const c of containers.list()) {
       const outcome = await reconcile(op, host, c)
       if (outcome === 'removed') containers.#drop(c)
@@ -272,6 +274,12 @@ export class Containers {
   async close(): Promise<void> {
     await Promise.allSettled(this.#background)
     this.#exits[Symbol.dispose]()
+  }
+
+  /** Folders of containers whose creation the daemon did not live to record. */
+  async #sweepFolders(): Promise<void> {
+    for (const name of await readdir(this.#paths.data))
+      if (!this.#byId.has(name)) await rm(join(this.#paths.data, name), { recursive: true, force: true })
   }
 
   async #onExit(c: Container, exit: Exit): Promise<void> {

@@ -55,6 +55,14 @@ test('openLog() takes lines from the end, partial records counted once', async (
   assert.equal(String(await readLog('', { tail: 3 })), '')
 })
 
+test('openLog() counts a last line that has not ended', async () => {
+  const content =
+    record(1, 'one') + record(2, 'two') + record(3, 'op', 'stdout', 'P') + record(4, 'en', 'stdout', 'P')
+  assert.equal(String(await readLog(content, { tail: 0 })), '')
+  assert.equal(String(await readLog(content, { tail: 1 })), 'open')
+  assert.equal(String(await readLog(content, { tail: 2 })), 'two\nopen')
+})
+
 test('openLog() takes any number of lines from the end of a long log', async () => {
   const lines = Array.from({ length: 9000 }, (_, n) => `line ${n} ${'x'.repeat(n % 97)}`)
   const content = lines.map((line, n) => record(n, line)).join('')

@@ -133,6 +133,7 @@ async function nextRecord(file: FileHandle, from: number, limit: number): Promis
 
 /** The offset from which `lines` whole lines remain, read in blocks from the end. */
 async function seekTail(file: FileHandle, size: number, lines: number): Promise<number> {
+  if (lines === 0) return size
   let found = 0
   // Where the record after the one in hand starts: the answer when that one is a line too many.
   let following = size
@@ -147,7 +148,9 @@ async function seekTail(file: FileHandle, size: number, lines: number): Promise<
       const absolute = start + record
       const isRecord = (at >= 0 || start === 0) && absolute < size
       if (isRecord) {
-        if (endsLine(data, record) && ++found > lines) return following
+        // The newest record counts although its line may not have ended yet.
+        const counts = endsLine(data, record) || following === size
+        if (counts && ++found > lines) return following
         following = absolute
       }
       if (at <= 0) break
@@ -155,5 +158,5 @@ async function seekTail(file: FileHandle, size: number, lines: number): Promise<
     block = data
     end = start
   }
-  return following === size && lines > 0 ? 0 : lines === 0 ? size : following
+  return following === size ? 0 : following
 }
