@@ -107,6 +107,8 @@ class Connection {
   #part: ChunkPart = 'size'
   #line = ''
   #keepAlive = true
+  /** The request's own body is still going out. */
+  #sending = false
   #error: Error | undefined
 
   constructor(socket: Socket, owner: Owner) {
@@ -149,6 +151,7 @@ class Connection {
 
   #sendStream(stream: NodeReadable): void {
     const socket = this.#socket
+    this.#sending = true
     const onDrain = () => stream.resume()
     const stop = () => {
       socket.off('drain', onDrain)
@@ -168,6 +171,7 @@ class Connection {
     socket.on('drain', onDrain)
     socket.on('close', stop)
     stream.on('end', () => {
+      this.#sending = false
       socket.write('0\r\n\r\n')
       socket.off('drain', onDrain)
       socket.off('close', stop)
@@ -303,7 +307,8 @@ class Connection {
     this.#exchange = undefined
     exchange?.release()
     exchange?.body?.push(null)
-    if (!this.#keepAlive) return void this.#socket.destroy()
+    // An answer that did not wait for the whole request leaves a connection that nobody can use.
+    if (!this.#keepAlive || this.#sending) return void this.#socket.destroy()
     this.#used = true
     // The last body may have been paused before its end was read.
     this.#socket.resume()
