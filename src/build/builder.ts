@@ -240,7 +240,7 @@ export class Builder {
     await pipeline(context.stream, createWriteStream(spool, { mode: 0o600, flags: 'wx' }), {
       signal: op.signal,
     })
-    if (!(await snapshots.extractInto(op, { workspace: id, archive: spool, target: '/' })))
+    if (!(await snapshots.extractInto(op, { workspace: id, archive: spool, target: '/', anySymlinks: true })))
       throw new EngineError('invalid', 'the build context is not a tar archive')
     await rm(spool, { force: true })
     return root

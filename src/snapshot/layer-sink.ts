@@ -93,15 +93,18 @@ export class LayerSink implements TarSink {
 
     const before = this.#seen.get(path)
     const directory = entry.type === 'directory'
-    if (before === 'other' || ((before === 'directory' || before === 'implicit') && !directory))
+    const wasDirectory = before === 'directory' || before === 'implicit'
+    if (before !== undefined && wasDirectory !== directory && before !== 'whiteout')
       throw refused(entry.name, 'the archive has an entry of this name already')
+    // Docker: of two entries with one name the later counts, as in any tar that was appended to.
+    if (before === 'other') this.#writer.replace(path)
     if (before === 'whiteout') this.#dir.unlink(bytesOf(path))
     switch (entry.type) {
       case 'file':
         this.#writer.beginFile(path, entry)
         break
       case 'directory':
-        this.#writer.directory(path, entry, { exists: before === 'directory' || before === 'implicit' })
+        this.#writer.directory(path, entry, { exists: wasDirectory })
         if (before === 'whiteout') this.#setOpaque(path)
         break
       case 'symlink':

@@ -63,6 +63,14 @@ export class TreeWriter {
     this.#directories.set(path, entry.mtime)
   }
 
+  /** Takes away what an earlier entry made. */
+  replace(path: string): void {
+    const bytes = bytesOf(path)
+    const { kind, nlink, size } = this.#dir.lstat(bytes)
+    if (kind === 'file' && nlink === 1) this.size -= size
+    this.#dir.unlink(bytes)
+  }
+
   symlink(path: string, entry: TarEntry): void {
     const bytes = bytesOf(path)
     this.#dir.symlink(bytesOf(entry.linkName), bytes)
