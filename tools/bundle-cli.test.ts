@@ -24,14 +24,14 @@ const run = (file: string, ...argv: string[]) =>
   execFileSync(process.execPath, [file, ...argv], { encoding: 'utf8' })
 const fromSources = (...argv: string[]) => run(join(root, 'src/cli/main.ts'), ...argv)
 
-test('the bundle says what the sources say', (t) => {
-  const file = checkout(t, bundle())
+test('the bundle says what the sources say', async (t) => {
+  const file = checkout(t, await bundle())
   for (const argv of [['--version'], ['run', '--help'], ['build', '--help'], ['system', 'df', '--help']])
     assert.equal(run(file, ...argv), fromSources(...argv))
 })
 
-test('a bundle of other sources steps aside', (t) => {
-  const text = bundle()
+test('a bundle of other sources steps aside', async (t) => {
+  const text = await bundle()
   const stale = text
     .replace(/"src\/cli\/main\.ts",\d+/, '"src/cli/main.ts",1')
     .replaceAll('Gantry version', 'Stale version')

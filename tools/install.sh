@@ -58,6 +58,7 @@ install_npm() {
     step 'npm packages and Node.js' npm --prefix "$root" ci --ignore-scripts --no-audit --no-fund
     cp "$root/package-lock.json" "$stamp"
   fi
+  "$root/tools/with-node" "$root/tools/bundle-cli.ts"
 }
 
 # Debian's docker command for the compatibility tests: the client alone, unpacked and not installed (its package

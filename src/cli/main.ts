@@ -192,12 +192,12 @@ function readTls(values: Globals): TlsOptions | undefined {
   }
 }
 
-let code: number
-try {
-  code = await main(process.argv.slice(2))
-} catch (error) {
-  code = error instanceof ExitError ? error.code : 1
-  const text = describeError(error)
-  if (text !== '') writeText(2, `${text}\n`)
-}
-process.exit(code)
+// Not awaited at the top: the bundle is a script (tools/bundle-cli.ts).
+main(process.argv.slice(2)).then(
+  (code) => process.exit(code),
+  (error: unknown) => {
+    const text = describeError(error)
+    if (text !== '') writeText(2, `${text}\n`)
+    process.exit(error instanceof ExitError ? error.code : 1)
+  },
+)

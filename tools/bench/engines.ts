@@ -29,6 +29,8 @@ export function execute(
       if (code === 0) resolve(out)
       else reject(new Error(`${file} ${args.join(' ')}: exit ${code}: ${err.trim()}`))
     })
+    // A client that gives up early says why on stderr, and by its exit code.
+    child.stdin?.on('error', () => {})
     child.stdin?.end(o.input)
   })
 }
