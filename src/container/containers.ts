@@ -56,9 +56,9 @@ export class Containers {
       const outcome = await reconcile(op, host, c)
       if (outcome === 'removed') containers.#drop(c)
       else if (outcome === 'ended' && c.hostConfig.AutoRemove)
-        await containers
-          .#autoRemove(c)
-          .catch((error: unknown) => op.log.error('automatic removal failed', { id: c.id, error }))
+        await containers.#autoRemove(c).catch((error: unknown) =>
+          op.log.error('automatic removal failed', { id: c.id, error }),
+        )
     }
     return containers
   }
