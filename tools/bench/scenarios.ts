@@ -18,7 +18,9 @@ const image = `${prefix}-busybox`
 const names = Array.from({ length: 30 }, (_, i) => `${prefix}-${i}`)
 const start = (engine: Engine, name: string, ...flags: string[]) =>
   engine.run(['run', '-d', '--name', name, ...flags, image, 'sleep', '1000'])
-const remove = (engine: Engine, ...these: string[]) => engine.run(['rm', '-f', ...these])
+/** Podman would give each container ten seconds to end by itself; the others kill at once. */
+const remove = (engine: Engine, ...these: string[]) =>
+  engine.run(['rm', '-f', ...(engine.name === 'podman' ? ['-t', '0'] : []), ...these])
 
 /** Puts the base image into the engine under a name of ours. */
 export async function importImage(engine: Engine, tar: Buffer): Promise<void> {
