@@ -13,6 +13,9 @@ const NFTA_SET_ELEM_LIST_ELEMENTS = 3
 const NFTA_LIST_ELEM = 1
 const NFTA_SET_ELEM_KEY = 1
 const NFTA_SET_ELEM_DATA = 2
+const NFTA_SET_ELEM_FLAGS = 3
+const NFTA_SET_ELEM_KEY_END = 10
+const NFT_SET_ELEM_INTERVAL_END = 1
 const NFTA_DATA_VALUE = 1
 const NFPROTO_INET = 1
 
@@ -32,6 +35,8 @@ export interface Element {
   readonly set: string
   readonly key: readonly Buffer[]
   readonly data?: readonly Buffer[]
+  /** Sets of intervals: the last key, for one field as for a concatenation. */
+  readonly last?: readonly Buffer[]
 }
 
 /**
@@ -63,27 +68,49 @@ function change(
   const what = `nftables ${table}`
   const header = Buffer.from([NFPROTO_INET, 0, 0, 0])
   const frame = Buffer.from([0, 0, 0, NFNL_SUBSYS_NFTABLES])
-  const requests = elements.map((element): Request => {
-    const fields = [attribute(NFTA_SET_ELEM_KEY, [attribute(NFTA_DATA_VALUE, concatenate(element.key))])]
-    if (element.data)
-      fields.push(attribute(NFTA_SET_ELEM_DATA, [attribute(NFTA_DATA_VALUE, concatenate(element.data))]))
-    return {
-      ...message,
-      what: `${what} ${element.set}`,
-      body: Buffer.concat([
-        header,
-        attribute(NFTA_SET_ELEM_LIST_TABLE, table),
-        attribute(NFTA_SET_ELEM_LIST_SET, element.set),
-        attribute(NFTA_SET_ELEM_LIST_ELEMENTS, [attribute(NFTA_LIST_ELEM, fields)]),
-      ]),
-    }
-  })
+  const requests = elements.map((element): Request => ({
+    ...message,
+    what: `${what} ${element.set}`,
+    body: Buffer.concat([
+      header,
+      attribute(NFTA_SET_ELEM_LIST_TABLE, table),
+      attribute(NFTA_SET_ELEM_LIST_SET, element.set),
+      attribute(NFTA_SET_ELEM_LIST_ELEMENTS, encode(element)),
+    ]),
+  }))
   socket.request({ type: NFNL_MSG_BATCH_BEGIN, body: frame, what, noAck: true }, ...requests, {
     type: NFNL_MSG_BATCH_END,
     body: frame,
     what,
     noAck: true,
   })
+}
+
+/** An interval of one field is two elements, its first key and the one after its last; of several fields one with both ends. */
+function encode(element: Element): Buffer[] {
+  const field = (type: number, parts: readonly Buffer[]): Buffer =>
+    attribute(type, [attribute(NFTA_DATA_VALUE, concatenate(parts))])
+  const { key, last, data } = element
+  const fields = [field(NFTA_SET_ELEM_KEY, key)]
+  if (data) fields.push(field(NFTA_SET_ELEM_DATA, data))
+  if (last && last.length > 1) fields.push(field(NFTA_SET_ELEM_KEY_END, last))
+  const list = [attribute(NFTA_LIST_ELEM, fields)]
+  const next = last?.length === 1 && last[0] ? successor(last[0]) : undefined
+  if (next) {
+    const flags = attribute(NFTA_SET_ELEM_FLAGS, Buffer.from([0, 0, 0, NFT_SET_ELEM_INTERVAL_END]))
+    list.push(attribute(NFTA_LIST_ELEM, [field(NFTA_SET_ELEM_KEY, [next]), flags]))
+  }
+  return list
+}
+
+/** The next number of the same size; undefined after the highest, where an interval ends by itself. */
+function successor(bytes: Buffer): Buffer | undefined {
+  const next = Buffer.from(bytes)
+  for (let i = next.length - 1; i >= 0; i--) {
+    next[i] = ((next[i] ?? 0) + 1) & 0xff
+    if (next[i] !== 0) return next
+  }
+  return undefined
 }
 
 /** Fields of a concatenation start at multiples of four bytes. */

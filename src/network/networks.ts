@@ -307,7 +307,15 @@ export class Networks {
 
   #firewallState(): FirewallState {
     return {
-      networks: [{ bridge: this.#bridge.name, subnets: [this.#bridge.subnet], masquerade: true, icc: true }],
+      networks: [
+        {
+          bridge: this.#bridge.name,
+          subnets: [this.#bridge.subnet],
+          masquerade: true,
+          icc: true,
+          internal: false,
+        },
+      ],
       ports: [...this.#sandboxes.values()].flatMap(publishedPorts),
     }
   }
