@@ -34,6 +34,8 @@ missing_packages() {
   { [ -x /bin/busybox ] && /bin/busybox --help 2>/dev/null | grep -qw httpd && ! ldd /bin/busybox >/dev/null 2>&1; } ||
     printf 'busybox-static '
   [ -e /etc/ssl/certs/ca-certificates.crt ] || printf 'ca-certificates '
+  # Of the pinned Node.
+  ldconfig -p | grep -q 'libatomic\.so\.1 ' || printf 'libatomic1 '
   # crun refuses hosts with both cgroup versions that leave controllers to the second: runc takes its place there.
   if [ -s /sys/fs/cgroup/unified/cgroup.controllers ] && ! command -v runc >/dev/null; then printf 'runc '; fi
   command -v npm >/dev/null || printf 'nodejs npm '
