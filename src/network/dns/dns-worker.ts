@@ -21,7 +21,8 @@ function answer(command: DnsCommand): DnsReply | undefined {
   switch (command.kind) {
     case 'attach':
       try {
-        return { id: command.id, port: attach(command.sandbox, command.attachment) }
+        attach(command.sandbox, command.attachment)
+        return { id: command.id }
       } catch (error) {
         if (!(error instanceof SyscallError)) throw error
         const { syscall, errno, message } = error
@@ -32,7 +33,7 @@ function answer(command: DnsCommand): DnsReply | undefined {
       return undefined
     case 'detach':
       detach(command.sandbox)
-      return { id: command.id, port: 0 }
+      return { id: command.id }
     case 'register':
       names.register(command.network, command.registration)
       return undefined
@@ -42,7 +43,7 @@ function answer(command: DnsCommand): DnsReply | undefined {
   }
 }
 
-function attach(sandbox: string, o: Attachment): number {
+function attach(sandbox: string, o: Attachment): void {
   detach(sandbox)
   const upstreams = o.upstreams.flatMap((server) => upstream(server, o.netnsPath) ?? [])
   const resolver = new Resolver({ names, upstreams, view: o })
@@ -51,7 +52,6 @@ function attach(sandbox: string, o: Attachment): number {
     answer: (query, stream) => resolver.answer(query, stream),
   })
   sandboxes.set(sandbox, { resolver, server })
-  return server.port
 }
 
 function detach(sandbox: string): void {

@@ -3,15 +3,17 @@ import { once } from 'node:events'
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { SyscallError } from '../../host/libc.ts'
-import { run } from '../../host/spawn.ts'
 import { EngineError } from '../../lib/errors.ts'
+import type { Logger } from '../../lib/log.ts'
 import type { Op } from '../../lib/op.ts'
 import type { Registration } from './names.ts'
 import type { View } from './resolver.ts'
-import { resolverAddress } from './server.ts'
 
 /** Never crossed by a port that the kernel gives out on its own. */
 const ports = { first: 61_000, count: 4_500 }
+
+/** So that a thread that fails at once is not started over and over. Milliseconds. */
+const restAfterFailure = 500
 
 export interface AttachOptions {
   readonly sandbox: string
@@ -48,7 +50,6 @@ export type DnsCommand =
 
 export interface DnsReply {
   readonly id: number
-  readonly port?: number
   readonly error?: { readonly syscall: string; readonly errno: number; readonly message: string }
 }
 
@@ -57,8 +58,12 @@ export class Dns {
   #worker: Worker | undefined
   readonly #sandboxes = new Map<string, Attachment>()
   readonly #registrations = new Map<string, Map<string, Registration>>()
-  readonly #pending = new Map<number, { resolve: (port: number) => void; reject: (error: Error) => void }>()
+  readonly #pending = new Map<number, { resolve: () => void; reject: (error: Error) => void }>()
   #nextId = 1
+  #idle = false
+  #closed = false
+  /** Of the op that came last. */
+  #log: Logger | undefined
 
   /** Starts the thread ahead of its first work (some 40 ms). */
   start(): void {
@@ -71,6 +76,7 @@ export class Dns {
    */
   async attach(op: Op, o: AttachOptions): Promise<void> {
     op.signal.throwIfAborted()
+    this.#log = op.log
     const attachment: Attachment = {
       netnsPath: o.netnsPath,
       upstreams: o.upstreams,
@@ -81,8 +87,12 @@ export class Dns {
       ndotsSet: o.ndotsSet ?? false,
     }
     this.#sandboxes.set(o.sandbox, attachment)
-    const port = await this.#ask((id) => ({ kind: 'attach', id, sandbox: o.sandbox, attachment }))
-    await run(op, ['nsenter', `--net=${o.netnsPath}`, 'nft', '-f', '-'], { input: redirection(port) })
+    try {
+      await this.#ask((id) => ({ kind: 'attach', id, sandbox: o.sandbox, attachment }))
+    } catch (error) {
+      this.#sandboxes.delete(o.sandbox)
+      throw error
+    }
   }
 
   /** The sandbox's networks changed while it runs. */
@@ -95,7 +105,8 @@ export class Dns {
 
   /** Stops answering in the namespace. Idempotent. */
   async detach(sandbox: string): Promise<void> {
-    if (!this.#sandboxes.delete(sandbox)) return
+    // Without a thread nobody answers there.
+    if (!this.#sandboxes.delete(sandbox) || !this.#worker) return
     await this.#ask((id) => ({ kind: 'detach', id, sandbox }))
   }
 
@@ -116,16 +127,19 @@ export class Dns {
 
   /** Nobody is answered any more. What redirects in the namespaces stays: the next daemon answers there. */
   async close(): Promise<void> {
+    this.#closed = this.#idle = true
     const worker = this.#worker
     this.#worker = undefined
+    this.#rejectAll(new Error('the daemon stops'))
     if (!worker) return
     const ended = once(worker, 'exit')
     await worker.terminate()
     await ended
   }
 
-  #thread(): Worker {
-    if (this.#worker) return this.#worker
+  /** The thread; a new one is told all that the last one knew. Undefined after close() and for a while after a failure. */
+  #thread(): Worker | undefined {
+    if (this.#worker || this.#idle) return this.#worker
     const worker = new Worker(new URL(`./dns-worker${extname(import.meta.filename)}`, import.meta.url), {
       name: 'gantry-dns',
       // Its descriptors are opened past Node, which would only warn of them.
@@ -134,33 +148,60 @@ export class Dns {
     })
     worker.unref()
     worker.on('message', (reply: DnsReply) => this.#settle(reply))
+    worker.once('error', (error: Error) => this.#fail(worker, error))
+    worker.once('exit', () => this.#fail(worker, new Error('the DNS thread ended')))
     this.#worker = worker
+    for (const [network, zone] of this.#registrations)
+      for (const registration of zone.values()) this.#send({ kind: 'register', network, registration })
     return worker
   }
 
-  #send(command: DnsCommand): void {
-    this.#thread().postMessage(command)
+  #fail(worker: Worker, cause: Error): void {
+    if (this.#worker !== worker) return
+    this.#log?.error('the DNS thread failed: another one takes over', { error: cause })
+    this.#worker = undefined
+    this.#idle = true
+    this.#rejectAll(cause)
+    setTimeout(() => {
+      if (this.#closed) return
+      this.#idle = false
+      for (const [sandbox, attachment] of this.#sandboxes)
+        this.#ask((id) => ({ kind: 'attach', id, sandbox, attachment })).catch((error: unknown) =>
+          this.#log?.warn('a container has lost its DNS', { id: sandbox, error }),
+        )
+    }, restAfterFailure).unref()
   }
 
-  #ask(command: (id: number) => DnsCommand): Promise<number> {
+  #rejectAll(cause: Error): void {
+    const pending = [...this.#pending.values()]
+    this.#pending.clear()
+    for (const { reject } of pending) reject(failure(cause))
+  }
+
+  /** What it says is known to the next thread in any case. */
+  #send(command: DnsCommand): void {
+    this.#thread()?.postMessage(command)
+  }
+
+  #ask(command: (id: number) => DnsCommand): Promise<void> {
     return new Promise((resolve, reject) => {
+      const worker = this.#thread()
+      if (!worker) return reject(failure(new Error('the DNS thread failed a moment ago')))
       const id = this.#nextId++
       this.#pending.set(id, { resolve, reject })
-      this.#thread().ref()
-      this.#send(command(id))
+      worker.ref()
+      worker.postMessage(command(id))
     })
   }
 
-  #settle({ id, port, error }: DnsReply): void {
+  #settle({ id, error }: DnsReply): void {
     const waiting = this.#pending.get(id)
     this.#pending.delete(id)
     if (this.#pending.size === 0) this.#worker?.unref()
-    if (!error) waiting?.resolve(port ?? 0)
+    if (!error) waiting?.resolve()
     else
       waiting?.reject(
-        new EngineError('internal', `cannot serve DNS in the container: ${error.message}`, {
-          cause: new SyscallError(error.syscall, error.errno),
-        }),
+        failure(Object.assign(new SyscallError(error.syscall, error.errno), { message: error.message })),
       )
   }
 }
@@ -173,16 +214,5 @@ function portOf(sandbox: string): number {
   return ports.first + (createHash('sha256').update(sandbox).digest().readUInt32BE(0) % ports.count)
 }
 
-/** The resolver is not on port 53 itself: a container may run a server of its own there, on all its addresses. */
-function redirection(port: number): string {
-  return `
-table ip gantry_dns
-delete table ip gantry_dns
-table ip gantry_dns {
-  chain output {
-    type nat hook output priority -100; policy accept;
-    ip daddr ${resolverAddress} meta l4proto { tcp, udp } th dport 53 dnat to ${resolverAddress}:${port}
-  }
-}
-`
-}
+const failure = (cause: Error): EngineError =>
+  new EngineError('internal', `cannot serve DNS in the container: ${cause.message}`, { cause })

@@ -1,13 +1,14 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { createServer, type Server as TcpServer, type Socket } from 'node:net'
 import { bindUdp, listenTcp, type BoundSocket } from '../../host/inet-socket.ts'
+import { redirectLocal } from '../../host/nft-redirect.ts'
 import { inNetns } from '../../host/netns.ts'
 import { closeFd } from '../../host/socket.ts'
 import { hasCode } from '../../lib/errors.ts'
 import { frame, StreamMessages } from './stream.ts'
 
 /** Where every container asks. */
-export const resolverAddress = '127.0.0.11'
+const resolverAddress = '127.0.0.11'
 /** Room for some thousand queries that come at once. Bytes. */
 const queue = 4 << 20
 const maxConnections = 256
@@ -27,7 +28,17 @@ export class Server {
   /** `port`: taken when it is free, else another one. */
   constructor(netnsPath: string, o: { port: number; answer: Answer }) {
     this.#answer = o.answer
-    const { udp, tcp } = inNetns(netnsPath, () => listen(o.port))
+    const { udp, tcp } = inNetns(netnsPath, () => {
+      const sockets = listen(o.port)
+      try {
+        // Not on port 53 itself: a container may run a server of its own there, on all its addresses.
+        redirectLocal({ table: 'gantry_dns', address: resolverAddress, port: 53, to: sockets.udp.port })
+        return sockets
+      } catch (error) {
+        for (const { fd } of [sockets.udp, sockets.tcp]) closeFd(fd)
+        throw error
+      }
+    })
     this.port = udp.port
     this.#udp = createSocket('udp4')
     this.#udp.on('message', (query, from) => {
