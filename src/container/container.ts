@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { Broadcast } from '../lib/broadcast.ts'
 import type { Digest } from '../lib/digest.ts'
 import { Lock } from '../lib/lock.ts'
@@ -13,6 +13,9 @@ export interface ContainerPaths {
   /** Run-time: OCI bundles with conmon's sockets. Short, because socket paths are limited to 107 bytes. */
   readonly bundles: string
 }
+
+/** Beside the bundles, which are deleted recursively. */
+export const mountsFolder = (paths: ContainerPaths): string => join(dirname(paths.bundles), 'm')
 
 /**
  * A container in memory: its record and the people waiting for it. Read by everyone; changed only under `lock`,
@@ -105,6 +108,10 @@ export class Container {
   get bundle(): string {
     return join(this.#paths.bundles, this.id.slice(0, 32))
   }
+  /** Mounts that the runtime binds from; see mount-setup.ts. Never deleted recursively. */
+  get mountsDirectory(): string {
+    return join(mountsFolder(this.#paths), this.id.slice(0, 32))
+  }
   get logPath(): string {
     return join(this.directory, 'log')
   }
@@ -129,7 +136,8 @@ export class Container {
       .map((mount) => ({
         Type: mount.type,
         ...(mount.volume === undefined ? {} : { Name: mount.volume, Driver: 'local' }),
-        Source: mount.source,
+        // Docker: an image by its id.
+        Source: mount.image?.id ?? mount.source,
         Destination: mount.destination,
         Mode: mount.mode,
         RW: !mount.readOnly,

@@ -7,12 +7,13 @@ import type { ContainerCreateResponse, ExecConfig, ExecStartBody, TopResponse } 
 import type { Sandbox } from '../network/index.ts'
 import type { Digest } from '../lib/digest.ts'
 import { attach, logs, type AttachOptions, type LogOptions } from './attach.ts'
-import { Container, type ContainerPaths } from './container.ts'
+import { Container, mountsFolder, type ContainerPaths } from './container.ts'
 import { create, type CreateRequest } from './create.ts'
 import { recordEnd, type Exit } from './end.ts'
 import { Execs, type ExecSession } from './exec.ts'
 import { emit, save, type Host } from './host.ts'
 import { checkName, randomName } from './names.ts'
+import { imageWorkspaces, sweepStaged } from './mount-setup.ts'
 import { reconcile } from './reconcile.ts'
 import { remove, type RemoveOptions } from './remove.ts'
 import { start } from './start.ts'
@@ -52,6 +53,7 @@ export class Containers {
     const containers = new Containers(op, host, paths)
     for (const { record } of host.table.all()) containers.#add(new Container(record, paths))
     await containers.#sweepFolders()
+    host.volumes.askUsers((name) => containers.#mounting(name).map((c) => c.id))
     for (const c of containers.list()) {
       const outcome = await reconcile(op, host, c)
       if (outcome === 'removed') containers.#drop(c)
@@ -60,6 +62,7 @@ export class Containers {
           op.log.error('automatic removal failed', { id: c.id, error }),
         )
     }
+    await containers.#settleMounts()
     return containers
   }
 
@@ -96,7 +99,9 @@ export class Containers {
       )
     this.#idByName.set(name, 'a container that is being created')
     try {
-      const c = await create(op, this.#host, { ...request, name, paths: this.#paths })
+      using claims = new DisposableStack()
+      const find = (ref: string) => this.find(ref)
+      const c = await create(op, this.#host, { ...request, name, paths: this.#paths, find, claims })
       this.#add(c)
       return { id: c.id, warnings: [] }
     } catch (error) {
@@ -261,8 +266,13 @@ export class Containers {
   /** What must not be collected: layers of all containers. */
   references(): { layers: Set<Digest>; workspaces: Set<string> } {
     const layers = new Set<Digest>()
-    for (const c of this.#byId.values()) for (const layer of c.layers) layers.add(layer)
-    return { layers, workspaces: new Set(this.#byId.keys()) }
+    const workspaces = new Set<string>()
+    for (const c of this.#byId.values()) {
+      for (const layer of c.layers) layers.add(layer)
+      for (const { image } of c.record.mounts) for (const layer of image?.layers ?? []) layers.add(layer)
+      for (const id of [c.id, ...imageWorkspaces(c)]) workspaces.add(id)
+    }
+    return { layers, workspaces }
   }
 
   /** Those with a process. */
@@ -280,6 +290,21 @@ export class Containers {
   async #sweepFolders(): Promise<void> {
     for (const name of await readdir(this.#paths.data))
       if (!this.#byId.has(name)) await rm(join(this.#paths.data, name), { recursive: true, force: true })
+  }
+
+  #mounting(volume: string): Container[] {
+    return this.list().filter((c) => c.record.mounts.some((mount) => mount.volume === volume))
+  }
+
+  /** At boot: what containers that run hold of mounts stays, what others left goes. */
+  async #settleMounts(): Promise<void> {
+    const live = this.live()
+    const held = new Map<string, string[]>()
+    for (const c of live)
+      for (const { volume } of c.record.mounts)
+        if (volume !== undefined) held.set(volume, [...(held.get(volume) ?? []), c.id])
+    this.#host.volumes.settle(held)
+    await sweepStaged(mountsFolder(this.#paths), new Set(live.map((c) => c.mountsDirectory)))
   }
 
   async #onExit(c: Container, exit: Exit): Promise<void> {

@@ -8,7 +8,7 @@ import { parseSignal } from '../lib/signals.ts'
 import type { ContainerConfig, HostConfig, ImageConfig, NetworkingConfig } from '../wire/container.ts'
 import { Container, type ContainerPaths } from './container.ts'
 import { emit, type Host } from './host.ts'
-import { resolveMounts } from './mounts.ts'
+import { resolveMounts, type Owner } from './mounts.ts'
 import { checkName } from './names.ts'
 import type { ContainerRecord, MountRecord } from './record.ts'
 
@@ -17,13 +17,21 @@ export interface CreateRequest {
   readonly config: ContainerConfig
   readonly hostConfig: HostConfig
   readonly networking?: NetworkingConfig | null | undefined
+  /** Who asks, where that is known. */
+  readonly caller?: Owner | undefined
 }
 
 /** Either the container exists with its files and volumes, or nothing of the attempt is left. */
 export async function create(
   op: Op,
   host: Host,
-  request: CreateRequest & { name: string; paths: ContainerPaths },
+  request: CreateRequest & {
+    name: string
+    paths: ContainerPaths
+    find: (ref: string) => Container
+    /** Keeps the volumes until the container is known to everybody. */
+    claims: DisposableStack
+  },
 ): Promise<Container> {
   const image = host.images.find(request.config.Image)
   const name = checkName(request.name)
@@ -35,11 +43,16 @@ export async function create(
   await using undo = new AsyncDisposableStack()
   const made: string[] = []
   undo.defer(() => removeVolumes(op, host, made))
+  undo.defer(() => request.claims.dispose())
   const { mounts, toPopulate } = await resolveMounts(op, {
     config,
     hostConfig,
     volumes: host.volumes,
+    images: host.images,
+    find: request.find,
+    caller: request.caller,
     made,
+    claims: request.claims,
   })
   const record: ContainerRecord = {
     id,
@@ -77,7 +90,7 @@ async function populate(
 ): Promise<void> {
   const empty: MountRecord[] = []
   for (const mount of mounts)
-    if (mount.volume !== undefined && (await host.volumes.isEmpty(mount.volume))) empty.push(mount)
+    if (mount.volume !== undefined && (await host.volumes.isEmpty(op, mount.volume))) empty.push(mount)
   if (empty.length === 0) return
   const rootfs = await host.snapshots.mount(op, c.id, image.layers)
   try {
@@ -91,7 +104,7 @@ async function populate(
 async function removeVolumes(op: Op, host: Host, names: readonly string[]): Promise<void> {
   for (const name of names)
     await host.volumes
-      .remove(detached(op, 10_000), name, { force: true, usedBy: () => [] })
+      .remove(detached(op, 10_000), name, { force: true })
       .catch((error: unknown) => op.log.warn('undo: volume not removed', { name, error }))
 }
 

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises'
 import { detached, type Op } from '../lib/op.ts'
 import type { Container } from './container.ts'
 import { emit, save, type Host } from './host.ts'
+import { releaseMounts } from './mount-setup.ts'
 import { attempt } from './start.ts'
 import { isLive, type Ended } from './state.ts'
 
@@ -46,6 +47,7 @@ export async function release(op: Op, host: Host, c: Container): Promise<void> {
     attempt(op, 'delete the container in the runtime', () => host.runtime.delete(undo, c.id)),
     attempt(op, 'leave its network', () => host.networks.leave(undo, c.id)),
   ])
+  await attempt(op, 'release its mounts', () => releaseMounts(undo, host, c))
   await attempt(op, 'unmount its root', () => host.snapshots.unmount(undo, c.id))
   await attempt(op, 'remove its bundle', () => rm(c.bundle, { recursive: true, force: true }))
   host.runtime.forgetExit(c.id)

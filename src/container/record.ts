@@ -1,12 +1,13 @@
 import { z } from 'zod'
 import { parseDigest, type Digest } from '../lib/digest.ts'
+import type { IdRange } from '../host/mount-tree.ts'
 import type { ContainerConfig, HostConfig, NetworkingConfig } from '../wire/container.ts'
 import type { State } from './state.ts'
 
 /** One mount as it was decided at create. Paths on the host are absolute. */
 export interface MountRecord {
-  readonly type: 'bind' | 'volume' | 'tmpfs'
-  /** Directory or file on the host; empty for tmpfs. */
+  readonly type: 'bind' | 'volume' | 'tmpfs' | 'image'
+  /** Directory or file on the host; empty for tmpfs; of an image the name that was asked for. */
   readonly source: string
   readonly destination: string
   /** Name of the volume. */
@@ -20,6 +21,17 @@ export interface MountRecord {
   readonly recursive: boolean
   /** Options of a tmpfs: `size=64m`, `mode=1777`, … */
   readonly options: readonly string[]
+  /** What is mounted below a read-only mount: read-only too where the kernel can, or never, or surely. */
+  readonly readOnlyBelow: 'possible' | 'never' | 'required'
+  /** A path inside the volume or image, which is mounted in its place. */
+  readonly subpath?: string
+  /** The content is given to the container's user at each start. */
+  readonly chown: boolean
+  /** A user of the container (empty: its own) and one of the host that take each other's place; or ranges of ids. */
+  readonly idMap?:
+    | { readonly user: string; readonly uid: number; readonly gid: number }
+    | { readonly uids: readonly IdRange[]; readonly gids: readonly IdRange[] }
+  readonly image?: { readonly id: Digest; readonly layers: readonly Digest[] }
 }
 
 /** What the database keeps of a container. Everything else is derived or belongs to the kernel. */
@@ -44,6 +56,8 @@ const ended = {
   startedAt: z.string(),
   finishedAt: z.string(),
 }
+const ranges = z.array(z.object({ disk: z.number(), seen: z.number(), count: z.number() }))
+const digests = z.array(z.string().transform(parseDigest))
 const schema = z.object({
   id: z.string().regex(/^[0-9a-f]{64}$/),
   name: z.string(),
@@ -55,7 +69,7 @@ const schema = z.object({
   networking: z.record(z.string(), z.unknown()),
   mounts: z.array(
     z.object({
-      type: z.enum(['bind', 'volume', 'tmpfs']),
+      type: z.enum(['bind', 'volume', 'tmpfs', 'image']),
       source: z.string(),
       destination: z.string(),
       volume: z.string().optional(),
@@ -65,6 +79,16 @@ const schema = z.object({
       propagation: z.string(),
       recursive: z.boolean(),
       options: z.array(z.string()),
+      readOnlyBelow: z.enum(['possible', 'never', 'required']).default('possible'),
+      subpath: z.string().optional(),
+      chown: z.boolean().default(false),
+      idMap: z
+        .union([
+          z.object({ user: z.string(), uid: z.number(), gid: z.number() }),
+          z.object({ uids: ranges, gids: ranges }),
+        ])
+        .optional(),
+      image: z.object({ id: z.string().transform(parseDigest), layers: digests }).optional(),
     }),
   ),
   state: z.discriminatedUnion('status', [

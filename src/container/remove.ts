@@ -46,7 +46,7 @@ export async function removeFiles(op: Op, host: Host, c: Container, o: { volumes
     for (const mount of c.record.mounts)
       if (mount.anonymous && mount.volume !== undefined)
         await host.volumes
-          .remove(committed, mount.volume, { force: true, usedBy: () => [] })
+          .remove(committed, mount.volume, { force: true, except: c.id })
           .catch((error: unknown) => op.log.warn('anonymous volume not removed', { id: c.id, error }))
   emit(host, c, { action: 'destroy' })
 }

@@ -8,8 +8,8 @@ import type { Sandbox } from '../network/index.ts'
 import { RuntimeStartError, buildSpec, resolveUser, type OciMount, type SpecInput } from '../runtime/index.ts'
 import type { Container } from './container.ts'
 import { emit, save, type Host } from './host.ts'
+import { releaseMounts, setUpMounts } from './mount-setup.ts'
 import { portRequests } from './ports.ts'
-import type { MountRecord } from './record.ts'
 import { assertCan } from './state.ts'
 
 const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
@@ -51,7 +51,9 @@ async function launch(op: Op, host: Host, c: Container): Promise<void> {
   await writeNetworkFiles(host, c, sandbox)
   await mkdir(c.bundle, { recursive: true, mode: 0o700 })
   undo.defer(() => rm(c.bundle, { recursive: true, force: true }))
-  const input = specInput(host, c, rootfs, sandbox)
+  undo.defer(() => attempt(op, 'release its mounts', () => releaseMounts(detached(op, 30_000), host, c)))
+  const mounts = await setUpMounts(op, host, c, rootfs)
+  const input = specInput(host, c, { rootfs, sandbox, mounts })
   op.signal.throwIfAborted() // last chance to turn back: from here the start completes
 
   const committed = detached(op, 30_000)
@@ -136,7 +138,12 @@ async function writeNetworkFiles(host: Host, c: Container, sandbox: Sandbox | un
 }
 
 /** Everything the runtime needs to know, from the record alone and the mounted root. */
-function specInput(host: Host, c: Container, rootfs: string, sandbox: Sandbox | undefined): SpecInput {
+function specInput(
+  host: Host,
+  c: Container,
+  o: { rootfs: string; sandbox: Sandbox | undefined; mounts: readonly OciMount[] },
+): SpecInput {
+  const { rootfs, sandbox } = o
   const { config, hostConfig } = c
   const user = resolveUser(rootfs, config.User ?? '', hostConfig.GroupAdd ?? [])
   const cwd = config.WorkingDir || '/'
@@ -165,7 +172,7 @@ function specInput(host: Host, c: Container, rootfs: string, sandbox: Sandbox | 
     ...(config.Domainname ? { domainname: config.Domainname } : {}),
     rootfs,
     readonlyRootfs: hostConfig.ReadonlyRootfs === true,
-    mounts: [...networkFileMounts(c), ...c.record.mounts.map(ociMount)],
+    mounts: [...networkFileMounts(c), ...o.mounts],
     namespaces: {
       network: sandbox ? { path: sandbox.netnsPath } : 'host',
       pid: namespace('pid', hostConfig.PidMode),
@@ -208,29 +215,4 @@ function networkFileMounts(c: Container): OciMount[] {
     type: 'bind',
     options: ['rbind', 'rprivate'],
   }))
-}
-
-function ociMount(mount: MountRecord): OciMount {
-  const { destination, source } = mount
-  if (mount.type === 'tmpfs') {
-    // Docker's defaults; what the user names wins.
-    const chosen = new Set(mount.options)
-    const defaults = ['noexec', 'nosuid', 'nodev'].filter((option) => !chosen.has(option.slice(2)))
-    return {
-      destination,
-      source: 'tmpfs',
-      type: 'tmpfs',
-      options: [...new Set([...defaults, ...mount.options, ...(mount.readOnly ? ['ro'] : [])])],
-    }
-  }
-  return {
-    destination,
-    source,
-    type: 'bind',
-    options: [
-      mount.recursive ? 'rbind' : 'bind',
-      mount.propagation || 'rprivate',
-      mount.readOnly ? 'ro' : 'rw',
-    ],
-  }
 }

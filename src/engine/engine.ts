@@ -187,17 +187,16 @@ export class Engine {
 
   /** A container made of the image, a running one first. */
   imageUser(id: Digest): { id: string; name: string; running: boolean } | undefined {
-    const users = this.containers.list().filter((c) => c.imageId === id)
+    const users = this.containers
+      .list()
+      .filter((c) => c.imageId === id || c.record.mounts.some((mount) => mount.image?.id === id))
     const user = users.find((c) => c.status === 'running') ?? users[0]
     return user && { id: user.id, name: user.name, running: user.status === 'running' }
   }
 
   /** Ids of the containers that mount the volume. */
   volumeUsers(name: string): string[] {
-    return this.containers
-      .list()
-      .filter((c) => c.record.mounts.some((mount) => mount.volume === name))
-      .map((c) => c.id)
+    return [...this.volumes.users(name)]
   }
 
   pruneContainers(op: Op, chosen: (c: Container) => boolean): Promise<Pruned<string>> {
@@ -250,13 +249,14 @@ export class Engine {
 
   /** Ends the daemon's part alone: containers go on, and the next daemon finds them. */
   async detach(op: Op): Promise<void> {
-    const { containers, networks, runtime, builder, snapshots, store, config } = this.#parts
+    const { containers, networks, runtime, builder, snapshots, store, config, volumes } = this.#parts
     await builder.close()
     await containers.close()
     await networks.close(op)
     await runtime.close()
     await removeGroup(op, config.cgroupParent)
     await snapshots.close()
+    volumes.close()
     store.close()
   }
 

@@ -62,8 +62,7 @@ export async function pruneVolumes(
   for (const volume of engine.volumes.list()) {
     if (engine.volumeUsers(volume.name).length > 0 || !chosen(volume)) continue
     const size = await directorySize(volume.mountpoint)
-    const usedBy = (name: string) => engine.volumeUsers(name)
-    if (!(await spared(() => engine.volumes.remove(op, volume.name, { force: false, usedBy })))) {
+    if (!(await spared(() => engine.volumes.remove(op, volume.name, { force: false })))) {
       removed.push(volume.name)
       bytes += size
     }

@@ -9,7 +9,7 @@ import { Store } from '../store/index.ts'
 import { Volumes } from './volumes.ts'
 
 const op = background(silentLogger)
-const unused = { force: false, usedBy: () => [] }
+const unused = { force: false }
 
 async function open(t: TestContext) {
   const folder = mkdtempSync(join(tmpdir(), 'gvol-'))
@@ -17,7 +17,15 @@ async function open(t: TestContext) {
   const store = Store.open(':memory:')
   const events: string[] = []
   const root = join(folder, 'v')
-  const again = () => Volumes.open(op, { root, store, emit: (e) => events.push(`${e.action} ${e.id}`) })
+  const opened: Volumes[] = []
+  const again = async () => {
+    const made = await Volumes.open(op, { root, store, emit: (e) => events.push(`${e.action} ${e.id}`) })
+    opened.push(made)
+    return made
+  }
+  t.after(() => {
+    for (const one of opened) one.close()
+  })
   return { root, events, again, volumes: await again() }
 }
 
@@ -42,9 +50,14 @@ test('names, drivers and options that cannot be are refused with one clear sente
     kind: 'unsupported',
     message: /"nfs"/,
   })
-  await assert.rejects(volumes.create(op, { name: 'db', options: { type: 'tmpfs' } }), {
-    kind: 'unsupported',
-  })
+  for (const [options, message] of [
+    [{ type: 'tmpfs' }, 'create db: missing required option: "device"'],
+    [{ device: '/x' }, 'create db: missing required option: "type"'],
+    [{ o: 'ro' }, 'create db: missing required option: "device"'],
+    [{ colour: 'red' }, 'create db: invalid option: "colour"'],
+    [{ size: '1g' }, 'create db: quota size requested but no quota support'],
+  ] as const)
+    await assert.rejects(volumes.create(op, { name: 'db', options }), { kind: 'invalid', message })
   assert.throws(() => volumes.find('db'), { kind: 'not-found', message: 'get db: no such volume' })
 })
 
@@ -52,10 +65,17 @@ test('remove() refuses what is in use, and deletes the content of the rest', asy
   const { root, volumes } = await open(t)
   const { mountpoint } = await volumes.create(op, { name: 'db' })
   writeFileSync(join(mountpoint, 'file'), 'x')
-  await assert.rejects(volumes.remove(op, 'db', { force: true, usedBy: () => ['c1', 'c2'] }), {
+  let users = ['c1', 'c2']
+  volumes.askUsers(() => users)
+  await assert.rejects(volumes.remove(op, 'db', { force: true }), {
     kind: 'conflict',
     message: 'remove db: volume is in use - [c1, c2]',
   })
+  users = []
+  {
+    using _claim = volumes.claim('db')
+    await assert.rejects(volumes.remove(op, 'db', unused), /a container that is being created/)
+  }
   await volumes.remove(op, 'db', unused)
   assert.deepEqual(readdirSync(root), [])
   await assert.rejects(volumes.remove(op, 'db', unused), { kind: 'not-found' })

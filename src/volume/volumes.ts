@@ -1,71 +1,85 @@
 import { mkdirSync } from 'node:fs'
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
 import { EngineError, hasCode } from '../lib/errors.ts'
 import { newId } from '../lib/id.ts'
 import { KeyedLock } from '../lib/lock.ts'
 import type { Op } from '../lib/op.ts'
+import { isMountPoint } from '../host/mount.ts'
 import type { Store, Table } from '../store/index.ts'
 import type { Emit } from '../wire/system.ts'
-import { populate } from './populate.ts'
+import { checkOptions, isMounted, mountVolume, unmountBelow, unmountVolume } from './driver.ts'
+import { run } from './jobs.ts'
+import {
+  anonymousLabel,
+  checkName,
+  volumeRecord,
+  type Volume,
+  type VolumeRecord,
+  type VolumeRequest,
+} from './record.ts'
 
-export interface Volume {
+export type { Volume, VolumeRequest } from './record.ts'
+
+/** A pruned volume that can still be had back. */
+export interface TrashedVolume {
+  /** Of this piece of trash; several may have had one name. */
+  readonly id: string
   readonly name: string
-  /** Absolute path of its content on the host. */
-  readonly mountpoint: string
-  readonly driver: 'local'
+  readonly path: string
   readonly createdAt: string
-  readonly labels: Readonly<Record<string, string>>
-  readonly options: Readonly<Record<string, string>>
-  /** Nobody chose its name: it goes with its container (`rm -v`, `--rm`) and with `volume prune`. */
-  readonly anonymous: boolean
+  readonly since: string
+  readonly until: string
 }
 
-export interface VolumeRequest {
-  /** Without one the volume is anonymous. */
-  readonly name?: string
-  readonly driver?: string
-  readonly labels?: Readonly<Record<string, string>>
-  readonly options?: Readonly<Record<string, string>>
-}
-
-const record = z.strictObject({
-  name: z.string(),
-  createdAt: z.string(),
-  labels: z.record(z.string(), z.string()),
-  /** Content of an image is being copied in: what is there may be half of it. */
-  populating: z.boolean(),
-})
-type VolumeRecord = z.infer<typeof record>
-
-/** Docker's mark of volumes that nobody named. */
-const anonymousLabel = 'com.docker.volume.anonymous'
 const dataFolder = '_data'
 /** Names of volumes cannot start with a dot. */
-const trashPrefix = '.removing-'
+const removingPrefix = '.removing-'
+const trashPrefix = '.trash-'
+const importPrefix = '.new-'
+/** How long setTimeout can wait. */
+const maxWait = 2 ** 31 - 1
 
 export class Volumes {
   readonly #root: string
   readonly #table: Table<VolumeRecord>
   readonly #emit: Emit
-  readonly #records: Map<string, VolumeRecord>
+  readonly #op: Op
+  readonly #records = new Map<string, VolumeRecord>()
+  /** By folder name. */
+  readonly #trash = new Map<string, VolumeRecord>()
   readonly #locks = new KeyedLock()
+  /** Who keeps a volume with mount options mounted. */
+  readonly #holders = new Map<string, Set<string>>()
+  /** Who uses a volume just now besides the containers that are known. */
+  readonly #claims = new Map<string, { readonly who: string }[]>()
+  #usedBy: (name: string) => readonly string[] = () => []
+  /** Until the holders that outlived an earlier daemon are known, nothing is unmounted. */
+  #settled = false
+  #timer: NodeJS.Timeout | undefined
 
-  private constructor(o: { root: string; table: Table<VolumeRecord>; emit: Emit }) {
+  private constructor(op: Op, o: { root: string; table: Table<VolumeRecord>; emit: Emit }) {
+    this.#op = op
     this.#root = o.root
     this.#table = o.table
     this.#emit = o.emit
-    this.#records = new Map(o.table.all().map((entry) => [entry.key, entry.record]))
+    for (const { key, record } of o.table.all()) (record.trash ? this.#trash : this.#records).set(key, record)
   }
 
   /** Ends what a killed daemon had begun, and adopts directories with content that no record knows. */
   static async open(op: Op, o: { root: string; store: Store; emit: Emit }): Promise<Volumes> {
     mkdirSync(o.root, { recursive: true, mode: 0o701 })
-    const table = o.store.table('volumes', (value) => record.parse(value))
-    const volumes = new Volumes({ root: o.root, table, emit: o.emit })
+    const table = o.store.table('volumes', (value) => volumeRecord.parse(value))
+    const volumes = new Volumes(op, { root: o.root, table, emit: o.emit })
     await volumes.#recover(op)
+    await volumes.#expire()
     return volumes
+  }
+
+  /** Stops the clock of the trash. */
+  close(): void {
+    clearTimeout(this.#timer)
+    this.#settled = false
   }
 
   list(): Volume[] {
@@ -73,55 +87,126 @@ export class Volumes {
   }
 
   find(name: string): Volume {
-    const found = this.#records.get(name)
-    if (!found) throw new EngineError('not-found', `get ${name}: no such volume`)
-    return this.#view(found)
+    return this.#view(this.#record(name))
   }
 
   /** Docker: an existing volume of that name is returned as it is. */
   async create(op: Op, o: VolumeRequest): Promise<Volume> {
-    checkSupported(o)
+    if (o.driver && o.driver !== 'local')
+      throw new EngineError(
+        'unsupported',
+        `volume driver "${o.driver}" is not supported: only "local" is, and plugins are not`,
+      )
     const name = o.name || newId()
     checkName(name)
+    const options = o.options ?? {}
+    checkOptions(name, options)
     using _lock = await this.#locks.acquire(name, op.signal)
     const existing = this.#records.get(name)
     if (existing) return this.#view(existing)
     const labels = { ...o.labels, ...(o.name ? {} : { [anonymousLabel]: '' }) }
-    const made: VolumeRecord = { name, createdAt: new Date().toISOString(), labels, populating: false }
+    const made = { name, createdAt: new Date().toISOString(), labels, options, populating: false }
     await mkdir(join(this.#root, name), { recursive: true, mode: 0o701 })
     await mkdir(this.#dataOf(name), { recursive: true, mode: 0o755 })
-    this.#save(made)
-    this.#emit({ type: 'volume', action: 'create', id: name, attributes: { driver: 'local' } })
-    return this.#view(made)
+    return this.#added(made)
   }
 
-  /** `usedBy` tells the containers that mount it; with any, kind `conflict`. `force`: a missing volume is no error. */
-  async remove(
-    op: Op,
-    name: string,
-    o: { force: boolean; usedBy: (name: string) => readonly string[] },
-  ): Promise<void> {
+  /**
+   * Kind `conflict` while containers use it, but for the container `except`, which is going. `force`: a missing volume
+   * is no error.
+   */
+  async remove(op: Op, name: string, o: { force: boolean; except?: string }): Promise<void> {
     using _lock = await this.#locks.acquire(name, op.signal)
     if (o.force && !this.#records.has(name)) return
-    this.find(name)
-    const users = o.usedBy(name)
-    if (users.length > 0)
-      throw new EngineError('conflict', `remove ${name}: volume is in use - [${users.join(', ')}]`)
-    const trash = join(this.#root, `${trashPrefix}${newId().slice(0, 12)}-${name}`)
-    try {
-      await rename(join(this.#root, name), trash)
-    } catch (error) {
-      if (!hasCode(error, 'ENOENT')) throw error // somebody deleted the directory by hand
-    }
+    this.#record(name)
+    this.#assertUnused(name, { verb: 'remove', ...(o.except !== undefined && { except: o.except }) })
+    const gone = join(this.#root, `${removingPrefix}${newId().slice(0, 12)}-${name}`)
+    await this.#moveAway(name, gone)
     this.#forget(name)
-    await rm(trash, { recursive: true, force: true })
+    await rm(gone, { recursive: true, force: true })
     this.#emit({ type: 'volume', action: 'destroy', id: name, attributes: { driver: 'local' } })
   }
 
+  // Use
+
+  /** Who tells the ids of the containers that mount a volume, running or not. */
+  askUsers(usedBy: (name: string) => readonly string[]): void {
+    this.#usedBy = usedBy
+  }
+
+  users(name: string): readonly string[] {
+    return this.#usedBy(name)
+  }
+
+  /**
+   * From now on the volume counts as used: by a container that has no record yet. Taken before the container's
+   * mounts are decided, disposed when it is known: in between nobody can remove the volume.
+   */
+  claim(name: string, who = 'a container that is being created'): Disposable {
+    const claim = { who }
+    this.#claims.set(name, [...(this.#claims.get(name) ?? []), claim])
+    return {
+      [Symbol.dispose]: () => {
+        const left = (this.#claims.get(name) ?? []).filter((other) => other !== claim)
+        if (left.length > 0) this.#claims.set(name, left)
+        else this.#claims.delete(name)
+      },
+    }
+  }
+
+  /** Where the volume's content is; one with mount options is mounted for its first holder. Idempotent for one holder. */
+  async hold(op: Op, name: string, holder: string): Promise<string> {
+    using _lock = await this.#locks.acquire(name, op.signal)
+    const record = this.#record(name)
+    const path = this.#dataOf(name)
+    if (!isMounted(record.options)) return path
+    const holders = this.#holders.get(name) ?? new Set()
+    if (!isMountPoint(path)) await mountVolume(record.options, path)
+    this.#holders.set(name, holders.add(holder))
+    return path
+  }
+
+  /** The last one that lets go unmounts. Not holding is not an error. */
+  async release(op: Op, name: string, holder: string): Promise<void> {
+    using _lock = await this.#locks.acquire(name, op.signal)
+    const holders = this.#holders.get(name)
+    holders?.delete(holder)
+    const record = this.#records.get(name)
+    if (!record || !isMounted(record.options) || (holders?.size ?? 0) > 0) return
+    this.#holders.delete(name)
+    if (this.#settled) unmountVolume(this.#dataOf(name))
+  }
+
+  /** At boot, once: who holds what since before; other mounts of an earlier daemon go. */
+  settle(held: ReadonlyMap<string, readonly string[]>): void {
+    for (const [name, holders] of held) this.#holders.set(name, new Set(holders))
+    this.#settled = true
+    for (const { name, options } of this.#records.values())
+      if (isMounted(options) && !this.#holders.has(name)) unmountVolume(this.#dataOf(name))
+  }
+
+  /** Calls back with the path of the content, which is mounted for as long. */
+  async using<T>(op: Op, name: string, work: (path: string) => Promise<T>): Promise<T> {
+    const holder = newId()
+    using _claim = this.claim(name, 'a call that reads or writes it')
+    const path = await this.hold(op, name, holder)
+    try {
+      return await work(path)
+    } finally {
+      await this.release({ ...op, signal: AbortSignal.timeout(10_000) }, name, holder)
+    }
+  }
+
+  // Content
+
   /** True also while content that was being copied in is not complete. */
-  async isEmpty(name: string): Promise<boolean> {
-    const { mountpoint } = this.find(name)
-    return this.#records.get(name)?.populating === true || (await readdir(mountpoint)).length === 0
+  async isEmpty(op: Op, name: string): Promise<boolean> {
+    if (this.#record(name).populating) return true
+    return this.using(op, name, async (path) => {
+      const entries = await readdir(path)
+      // A file system of its own has this from the start.
+      return entries.length === 0 || (entries.length === 1 && entries[0] === 'lost+found')
+    })
   }
 
   /**
@@ -130,34 +215,222 @@ export class Volumes {
    * with content, and an image without such a directory, change nothing. All or nothing.
    */
   async populate(op: Op, name: string, o: { rootfs: string; path: string }): Promise<void> {
-    using _lock = await this.#locks.acquire(name, op.signal)
-    if (!(await this.isEmpty(name))) return
-    const current = this.#records.get(name)
-    if (!current) return
-    this.#save({ ...current, populating: true })
-    try {
-      await populate(op, { ...o, target: this.#dataOf(name) })
-    } catch (error) {
-      await this.#clear(name)
-      this.#save({ ...current, populating: false })
-      throw error
-    }
-    this.#save({ ...current, populating: false })
+    await this.using(op, name, async (target) => {
+      using _lock = await this.#locks.acquire(`content ${name}`, op.signal)
+      if (!(await this.isEmpty(op, name))) return
+      await this.#filling(name, () => run(op, { kind: 'populate', ...o, target }))
+    })
   }
 
-  async #clear(name: string): Promise<void> {
-    const folder = this.#dataOf(name)
-    for (const entry of await readdir(folder)) await rm(join(folder, entry), { recursive: true, force: true })
+  /** A new volume with the same content (cloned block by block where the file system can), labels and attributes. */
+  async clone(op: Op, name: string, copy: string): Promise<Volume> {
+    const { labels } = this.#record(name)
+    checkName(copy)
+    const kept = Object.entries(labels).filter(([label]) => label !== anonymousLabel)
+    return this.using(op, name, (rootfs) =>
+      this.make(op, { name: copy, labels: Object.fromEntries(kept) }, (target) =>
+        run(op, { kind: 'populate', rootfs, path: '/', target }),
+      ),
+    )
+  }
+
+  /** A new volume that appears with the content which `fill` puts into its directory, or not at all. */
+  async make(
+    op: Op,
+    o: { name: string; labels?: Readonly<Record<string, string>> },
+    fill: (target: string) => Promise<void>,
+  ): Promise<Volume> {
+    const { name, labels = {} } = o
+    checkName(name)
+    using _lock = await this.#locks.acquire(name, op.signal)
+    this.#assertFree(name)
+    const folder = join(this.#root, `${importPrefix}${newId().slice(0, 12)}`)
+    try {
+      await mkdir(join(folder, dataFolder), { recursive: true, mode: 0o701 })
+      await fill(join(folder, dataFolder))
+      op.signal.throwIfAborted()
+      await rename(folder, join(this.#root, name))
+    } catch (error) {
+      await rm(folder, { recursive: true, force: true })
+      throw error
+    }
+    return this.#added({
+      name,
+      createdAt: new Date().toISOString(),
+      labels,
+      options: {},
+      populating: false,
+    })
+  }
+
+  /** Fills an existing empty volume; what fails leaves it empty. */
+  async fill(op: Op, name: string, fill: (target: string) => Promise<void>): Promise<void> {
+    await this.using(op, name, async (target) => {
+      using _lock = await this.#locks.acquire(`content ${name}`, op.signal)
+      await this.#filling(name, () => fill(target))
+    })
+  }
+
+  /** Only while no container mounts it. */
+  async rename(op: Op, name: string, to: string): Promise<Volume> {
+    checkName(to)
+    const [first, second] = [name, to].toSorted()
+    if (first === undefined || second === undefined || first === second)
+      throw new EngineError('invalid', `Renaming a volume with the same name as its current name`)
+    using _first = await this.#locks.acquire(first, op.signal)
+    using _second = await this.#locks.acquire(second, op.signal)
+    const record = this.#record(name)
+    this.#assertFree(to)
+    this.#assertUnused(name, { verb: 'rename' })
+    const { [anonymousLabel]: _anonymous, ...labels } = record.labels
+    unmountBelow(this.#dataOf(name))
+    // The directory first: one without a record becomes a volume again, so a crash here loses nothing but labels.
+    await rename(join(this.#root, name), join(this.#root, to))
+    this.#forget(name)
+    this.#save({ ...record, name: to, labels })
+    this.#emit({ type: 'volume', action: 'rename', id: to, attributes: { driver: 'local', oldName: name } })
+    return this.find(to)
+  }
+
+  // Trash
+
+  /** Takes an unused volume away, whole, for `keep` milliseconds. `createdAt`: only if it is still that one. */
+  async discard(op: Op, name: string, o: { keep: number; createdAt?: string }): Promise<TrashedVolume> {
+    using _lock = await this.#locks.acquire(name, op.signal)
+    const record = this.#record(name)
+    if (o.createdAt !== undefined && record.createdAt !== o.createdAt)
+      throw new EngineError('conflict', `remove ${name}: it is another volume by now`)
+    this.#assertUnused(name, { verb: 'remove' })
+    const now = Date.now()
+    const folder = `${trashPrefix}${newId().slice(0, 12)}`
+    const trashed: VolumeRecord = {
+      ...record,
+      trash: { since: new Date(now).toISOString(), until: new Date(now + o.keep).toISOString() },
+    }
+    // The record first: a crash before the folder's move is finished at boot.
+    this.#table.put(folder, trashed)
+    await this.#moveAway(name, join(this.#root, folder))
+    this.#forget(name)
+    this.#trash.set(folder, trashed)
+    this.#emit({ type: 'volume', action: 'destroy', id: name, attributes: { driver: 'local' } })
+    this.#watch()
+    return this.#trashView(folder, trashed)
+  }
+
+  /** Newest first. */
+  trash(): TrashedVolume[] {
+    return [...this.#trash]
+      .map(([folder, record]) => this.#trashView(folder, record))
+      .toSorted((a, b) => (a.since < b.since ? 1 : -1))
+  }
+
+  /** Brings a pruned volume back as it was, by its name (the last one of that name) or the id of the trash. */
+  async restore(op: Op, ref: string, o: { as?: string } = {}): Promise<Volume> {
+    const found = this.trash().find((t) => t.id === ref) ?? this.trash().find((t) => t.name === ref)
+    if (!found) throw new EngineError('not-found', `restore ${ref}: no such volume in the trash`)
+    const name = o.as ?? found.name
+    checkName(name)
+    using _lock = await this.#locks.acquire(name, op.signal)
+    const folder = `${trashPrefix}${found.id}`
+    const record = this.#trash.get(folder)
+    if (!record) throw new EngineError('not-found', `restore ${ref}: no such volume in the trash`)
+    this.#assertFree(name)
+    const { trash: _trash, ...rest } = record
+    this.#trash.delete(folder)
+    await rename(join(this.#root, folder), join(this.#root, name))
+    this.#table.delete(folder)
+    return this.#added({ ...rest, name })
+  }
+
+  /** Deletes trash for good: one piece, or all of it. Returns what went. */
+  async emptyTrash(id?: string): Promise<TrashedVolume[]> {
+    const chosen = this.trash().filter((t) => id === undefined || t.id === id)
+    if (id !== undefined && chosen.length === 0)
+      throw new EngineError('not-found', `${id}: no such volume in the trash`)
+    for (const { id: one } of chosen) await this.#destroyTrash(`${trashPrefix}${one}`)
+    return chosen
+  }
+
+  async #destroyTrash(folder: string): Promise<void> {
+    const path = join(this.#root, folder)
+    this.#trash.delete(folder)
+    unmountBelow(path)
+    await rm(path, { recursive: true, force: true })
+    this.#table.delete(folder)
+  }
+
+  async #expire(): Promise<void> {
+    const now = new Date().toISOString()
+    for (const [folder, { name, trash }] of this.#trash) {
+      if (!trash || trash.until > now) continue
+      this.#op.log.info('a pruned volume is deleted for good', { name })
+      await this.#destroyTrash(folder)
+    }
+    this.#watch()
+  }
+
+  /** Wakes up when the next piece of trash is due. */
+  #watch(): void {
+    clearTimeout(this.#timer)
+    const next = [...this.#trash.values()].map(({ trash }) => Date.parse(trash?.until ?? ''))
+    if (next.length === 0) return
+    const wait = Math.min(Math.max(Math.min(...next) - Date.now(), 0) + 50, maxWait)
+    this.#timer = setTimeout(() => {
+      this.#expire().catch((error: unknown) => this.#op.log.error('trash was not emptied', { error }))
+    }, wait).unref()
+  }
+
+  // Records
+
+  async #filling(name: string, work: () => Promise<void>): Promise<void> {
+    const set = (populating: boolean) => {
+      const current = this.#records.get(name)
+      if (current) this.#save({ ...current, populating })
+    }
+    set(true)
+    try {
+      await work()
+    } catch (error) {
+      const folder = this.#dataOf(name)
+      for (const entry of await readdir(folder))
+        await rm(join(folder, entry), { recursive: true, force: true })
+      set(false)
+      throw error
+    }
+    set(false)
+  }
+
+  async #moveAway(name: string, to: string): Promise<void> {
+    // Whatever is still mounted there is somebody else's: deleting must never reach it.
+    unmountBelow(join(this.#root, name))
+    try {
+      await rename(join(this.#root, name), to)
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw error // somebody deleted the directory by hand
+    }
+  }
+
+  #assertUnused(name: string, o: { verb: string; except?: string }): void {
+    const claims = (this.#claims.get(name) ?? []).map(({ who }) => who)
+    const users = [...this.#usedBy(name), ...claims].filter((user) => user !== o.except)
+    if (users.length > 0)
+      throw new EngineError('conflict', `${o.verb} ${name}: volume is in use - [${users.join(', ')}]`)
+  }
+
+  #assertFree(name: string): void {
+    if (this.#records.has(name)) throw new EngineError('conflict', `a volume named ${name} exists already`)
   }
 
   async #recover(op: Op): Promise<void> {
     const folders = await readdir(this.#root)
-    for (const trash of folders.filter((f) => f.startsWith(trashPrefix))) {
-      const name = trash.slice(trashPrefix.length + 13)
-      if (!folders.includes(name)) this.#forget(name)
-      await rm(join(this.#root, trash), { recursive: true, force: true })
+    for (const folder of folders.filter((f) => f.startsWith(removingPrefix) || f.startsWith(importPrefix))) {
+      const name = folder.startsWith(removingPrefix) ? folder.slice(removingPrefix.length + 13) : undefined
+      if (name !== undefined && !folders.includes(name)) this.#forget(name)
+      unmountBelow(join(this.#root, folder))
+      await rm(join(this.#root, folder), { recursive: true, force: true })
     }
-    for (const name of folders) {
+    await this.#recoverTrash(op, folders)
+    for (const name of await readdir(this.#root)) {
       if (name.startsWith('.') || this.#records.has(name)) continue
       const info = await stat(join(this.#root, name))
       if (!info.isDirectory()) continue
@@ -167,10 +440,45 @@ export class Volumes {
       }
       op.log.warn('found a volume without a record: it is kept', { name })
       const labels: Record<string, string> = /^[0-9a-f]{64}$/.test(name) ? { [anonymousLabel]: '' } : {}
-      this.#save({ name, createdAt: info.birthtime.toISOString(), labels, populating: false })
+      this.#save({ name, createdAt: info.birthtime.toISOString(), labels, options: {}, populating: false })
     }
     for (const name of this.#records.keys())
       if (!folders.includes(name)) op.log.warn('the directory of a volume is missing', { name })
+  }
+
+  /** A crash between the two steps of a discard or of a restore is brought to the side of the trash: nothing is lost. */
+  async #recoverTrash(op: Op, folders: readonly string[]): Promise<void> {
+    for (const [folder, record] of this.#trash) {
+      if (folders.includes(folder)) continue
+      const live = this.#records.get(record.name)
+      const sameVolume = live === undefined || live.createdAt === record.createdAt
+      if (folders.includes(record.name) && sameVolume) {
+        unmountBelow(join(this.#root, record.name))
+        await rename(join(this.#root, record.name), join(this.#root, folder))
+        if (live) this.#forget(record.name)
+        op.log.warn('a volume whose pruning was cut short is in the trash', { name: record.name })
+      } else {
+        this.#trash.delete(folder)
+        this.#table.delete(folder)
+      }
+    }
+    for (const folder of folders)
+      if (folder.startsWith(trashPrefix)) {
+        const record = this.#trash.get(folder)
+        if (!record) op.log.warn('found trash without a record: it is left alone', { folder })
+        // The move was done, the old record not yet gone.
+        else if (
+          !folders.includes(record.name) &&
+          this.#records.get(record.name)?.createdAt === record.createdAt
+        )
+          this.#forget(record.name)
+      }
+  }
+
+  #record(name: string): VolumeRecord {
+    const found = this.#records.get(name)
+    if (!found) throw new EngineError('not-found', `get ${name}: no such volume`)
+    return found
   }
 
   #dataOf(name: string): string {
@@ -184,9 +492,26 @@ export class Volumes {
       driver: 'local',
       createdAt: r.createdAt,
       labels: r.labels,
-      options: {},
+      options: r.options,
       anonymous: anonymousLabel in r.labels,
     }
+  }
+
+  #trashView(folder: string, r: VolumeRecord): TrashedVolume {
+    return {
+      id: folder.slice(trashPrefix.length),
+      name: r.name,
+      path: join(this.#root, folder, dataFolder),
+      createdAt: r.createdAt,
+      since: r.trash?.since ?? '',
+      until: r.trash?.until ?? '',
+    }
+  }
+
+  #added(r: VolumeRecord): Volume {
+    this.#save(r)
+    this.#emit({ type: 'volume', action: 'create', id: r.name, attributes: { driver: 'local' } })
+    return this.#view(r)
   }
 
   #save(r: VolumeRecord): void {
@@ -206,28 +531,4 @@ async function isEmptyTree(folder: string): Promise<boolean> {
   return (
     names.length === 1 && names[0] === dataFolder && (await readdir(join(folder, dataFolder))).length === 0
   )
-}
-
-/** Docker's rules and texts. */
-function checkName(name: string): void {
-  if (name.length < 2)
-    throw new EngineError(
-      'invalid',
-      'volume name is too short, names should be at least two alphanumeric characters',
-    )
-  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name))
-    throw new EngineError(
-      'invalid',
-      `create ${name}: "${name}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`,
-    )
-  if (name.length > 200)
-    throw new EngineError('invalid', `create ${name.slice(0, 20)}…: volume name is too long`)
-}
-
-function checkSupported(o: VolumeRequest): void {
-  if (o.driver && o.driver !== 'local')
-    throw new EngineError('unsupported', `volume driver "${o.driver}" is not supported: only "local" is`)
-  const [option] = Object.keys(o.options ?? {})
-  if (option !== undefined)
-    throw new EngineError('unsupported', `option "${option}" of volume driver "local" is not supported yet`)
 }

@@ -75,6 +75,8 @@ export interface MountSpec {
   }
   ImageOptions?: { Subpath?: string }
   TmpfsOptions?: { SizeBytes?: number; Mode?: number; Options?: string[][] }
+  /** Gantry's own: the content is given to the container's user; an id map (see docs/volumes.md). */
+  GantryOptions?: { Chown?: boolean; IDMap?: string }
 }
 
 export interface Ulimit {

@@ -116,6 +116,7 @@ const mount = struct({
     Mode: integer,
     Options: z.array(texts.unwrap()).exactOptional(),
   }).exactOptional(),
+  GantryOptions: struct({ Chown: flag, IDMap: text }).exactOptional(),
 })
 
 export const hostConfigShape = {

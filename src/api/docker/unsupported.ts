@@ -102,7 +102,7 @@ export const hostConfigRules: Readonly<Record<keyof HostConfig, Rule>> = {
   // No container has a user namespace: `host` is what it gets anyway.
   UsernsMode: only('--userns', 'host'),
   VolumeDriver: only('--volume-driver', 'local'),
-  VolumesFrom: only('--volumes-from'),
+  VolumesFrom: 'obeyed',
 }
 
 export const configRules: Readonly<Record<keyof ContainerConfig, Rule>> = {

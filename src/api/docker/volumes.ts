@@ -27,7 +27,6 @@ export function volumeRoutes(engine: Deps): Route[] {
       handler: async (call) => {
         await volumes.remove(call.committed, nameOf(call), {
           force: call.query.flag('force'),
-          usedBy: (name) => engine.volumeUsers(name),
         })
         sendEmpty(call.response)
       },

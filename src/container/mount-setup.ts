@@ -1,0 +1,234 @@
+/**
+ * From a container's mount records to what the OCI runtime binds. Where a plain bind will not do (a path inside a volume, other
+ * ids, an image), the mount is made here first, in a folder of the container's, and bound from there.
+ */
+import { closeSync, constants, fstatSync } from 'node:fs'
+import { mkdir, readdir, rmdir, unlink, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
+import type { Op } from '../lib/op.ts'
+import { MNT_DETACH, mounts, mountsUnder, unmount, type MountEntry } from '../host/mount.ts'
+import { bindDescriptor, hasMountSetattr, type IdMap, type IdRange } from '../host/mount-tree.ts'
+import { RootDir } from '../host/root-dir.ts'
+import { resolveUser, type OciMount } from '../runtime/index.ts'
+import { runVolumeJob } from '../volume/index.ts'
+import type { Container } from './container.ts'
+import type { Host } from './host.ts'
+import type { MountRecord } from './record.ts'
+
+/** Linux's O_PATH, which Node does not name. */
+const O_PATH = 0o10000000
+
+/** Everything that these mounts need is in place when it returns; `releaseMounts` takes it away, also after a failure here. */
+export async function setUpMounts(op: Op, host: Host, c: Container, rootfs: string): Promise<OciMount[]> {
+  const made: OciMount[] = []
+  for (const [index, mount] of c.record.mounts.entries()) {
+    if (mount.type === 'tmpfs') {
+      made.push(tmpfs(mount))
+      continue
+    }
+    const source = await sourceOf(op, host, c, { mount, index })
+    if (mount.chown) await giveAway(op, { mount, source, owner: userOf(c, rootfs) })
+    const staged = mount.subpath !== undefined || mount.idMap !== undefined
+    const path = staged ? await stage(op, c, { mount, index, source, rootfs }) : source
+    if (mount.type === 'bind' && !staged) checkPropagation(mount)
+    made.push({
+      destination: mount.destination,
+      source: path,
+      type: 'bind',
+      options: [
+        mount.recursive ? 'rbind' : 'bind',
+        mount.propagation || 'rprivate',
+        mount.readOnly ? readOnlyOption(mount) : 'rw',
+      ],
+    })
+  }
+  return made
+}
+
+/** Idempotent, also for what an earlier daemon left. */
+export async function releaseMounts(op: Op, host: Host, c: Container): Promise<void> {
+  await clearStaged(c.mountsDirectory)
+  for (const [index, mount] of c.record.mounts.entries()) {
+    if (mount.image) await host.snapshots.remove(op, imageWorkspace(c, index))
+    if (mount.volume !== undefined) await host.volumes.release(op, mount.volume, c.id)
+  }
+}
+
+/** Ids of the workspaces in which a container's images are mounted. */
+export function imageWorkspaces(c: Container): string[] {
+  return c.record.mounts.flatMap((mount, index) => (mount.image ? [imageWorkspace(c, index)] : []))
+}
+
+const imageWorkspace = (c: Container, index: number) => `${c.id}-image-${index}`
+
+/** The folders of containers that do not run, after a crash. */
+export async function sweepStaged(directory: string, live: ReadonlySet<string>): Promise<void> {
+  for (const name of await readdir(directory).catch(ifMissing<string[]>([])))
+    if (!live.has(join(directory, name))) await clearStaged(join(directory, name))
+}
+
+async function sourceOf(
+  op: Op,
+  host: Host,
+  c: Container,
+  { mount, index }: { mount: MountRecord; index: number },
+): Promise<string> {
+  if (mount.volume !== undefined) return host.volumes.hold(op, mount.volume, c.id)
+  if (!mount.image) return mount.source
+  const workspace = imageWorkspace(c, index)
+  await host.snapshots.prepare(op, workspace, { lowers: mount.image.layers })
+  return host.snapshots.mount(op, workspace, mount.image.layers)
+}
+
+const userOf = (c: Container, rootfs: string) => resolveUser(rootfs, c.config.User ?? '', [])
+
+/** `:U`. Folders that the host itself lives of are never given away. */
+async function giveAway(
+  op: Op,
+  { mount, source, owner }: { mount: MountRecord; source: string; owner: { uid: number; gid: number } },
+): Promise<void> {
+  const { uid, gid } = owner
+  if (mount.type === 'bind' && (source === '/' || vital.test(source)))
+    throw new EngineError('invalid', `U would change the owner of ${source}, which belongs to the host`)
+  if (mount.subpath !== undefined)
+    return runVolumeJob(op, { kind: 'chown', root: source, path: mount.subpath, uid, gid })
+  const isFile = mount.type === 'bind' && !isDirectory(source)
+  const root = isFile ? dirname(source) : source
+  await runVolumeJob(op, { kind: 'chown', root, path: isFile ? source.slice(root.length) : '.', uid, gid })
+}
+
+const vital =
+  /^\/(bin|boot|dev|etc|lib|lib32|lib64|libx32|proc|root|run|sbin|sys|usr|var|home|opt|srv|tmp|mnt|media)$|^\/(usr|boot|dev|proc|sys|etc|bin|lib|lib64|sbin)\//
+
+function isDirectory(path: string): boolean {
+  using folder = RootDir.open(dirname(path))
+  return folder.stat(path.slice(dirname(path).length)).kind === 'directory'
+}
+
+/** Resolved by the kernel inside the volume: what a container wrote there leads nowhere else. */
+async function stage(
+  op: Op,
+  c: Container,
+  o: { mount: MountRecord; index: number; source: string; rootfs: string },
+): Promise<string> {
+  const { mount, index, source, rootfs } = o
+  if (!['', 'private', 'rprivate'].includes(mount.propagation))
+    throw new EngineError('unsupported', `idmap with the propagation ${mount.propagation} is not supported`)
+  const target = join(c.mountsDirectory, String(index))
+  await mkdir(c.mountsDirectory, { recursive: true, mode: 0o700 })
+  using root = RootDir.open(mount.subpath === undefined ? '/' : source)
+  const path = mount.subpath ?? source
+  let fd: number
+  try {
+    fd = root.openFile(path, O_PATH)
+  } catch (cause) {
+    const why = hasCode(cause, 'ENOENT') ? 'no such file or directory' : messageOf(cause)
+    throw new EngineError('invalid', `cannot access path ${join(source, mount.subpath ?? '')}: ${why}`, {
+      cause,
+    })
+  }
+  try {
+    if (fstatSync(fd).isDirectory()) await mkdir(target, { recursive: true })
+    else await writeFile(target, '', { flag: constants.O_CREAT })
+    const idMap = idMapOf(mount, rootfs, c)
+    await bindDescriptor(op, {
+      fd,
+      target,
+      recursive: mount.recursive,
+      what: join(source, mount.subpath ?? ''),
+      ...(idMap && { idMap }),
+    })
+    return target
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function idMapOf({ idMap }: MountRecord, rootfs: string, c: Container): IdMap | undefined {
+  if (!idMap) return undefined
+  if (!('user' in idMap)) return idMap
+  const inside = resolveUser(rootfs, idMap.user || (c.config.User ?? ''), [])
+  return { uids: exchanged(idMap.uid, inside.uid), gids: exchanged(idMap.gid, inside.gid) }
+}
+
+/** All ids there are, as themselves, but for two that take each other's place. */
+export function exchanged(a: number, b: number): IdRange[] {
+  const total = 2 ** 32 - 1
+  const [low, high] = a < b ? [a, b] : [b, a]
+  const same = (from: number, to: number) => ({ disk: from, seen: from, count: to - from })
+  if (low === high) return [same(0, total)]
+  return [
+    same(0, low),
+    { disk: low, seen: high, count: 1 },
+    same(low + 1, high),
+    { disk: high, seen: low, count: 1 },
+    same(high + 1, total),
+  ].filter((range) => range.count > 0)
+}
+
+/** Docker: to the bottom where the kernel can, unless told otherwise. */
+function readOnlyOption(mount: MountRecord): 'ro' | 'rro' {
+  if (mount.readOnlyBelow === 'never' || !mount.recursive) return 'ro'
+  if (hasMountSetattr()) return 'rro'
+  if (mount.readOnlyBelow === 'possible') return 'ro'
+  throw new EngineError(
+    'unsupported',
+    'bind-recursive=readonly needs a kernel that makes mounts read-only to the bottom (Linux 5.12)',
+  )
+}
+
+/** Docker's texts. A mount that events are to pass through must pass them on the host too. */
+function checkPropagation({ source, propagation }: MountRecord): void {
+  const shared = propagation === 'shared' || propagation === 'rshared'
+  if (!shared && propagation !== 'slave' && propagation !== 'rslave') return
+  const entry = mountOf(source)
+  const has = (kind: string) => entry.propagation.some((text) => text.startsWith(`${kind}:`))
+  if (has('shared') || (!shared && has('master'))) return
+  throw new EngineError(
+    'invalid',
+    `path ${source} is mounted on ${entry.target} but it is not a shared${shared ? '' : ' or slave'} mount`,
+  )
+}
+
+/** The mount that a path lies on. */
+function mountOf(path: string): MountEntry {
+  const above = mounts().filter(
+    ({ target }) => target === '/' || path === target || path.startsWith(`${target}/`),
+  )
+  const [deepest] = above.toReversed().toSorted((a, b) => b.target.length - a.target.length)
+  if (!deepest) throw new EngineError('internal', `${path} lies on no mount`)
+  return deepest
+}
+
+/** Unmounts; then removes what must be empty. Nothing is deleted recursively: people's files are mounted here. */
+async function clearStaged(directory: string): Promise<void> {
+  for (const target of mountsUnder(directory)) unmount(target, MNT_DETACH)
+  for (const name of await readdir(directory).catch(ifMissing<string[]>([]))) {
+    const path = join(directory, name)
+    await rmdir(path).catch((error: unknown) => {
+      if (!hasCode(error, 'ENOTDIR')) throw error
+      return unlink(path)
+    })
+  }
+  await rmdir(directory).catch(ifMissing(undefined))
+}
+
+const ifMissing =
+  <T>(value: T) =>
+  (error: unknown): T => {
+    if (hasCode(error, 'ENOENT')) return value
+    throw error
+  }
+
+function tmpfs(mount: MountRecord): OciMount {
+  // Docker's defaults; what the user names wins.
+  const chosen = new Set(mount.options)
+  const defaults = ['noexec', 'nosuid', 'nodev'].filter((option) => !chosen.has(option.slice(2)))
+  return {
+    destination: mount.destination,
+    source: 'tmpfs',
+    type: 'tmpfs',
+    options: [...new Set([...defaults, ...mount.options, ...(mount.readOnly ? ['ro'] : [])])],
+  }
+}
