@@ -24,10 +24,11 @@ seconds_since() { awk -v ns="$(($(date +%s%N) - $1))" 'BEGIN { printf "%.1f", ns
 
 need_root() { [ "$(id -u)" = 0 ] || fail "$1 must run as root: containers need it. Try: sudo $1"; }
 
-# Prints the Debian packages whose programs are not here.
+# Prints the Debian packages whose programs are not here; $1: more pairs of program and package.
 missing_packages() {
   PATH=$PATH:/usr/sbin:/sbin
-  for pair in crun:crun conmon:conmon ip:iproute2 nft:nftables tini:tini git:git xz:xz-utils; do
+  for pair in crun:crun conmon:conmon ip:iproute2 nft:nftables tini:tini git:git xz:xz-utils bzip2:bzip2 ps:procps \
+    $1; do
     command -v "${pair%%:*}" >/dev/null || printf '%s ' "${pair#*:}"
   done
   # A busybox with shared libraries does not run in an image by itself.
@@ -43,8 +44,9 @@ missing_packages() {
 
 apt() { DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$@"; }
 
+# install_packages [PROGRAM:PACKAGE…]: what Gantry needs, and these.
 install_packages() {
-  packages=$(missing_packages)
+  packages=$(missing_packages "$*")
   [ -n "$packages" ] || return 0
   command -v apt-get >/dev/null ||
     fail "These packages are missing (their names on Debian): $packages- install them with this system's package manager, then run this again."
@@ -57,11 +59,25 @@ install_packages() {
 install_npm() {
   stamp=$root/node_modules/.gantry-lock
   if [ ! -e "$stamp" ] || ! cmp -s "$stamp" "$root/package-lock.json"; then
-    step 'npm packages and Node.js' npm --prefix "$root" ci --ignore-scripts --no-audit --no-fund
+    step 'npm packages and Node.js' npm_ci
     cp "$root/package-lock.json" "$stamp"
   fi
   "$root/tools/with-node" "$root/tools/bundle-cli.ts"
 }
+
+# npm leaves out optional packages that do not support the Node it runs on, as some tools' do Debian 12's: there npm
+# and the pinned Node come first, into a place of their own, and then install the rest.
+npm_ci() (
+  if ! node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; then
+    case $(uname -m) in aarch64) arch=arm64 ;; *) arch=x64 ;; esac
+    pinned=$(sed -n "s/.*\"node-linux-$arch\": \"\(.*\)\".*/\1/p" "$root/package.json")
+    place=$(mktemp -d)
+    trap 'rm -rf "$place"' EXIT
+    npm --prefix "$place" install --no-audit --no-fund --ignore-scripts "node-linux-$arch@$pinned" npm@11 || exit 1
+    PATH=$place/node_modules/node-linux-$arch/bin:$place/node_modules/.bin:$PATH
+  fi
+  npm --prefix "$root" ci --ignore-scripts --no-audit --no-fund
+)
 
 # Debian's docker command for the compatibility tests: the client alone, unpacked and not installed (its package
 # brings a daemon that would start).

@@ -32,7 +32,7 @@ export function imageScenarios(client: ClientName): void {
     test('bad references are refused', async () => {
       await s.fails(
         1,
-        /invalid reference format: repository name \(.*\) must be lowercase/,
+        /invalid reference format: repository name .*must be lowercase/,
         'tag',
         'busybox',
         'local/UPPER',
