@@ -105,10 +105,9 @@ async function joinNetwork(op: Op, host: Host, c: Container): Promise<Sandbox | 
   const mac = settings?.MacAddress || c.config.MacAddress
   return host.networks.join(op, {
     id: c.id,
-    network: mode,
+    networks: mode === 'none' ? [] : [{ network: mode, ...(mac && { mac }) }],
     ports: mode === 'bridge' ? portRequests(c.config, c.hostConfig) : [],
     owner: c.name,
-    ...(mac ? { macAddress: mac } : {}),
   })
 }
 

@@ -18,6 +18,7 @@ const RTM_NEWADDR = 20
 const RTM_DELADDR = 21
 const RTM_GETADDR = 22
 const RTM_NEWROUTE = 24
+const RTM_DELROUTE = 25
 const RTM_GETROUTE = 26
 
 const IFLA_ADDRESS = 1
@@ -46,6 +47,7 @@ const IFF_UP = 1
 const RT_TABLE_MAIN = 254
 const RTPROT_STATIC = 4
 const RTN_UNICAST = 1
+const RT_SCOPE_NOWHERE = 255
 const IFA_F_NODAD = 2
 
 export interface Link {
@@ -203,6 +205,21 @@ export const addRoute = (o: { destination: string; gateway: string; index: numbe
       attribute(RTA_GATEWAY, addressBytes(o.gateway)),
       attribute(RTA_OIF, o.index),
     ]),
+  }
+}
+
+/** Deletes a route of the main table. ESRCH when there is none. */
+export const deleteRoute = (destination: string): Request => {
+  const [network = '', prefix = '0'] = destination.split('/')
+  const header = routeHeader(familyOf(network), Number(prefix))
+  // Of whatever kind and protocol.
+  header.writeUInt8(0, 5)
+  header.writeUInt8(RT_SCOPE_NOWHERE, 6)
+  header.writeUInt8(0, 7)
+  return {
+    what: `delete route ${destination}`,
+    type: RTM_DELROUTE,
+    body: Buffer.concat([header, ...(Number(prefix) > 0 ? [attribute(RTA_DST, addressBytes(network))] : [])]),
   }
 }
 

@@ -14,7 +14,16 @@ import {
   type Link,
 } from '../host/rtnetlink.ts'
 import { writeSysctl } from '../host/sysctl.ts'
-import { choosePool, contains, defaultPools, formatCidr, nthAddress, overlaps, parseCidr } from './ipam.ts'
+import {
+  choosePool,
+  contains,
+  defaultPools,
+  formatCidr,
+  nthAddress,
+  overlaps,
+  parseCidr,
+  type Cidr,
+} from './ipam.ts'
 
 /** Names of our veths on the host: what else is a port of a bridge is not ours to touch. */
 export const vethPattern = /^gv[0-9a-f]{12}$/
@@ -33,10 +42,16 @@ export interface Bridge {
  */
 export function ensureBridge(
   socket: NetlinkSocket,
-  o: { name: string; mtu: number; address?: string; previous?: string; owner: string },
+  o: {
+    name: string
+    mtu: number
+    address?: string
+    previous?: string
+    owner: string
+    pools?: readonly Cidr[]
+  },
 ): Bridge {
-  if (!/^[^/\s:]{1,15}$/.test(o.name))
-    throw new EngineError('invalid', `invalid bridge name ${JSON.stringify(o.name)}: want 1 to 15 characters`)
+  checkName(o.name)
   using undo = new DisposableStack()
   const link = adoptable(socket, o)
   if (!link) undo.defer(() => removeBridge(socket, o.name))
@@ -46,9 +61,63 @@ export function ensureBridge(
   const address = giveAddress(socket, { ...o, index })
   // Docker: ports published on 127.0.0.1 reach containers by this; the firewall keeps containers from using it.
   writeSysctl(`net/ipv4/conf/${o.name}/route_localnet`, '1')
-  withoutIpv6(o.name)
+  setIpv6(o.name, false)
   undo.move()
   return { name: o.name, index, mtu: o.mtu, subnet: address.subnet, gateway: address.ip }
+}
+
+/** A bridge of a network of the user's, with the host's addresses on it. */
+export interface BridgeSpec {
+  readonly name: string
+  readonly mtu: number
+  readonly owner: string
+  /** The network has had it before: with containers on it, or made by somebody else. */
+  readonly known: boolean
+  readonly addresses: readonly { readonly ip: string; readonly prefix: number }[]
+  readonly ipv6: boolean
+}
+
+/**
+ * The bridge of a network: made, adopted with its containers after a restart, or, where somebody else made one of that name,
+ * used as it is (`foreign`: it stays when the network goes). Nothing is left of a failure.
+ */
+export function makeBridge(socket: NetlinkSocket, o: BridgeSpec): { index: number; foreign: boolean } {
+  checkName(o.name)
+  using undo = new DisposableStack()
+  const links = listLinks(socket)
+  const found = links.find((l) => l.name === o.name)
+  if (found && found.kind !== 'bridge')
+    throw new EngineError('conflict', `cannot use ${o.name} as the bridge: it is a link of another kind`)
+  const foreign = found !== undefined && found.alias !== o.owner
+  if (found?.alias.startsWith('gantry ') && (foreign || !o.known))
+    throw new EngineError('conflict', `the bridge ${o.name} is in use by another network`)
+  if (!found) undo.defer(() => removeBridge(socket, o.name))
+  const { index, mtu } = found ?? create(socket, o)
+  socket.request(
+    ...(!foreign && mtu !== o.mtu ? [setMtu(index, o.mtu)] : []),
+    ...(foreign ? [] : [setAlias(index, o.owner)]),
+    setUp(index),
+  )
+  writeSysctl(`net/ipv4/conf/${o.name}/route_localnet`, '1')
+  setIpv6(o.name, o.ipv6)
+  for (const { ip, prefix } of o.addresses) socket.request(addAddress(index, ip, prefix))
+  undo.move()
+  return { index, foreign }
+}
+
+/** What the host reaches by links other than `own`: no pool of ours may overlap it. */
+export function hostBlocks(
+  socket: NetlinkSocket,
+  own: (link: string) => boolean,
+): { block: Cidr; link: string }[] {
+  return takenBlocks(socket, 0).filter((taken) => !own(taken.link))
+}
+
+/** Bridges that carry our mark. */
+export function bridgesOf(socket: NetlinkSocket, owner: string): string[] {
+  return listLinks(socket)
+    .filter((link) => link.kind === 'bridge' && link.alias === owner)
+    .map((link) => link.name)
 }
 
 export function removeBridge(socket: NetlinkSocket, name: string): void {
@@ -102,7 +171,7 @@ interface BridgeAddress {
  */
 function giveAddress(
   socket: NetlinkSocket,
-  o: { name: string; index: number; address?: string; previous?: string },
+  o: { name: string; index: number; address?: string; previous?: string; pools?: readonly Cidr[] },
 ): BridgeAddress {
   for (let step = 0; ; step += 1 + Math.floor(Math.random() * 3)) {
     const address = addressOf(socket, { ...o, step })
@@ -115,7 +184,14 @@ function giveAddress(
 
 function addressOf(
   socket: NetlinkSocket,
-  o: { name: string; index: number; address?: string; previous?: string; step: number },
+  o: {
+    name: string
+    index: number
+    address?: string
+    previous?: string
+    pools?: readonly Cidr[]
+    step: number
+  },
 ): BridgeAddress {
   const taken = takenBlocks(socket, o.index)
   const current = listAddresses(socket).find((a) => a.linkIndex === o.index && a.family === 4)
@@ -137,7 +213,7 @@ function addressOf(
     return { ip, prefix: subnet.prefix, subnet: formatCidr(subnet), chosen: false }
   }
   const previous = o.previous === undefined || o.step > 0 ? [] : [parseCidr(o.previous)]
-  const candidates = [...previous, ...defaultPools.slice(o.step)]
+  const candidates = [...previous, ...(o.pools ?? defaultPools).slice(o.step)]
   const pool = choosePool(
     candidates,
     taken.map((t) => t.block),
@@ -145,7 +221,7 @@ function addressOf(
   if (!pool)
     throw new EngineError(
       'unavailable',
-      `no address block is free for the bridge ${o.name}: the host's routes cover all of docker's pools; give one with --bip`,
+      `no address block is free for the bridge ${o.name}: the host's routes cover all pools; give one with --bip`,
     )
   return { ip: nthAddress(pool, 1n), prefix: pool.prefix, subnet: formatCidr(pool), chosen: true }
 }
@@ -164,12 +240,19 @@ function takenBlocks(socket: NetlinkSocket, own: number) {
     .filter((t) => t.block.prefix > 0)
 }
 
-function withoutIpv6(name: string): void {
+function setIpv6(name: string, on: boolean): void {
   try {
-    writeSysctl(`net/ipv6/conf/${name}/disable_ipv6`, '1')
+    // The host is the router here: it learns no routes from containers.
+    if (on) writeSysctl(`net/ipv6/conf/${name}/accept_ra`, '0')
+    writeSysctl(`net/ipv6/conf/${name}/disable_ipv6`, on ? '0' : '1')
   } catch (error) {
-    if (!hasCode(error, 'ENOENT')) throw error // a kernel without IPv6
+    if (!hasCode(error, 'ENOENT') || on) throw error // a kernel without IPv6
   }
+}
+
+function checkName(name: string): void {
+  if (!/^[^/\s:]{1,15}$/.test(name) || name === '.' || name === '..')
+    throw new EngineError('invalid', `invalid bridge name ${JSON.stringify(name)}: want 1 to 15 characters`)
 }
 
 const randomHex = (): string =>

@@ -8,37 +8,44 @@ import {
   createVeth,
   deleteAddress,
   deleteLink,
+  deleteRoute,
+  listLinks,
   setHairpin,
   setUp,
 } from '../host/rtnetlink.ts'
 import { writeSysctl } from '../host/sysctl.ts'
 import type { EndpointRecord } from './record.ts'
 
-/** Interface indexes in a container: lo is 1, its endpoints follow. */
-const firstIndex = 2
+/** What an endpoint is plugged into. */
+export interface Socket {
+  /** Index of the bridge. */
+  readonly bridge: number
+  readonly mtu: number
+}
+
+/** By which of its interfaces a namespace reaches the world. */
+export interface Defaults {
+  readonly v4?: { readonly interface: string; readonly gateway: string } | undefined
+  readonly v6?: { readonly interface: string; readonly gateway: string } | undefined
+}
 
 /**
- * Connects a namespace to a bridge: a veth pair with address and default route inside, up and usable on return.
+ * Connects a namespace to a network: an interface with its addresses, up and usable on return.
  * When it fails part of it may exist: undo by disconnect().
  */
 export function connect(
   host: NetlinkSocket,
-  o: {
-    netnsPath: string
-    endpoint: EndpointRecord
-    position: number
-    bridge: { index: number; mtu: number }
-  },
+  o: { netnsPath: string; endpoint: EndpointRecord; socket: Socket },
 ): void {
   const { endpoint } = o
-  const index = firstIndex + o.position
+  const { index } = endpoint
   const namespace = openSync(o.netnsPath, 'r')
   try {
     host.request(
       createVeth({
         name: endpoint.hostInterface,
-        master: o.bridge.index,
-        mtu: o.bridge.mtu,
+        master: o.socket.bridge,
+        mtu: o.socket.mtu,
         peer: { name: endpoint.interface, namespace, mac: endpoint.mac, index },
       }),
       setHairpin(endpoint.hostInterface),
@@ -47,14 +54,35 @@ export function connect(
     closeSync(namespace)
   }
   inNetns(o.netnsPath, () => {
+    const ipv6 = endpoint.ip6 !== '' || endpoint.linkLocal.some((address) => address.includes(':'))
     // Docker: no IPv6, not even a link-local address, on a network that has none.
-    ignoreMissing(() => writeSysctl(`net/ipv6/conf/${endpoint.interface}/disable_ipv6`, '1'))
+    if (ipv6) writeSysctl(`net/ipv6/conf/${endpoint.interface}/disable_ipv6`, '0')
+    else ignoreMissing(() => writeSysctl(`net/ipv6/conf/${endpoint.interface}/disable_ipv6`, '1'))
+    for (const [name, value] of Object.entries(endpoint.sysctls))
+      writeSysctl(sysctlPath(endpoint, name), value)
     using socket = new NetlinkSocket()
     socket.request(
       setUp(index),
-      addAddress(index, endpoint.ip, endpoint.prefix),
-      ...(o.position === 0 ? [addRoute({ destination: '0.0.0.0/0', gateway: endpoint.gateway, index })] : []),
+      ...addressesOf(endpoint).map(({ address, prefix }) => addAddress(index, address, prefix)),
     )
+  })
+}
+
+/** Sets the default routes of a namespace; a family without a gateway has none. */
+export function route(netnsPath: string, defaults: Defaults): void {
+  inNetns(netnsPath, () => {
+    using socket = new NetlinkSocket()
+    const links = listLinks(socket)
+    for (const [any, way] of [
+      ['0.0.0.0/0', defaults.v4],
+      ['::/0', defaults.v6],
+    ] as const) {
+      const index = links.find((link) => link.name === way?.interface)?.index
+      // One that was there before may lead elsewhere: IPv6 would keep both.
+      if (way === undefined || any === '::/0') ignoreMissing(() => socket.request(deleteRoute(any)))
+      if (way && index !== undefined)
+        socket.request(addRoute({ destination: any, gateway: way.gateway, index }))
+    }
   })
 }
 
@@ -63,12 +91,12 @@ export function connect(
  * given away at once. The kernel takes the veth with the namespace, together with others and in the background;
  * deleting it here would block for 20 to 60 ms (RCU grace periods). Idempotent.
  */
-export function silence(o: { netnsPath: string; endpoint: EndpointRecord; position: number }): void {
-  const index = firstIndex + o.position
+export function silence(o: { netnsPath: string; endpoint: EndpointRecord }): void {
   ignoreMissing(() =>
     inNetns(o.netnsPath, () => {
       using socket = new NetlinkSocket()
-      socket.request(deleteAddress(index, o.endpoint.ip, o.endpoint.prefix))
+      for (const { address, prefix } of addressesOf(o.endpoint))
+        ignoreMissing(() => socket.request(deleteAddress(o.endpoint.index, address, prefix)))
     }),
   )
 }
@@ -78,11 +106,25 @@ export function disconnect(host: NetlinkSocket, hostInterface: string): void {
   ignoreMissing(() => host.request(deleteLink(hostInterface)))
 }
 
-/** ENODEV, EADDRNOTAVAIL: no such link or address. ENOENT, EINVAL: no such namespace, or a file that is none any more. */
+function addressesOf(endpoint: EndpointRecord): { address: string; prefix: number }[] {
+  return [
+    ...(endpoint.ip === '' ? [] : [{ address: endpoint.ip, prefix: endpoint.prefix }]),
+    ...(endpoint.ip6 === '' ? [] : [{ address: endpoint.ip6, prefix: endpoint.prefix6 }]),
+    // Docker: link-local addresses stand for themselves alone.
+    ...endpoint.linkLocal.map((address) => ({ address, prefix: address.includes(':') ? 64 : 16 })),
+  ]
+}
+
+/** `net.ipv4.conf.IFNAME.log_martians`, with the interface's name, which may have dots. */
+function sysctlPath(endpoint: EndpointRecord, name: string): string {
+  return name.replaceAll('.', '/').replace('/IFNAME/', `/${endpoint.interface}/`)
+}
+
+/** ENODEV, EADDRNOTAVAIL, ESRCH: no such link, address, route. ENOENT, EINVAL: no such namespace, or a file that is none any more. */
 function ignoreMissing(work: () => void): void {
   try {
     work()
   } catch (error) {
-    if (!hasCode(error, 'ENOENT', 'ENODEV', 'EADDRNOTAVAIL', 'EINVAL')) throw error
+    if (!hasCode(error, 'ENOENT', 'ENODEV', 'EADDRNOTAVAIL', 'EINVAL', 'ESRCH', 'ENETUNREACH')) throw error
   }
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { isIPv4, isIPv6 } from 'node:net'
 import { EngineError } from '../lib/errors.ts'
 import { addressBytes, addressText } from '../host/rtnetlink.ts'
@@ -25,6 +26,16 @@ export function formatCidr(cidr: Cidr): string {
   return `${fromNumber(cidr.family, cidr.first)}/${cidr.prefix}`
 }
 
+/** An address in one spelling: `FD00:0::1` is `fd00::1`. */
+export function canonical(address: string): string {
+  return addressText(addressBytes(address))
+}
+
+/** `inner` lies in `outer`, whole. */
+export function within(outer: Cidr, inner: Cidr): boolean {
+  return outer.family === inner.family && inner.first >= outer.first && last(inner) <= last(outer)
+}
+
 export function overlaps(a: Cidr, b: Cidr): boolean {
   return a.family === b.family && a.first <= last(b) && b.first <= last(a)
 }
@@ -39,27 +50,55 @@ export function nthAddress(cidr: Cidr, n: bigint): string {
   return fromNumber(cidr.family, cidr.first + n)
 }
 
-/** Docker's pools for networks without a chosen subnet: 15 of 65,534 addresses, then 16 of 4,094. */
-export const defaultPools: readonly Cidr[] = [
-  ...Array.from({ length: 15 }, (_, i) => parseCidr(`172.${17 + i}.0.0/16`)),
-  ...Array.from({ length: 16 }, (_, i) => parseCidr(`192.168.${16 * i}.0/20`)),
+/** A block that is cut into subnets of `size` bits for networks without a chosen one. */
+export interface AddressBase {
+  readonly base: string
+  readonly size: number
+}
+
+/** Docker's: 15 subnets of 65,534 addresses, then 16 of 4,094. */
+export const defaultBases: readonly AddressBase[] = [
+  ...Array.from({ length: 15 }, (_, i) => ({ base: `172.${17 + i}.0.0/16`, size: 16 })),
+  { base: '192.168.0.0/16', size: 20 },
 ]
+export const defaultPools: readonly Cidr[] = defaultBases.flatMap((base) => [...cut(base)])
+
+/** The subnets of a base, lowest first. */
+export function* cut({ base, size }: AddressBase): Generator<Cidr> {
+  const block = parseCidr(base)
+  const step = 1n << BigInt(bitsOf(block.family) - size)
+  const end = last(block)
+  for (let first = block.first; first <= end; first += step)
+    yield { family: block.family, first, prefix: size }
+}
+
+/** The IPv6 base of one daemon (RFC 4193): a site of its own, derived from what tells daemons apart. */
+export function uniqueLocalBase(seed: string): AddressBase {
+  const site = createHash('sha256').update(seed).digest().subarray(0, 5)
+  return { base: `${addressText(Buffer.concat([Buffer.from([0xfd]), site, Buffer.alloc(10)]))}/48`, size: 64 }
+}
 
 /** The first pool that overlaps none of `taken`. A default route takes nothing. */
-export function choosePool(pools: readonly Cidr[], taken: readonly Cidr[]): Cidr | undefined {
+export function choosePool(pools: Iterable<Cidr>, taken: readonly Cidr[]): Cidr | undefined {
   const blocks = taken.filter((cidr) => cidr.prefix > 0)
-  return pools.find((pool) => !blocks.some((block) => overlaps(pool, block)))
+  for (const pool of pools) if (!blocks.some((block) => overlaps(pool, block))) return pool
+  return undefined
 }
 
 /** The addresses of one subnet that are in use; the lowest free one is given next, as docker's default bridge does. */
 export class AddressPool {
   readonly subnet: Cidr
+  readonly #range: Cidr
   readonly #used = new Set<bigint>()
 
-  /** Network and broadcast address (IPv4) are never given, nor are `reserved` (the gateway). */
-  constructor(subnet: Cidr, reserved: readonly string[] = []) {
+  /**
+   * Network and broadcast address (IPv4) are never given, nor are `reserved` (the gateway). Without a wish addresses come
+   * from `range`, a part of the subnet.
+   */
+  constructor(subnet: Cidr, reserved: readonly string[] = [], range: Cidr = subnet) {
     this.subnet = subnet
-    this.#used.add(subnet.first)
+    this.#range = range
+    if (subnet.prefix < bitsOf(subnet.family) - 1) this.#used.add(subnet.first)
     if (subnet.family === 4 && subnet.prefix < 31) this.#used.add(last(subnet))
     for (const address of reserved) this.#used.add(toNumber(address))
   }
@@ -76,13 +115,16 @@ export class AddressPool {
       this.#used.add(toNumber(wish))
       return wish
     }
-    const end = last(this.subnet)
-    for (let number = this.subnet.first; number <= end; number++) {
+    const end = last(this.#range)
+    for (let number = this.#range.first; number <= end; number++) {
       if (this.#used.has(number)) continue
       this.#used.add(number)
       return fromNumber(this.subnet.family, number)
     }
-    throw new EngineError('unavailable', `no available IPv4 addresses in ${formatCidr(this.subnet)}`)
+    throw new EngineError(
+      'unavailable',
+      `no available IPv${this.subnet.family} addresses in ${formatCidr(this.#range)}`,
+    )
   }
 
   /** Marks an address that a record holds. */

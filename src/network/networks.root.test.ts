@@ -40,7 +40,7 @@ const open = (o: { store?: Store } = {}) =>
   })
 let networks: Networks
 const join1 = (o: Partial<Parameters<Networks['join']>[1]> = {}) =>
-  networks.join(op, { id: newId(), network: 'bridge', ports: [], owner: 'web', ...o })
+  networks.join(op, { id: newId(), networks: [{ network: 'bridge' }], ports: [], owner: 'web', ...o })
 const links = () => {
   using socket = new NetlinkSocket()
   return listLinks(socket).map((l) => l.name)
@@ -102,7 +102,7 @@ test('a sandbox has lo, one interface with address, MAC address and route, and n
 })
 
 test('network none has lo alone', async () => {
-  const sandbox = await join1({ network: 'none' })
+  const sandbox = await join1({ networks: [] })
   const names = netns.inNetns(sandbox.netnsPath, () => links())
   assert.deepEqual(names, ['lo'])
   await networks.leave(op, sandbox.id)
@@ -160,7 +160,7 @@ test('a UDP client that keeps its port is led to the new container, and to one t
     }
     await networks.leave(op, web.id)
     // Keeps the address, so that the next one gets another.
-    await join1({ network: 'bridge', id: `keep${round}` })
+    await join1({ id: `keep${round}` })
   }
   for (const round of [1, 2]) await networks.leave(op, `keep${round}`)
 })

@@ -2,8 +2,8 @@ import { parentPort } from 'node:worker_threads'
 import { SyscallError } from '../host/libc.ts'
 import { NetlinkSocket } from '../host/netlink.ts'
 import * as netns from '../host/netns.ts'
-import { connect, disconnect, silence } from './endpoint.ts'
-import type { BridgePort, Job, Reply, Wiring } from './plumbing.ts'
+import { connect, disconnect, route, silence } from './endpoint.ts'
+import type { Job, Plug, Reply } from './plumbing.ts'
 
 const host = new NetlinkSocket()
 
@@ -22,28 +22,38 @@ function answer(job: Job): Reply {
 function run(job: Job): void {
   switch (job.kind) {
     case 'attach':
-      return attach(job.wiring, job.bridge)
+      return attach(job)
     case 'detach':
-      return detach(job.wiring)
+      for (const endpoint of job.endpoints) silence({ netnsPath: job.netnsPath, endpoint })
+      return netns.remove(job.netnsPath)
+    case 'plug':
+      return plug(job.netnsPath, job.plug)
+    case 'unplug':
+      return disconnect(host, job.endpoint.hostInterface)
+    case 'route':
+      return route(job.netnsPath, job.defaults)
     case 'delete-link':
       return disconnect(host, job.name)
   }
 }
 
-function attach(wiring: Wiring, bridge: BridgePort): void {
-  const { netnsPath } = wiring
+function attach({ netnsPath, plugs, defaults }: Extract<Job, { kind: 'attach' }>): void {
   netns.create(netnsPath)
   try {
-    for (const [position, endpoint] of wiring.endpoints.entries())
-      connect(host, { netnsPath, endpoint, position, bridge })
+    for (const plug of plugs) connect(host, { netnsPath, ...plug })
+    if (defaults.v4 || defaults.v6) route(netnsPath, defaults)
   } catch (error) {
-    for (const endpoint of wiring.endpoints) disconnect(host, endpoint.hostInterface)
+    for (const { endpoint } of plugs) disconnect(host, endpoint.hostInterface)
     netns.remove(netnsPath)
     throw error
   }
 }
 
-function detach({ netnsPath, endpoints }: Wiring): void {
-  for (const [position, endpoint] of endpoints.entries()) silence({ netnsPath, endpoint, position })
-  netns.remove(netnsPath)
+function plug(netnsPath: string, { endpoint, socket }: Plug): void {
+  try {
+    connect(host, { netnsPath, endpoint, socket })
+  } catch (error) {
+    disconnect(host, endpoint.hostInterface)
+    throw error
+  }
 }

@@ -3,23 +3,26 @@ import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { SyscallError } from '../host/libc.ts'
 import { EngineError } from '../lib/errors.ts'
+import type { Defaults, Socket } from './endpoint.ts'
 import type { EndpointRecord } from './record.ts'
 
-/** A namespace and what connects it. */
-export interface Wiring {
-  readonly netnsPath: string
-  readonly endpoints: readonly EndpointRecord[]
-}
-
-/** The bridge of each endpoint. */
-export interface BridgePort {
-  readonly index: number
-  readonly mtu: number
+/** An endpoint with what it is plugged into. */
+export interface Plug {
+  readonly endpoint: EndpointRecord
+  readonly socket: Socket
 }
 
 export type Job = { readonly id: number } & (
-  | { readonly kind: 'attach'; readonly wiring: Wiring; readonly bridge: BridgePort }
-  | { readonly kind: 'detach'; readonly wiring: Wiring }
+  | {
+      readonly kind: 'attach'
+      readonly netnsPath: string
+      readonly plugs: readonly Plug[]
+      readonly defaults: Defaults
+    }
+  | { readonly kind: 'detach'; readonly netnsPath: string; readonly endpoints: readonly EndpointRecord[] }
+  | { readonly kind: 'plug'; readonly netnsPath: string; readonly plug: Plug }
+  | { readonly kind: 'unplug'; readonly netnsPath: string; readonly endpoint: EndpointRecord }
+  | { readonly kind: 'route'; readonly netnsPath: string; readonly defaults: Defaults }
   | { readonly kind: 'delete-link'; readonly name: string }
 )
 
@@ -56,13 +59,28 @@ export class Plumbing {
   }
 
   /** Makes the namespace and connects it: usable when it resolves. After a failure nothing is left of it. */
-  attach(wiring: Wiring, bridge: BridgePort): Promise<void> {
-    return this.#run({ kind: 'attach', wiring, bridge })
+  attach(o: { netnsPath: string; plugs: readonly Plug[]; defaults: Defaults }): Promise<void> {
+    return this.#run({ kind: 'attach', ...o })
   }
 
   /** Gives the namespace up. Its addresses are free when it resolves; the links go a moment later. Idempotent. */
-  detach(wiring: Wiring): Promise<void> {
-    return this.#run({ kind: 'detach', wiring })
+  detach(o: { netnsPath: string; endpoints: readonly EndpointRecord[] }): Promise<void> {
+    return this.#run({ kind: 'detach', netnsPath: o.netnsPath, endpoints: o.endpoints })
+  }
+
+  /** Connects a namespace in use to one network more. After a failure nothing is left of it. */
+  plug(netnsPath: string, plug: Plug): Promise<void> {
+    return this.#run({ kind: 'plug', netnsPath, plug })
+  }
+
+  /** Takes one network away from a namespace in use: the interface is gone when it resolves. Idempotent. */
+  unplug(netnsPath: string, endpoint: EndpointRecord): Promise<void> {
+    return this.#run({ kind: 'unplug', netnsPath, endpoint })
+  }
+
+  /** Sets the default routes of a namespace. */
+  route(netnsPath: string, defaults: Defaults): Promise<void> {
+    return this.#run({ kind: 'route', netnsPath, defaults })
   }
 
   /** Deletes a link of the host and waits until it is gone. Idempotent. */

@@ -1,55 +1,87 @@
+import { isIPv6 } from 'node:net'
 import { newId } from '../lib/id.ts'
 import type { Bridge } from './bridge.ts'
-import type { PublishedPort } from './firewall.ts'
+import type { FirewallNetwork, PublishedPort } from './firewall.ts'
+import { parseCidr } from './ipam.ts'
 import type { PortRequest } from './ports.ts'
-import type { NetworkRecord, SandboxRecord } from './record.ts'
+import type { EndpointRecord, NetworkRecord, SandboxRecord, SubnetRecord } from './record.ts'
 
 export interface Network {
   readonly id: string
   readonly name: string
-  readonly driver: 'bridge' | 'host' | 'null'
+  readonly driver: NetworkRecord['driver']
   readonly createdAt: string
-  readonly subnet?: string
-  readonly gateway?: string
+  readonly subnets: readonly SubnetRecord[]
+  readonly ipv4: boolean
+  readonly ipv6: boolean
   readonly options: Readonly<Record<string, string>>
   readonly labels: Readonly<Record<string, string>>
   readonly internal: boolean
+  readonly attachable: boolean
+  /** Made by a user: it can be removed, and its containers know each other by name. */
+  readonly userDefined: boolean
 }
 
+/** A container's side of one network. Texts are empty where the network has no such address. */
 export interface Endpoint {
+  readonly id: string
   readonly networkId: string
   readonly networkName: string
   readonly ip: string
   readonly prefix: number
   readonly gateway: string
+  readonly ip6: string
+  readonly prefix6: number
+  readonly gateway6: string
   readonly mac: string
+  readonly interface: string
   readonly hostInterface: string
+  readonly names: readonly string[]
 }
 
 /** The network side of one running container. */
 export interface Sandbox {
   readonly id: string
   readonly netnsPath: string
-  /** On the network it joined; none on `none`. */
+  /** The one that leads out, else the first; none on `none`. */
   readonly endpoint?: Endpoint
+  readonly endpoints: readonly Endpoint[]
   /** With the host's real ports and addresses. */
   readonly ports: readonly PortRequest[]
 }
+
+const predefinedNames = ['bridge', 'host', 'none']
+export const isPredefined = (name: string): boolean => predefinedNames.includes(name)
 
 /** The networks that always exist, with the ids they had before. */
 export function predefined(known: readonly NetworkRecord[], bridge: Bridge): NetworkRecord[] {
   const make = (name: string, driver: NetworkRecord['driver']): NetworkRecord => {
     const old = known.find((n) => n.name === name)
-    const createdAt = old?.createdAt ?? new Date().toISOString()
-    return { id: old?.id ?? newId(), name, driver, createdAt, internal: false, options: {}, labels: {} }
+    return {
+      id: old?.id ?? newId(),
+      name,
+      driver,
+      createdAt: old?.createdAt ?? new Date().toISOString(),
+      internal: false,
+      attachable: false,
+      options: {},
+      labels: {},
+      subnets: [],
+      mtu: bridge.mtu,
+      interfacePrefix: 'eth',
+    }
   }
   return [
     {
       ...make('bridge', 'bridge'),
+      subnets: [{ subnet: bridge.subnet, gateway: bridge.gateway, aux: {}, configured: false }],
       bridge: {
         name: bridge.name,
-        mtu: bridge.mtu,
-        subnets: [{ subnet: bridge.subnet, gateway: bridge.gateway }],
+        masquerade: true,
+        icc: true,
+        hostBinding: '',
+        foreign: false,
+        addressless: false,
       },
       options: {
         'com.docker.network.bridge.default_bridge': 'true',
@@ -66,16 +98,67 @@ export function predefined(known: readonly NetworkRecord[], bridge: Bridge): Net
 }
 
 export function networkView(n: NetworkRecord): Network {
-  const { id, name, driver, createdAt, options, labels, internal } = n
-  return { id, name, driver, createdAt, options, labels, internal, ...n.bridge?.subnets[0] }
+  const { id, name, driver, createdAt, options, labels, internal, attachable, subnets } = n
+  return {
+    id,
+    name,
+    driver,
+    createdAt,
+    options,
+    labels,
+    internal,
+    attachable,
+    subnets,
+    ipv4: subnets.some((s) => parseCidr(s.subnet).family === 4),
+    ipv6: subnets.some((s) => parseCidr(s.subnet).family === 6),
+    userDefined: !isPredefined(name),
+  }
 }
 
 export function sandboxView(record: SandboxRecord): Sandbox {
-  const endpoint = record.endpoints[0]
-  return { id: record.id, netnsPath: record.netnsPath, ports: record.ports, ...(endpoint && { endpoint }) }
+  const { v4, v6 } = gatewaysOf(record.endpoints)
+  const endpoint = v4 ?? v6 ?? record.endpoints[0]
+  return {
+    id: record.id,
+    netnsPath: record.netnsPath,
+    endpoints: record.endpoints,
+    ports: record.ports,
+    ...(endpoint && { endpoint }),
+  }
 }
 
+/** Docker: the default routes go by gateway priority, then to networks with both families, then by their names' order. */
+export function gatewaysOf(endpoints: readonly EndpointRecord[]): {
+  v4: EndpointRecord | undefined
+  v6: EndpointRecord | undefined
+} {
+  const dual = (e: EndpointRecord) => Number(e.gateway !== '' && e.gateway6 !== '')
+  const order = endpoints.toSorted(
+    (a, b) => b.gwPriority - a.gwPriority || dual(b) - dual(a) || (a.networkName < b.networkName ? -1 : 1),
+  )
+  return { v4: order.find((e) => e.gateway !== ''), v6: order.find((e) => e.gateway6 !== '') }
+}
+
+/** Docker: ports lead to the endpoint that the default route goes by. IPv6 clients of a container without IPv6 reach its IPv4 side. */
 export function publishedPorts(record: SandboxRecord): PublishedPort[] {
-  const containerIp = record.endpoints[0]?.ip
-  return containerIp === undefined ? [] : record.ports.map((port) => ({ ...port, containerIp }))
+  const { v4, v6 } = gatewaysOf(record.endpoints)
+  return record.ports.flatMap((port) => {
+    const six = isIPv6(port.hostIp) && v6 !== undefined
+    const side = six ? v6 : v4
+    // macvlan and ipvlan: the container is a host of its own out there.
+    const containerIp = side?.hostInterface ? (six ? side.ip6 : side.ip) : undefined
+    return containerIp ? [{ ...port, containerIp }] : []
+  })
+}
+
+/** What the firewall must know of a network; undefined for those without a bridge. */
+export function firewallNetwork(n: NetworkRecord): FirewallNetwork | undefined {
+  if (!n.bridge) return undefined
+  return {
+    bridge: n.bridge.name,
+    subnets: n.subnets.map((s) => s.subnet),
+    masquerade: n.bridge.masquerade && !n.internal,
+    icc: n.bridge.icc,
+    internal: n.internal,
+  }
 }

@@ -117,7 +117,12 @@ export interface NetworkInfo {
   IPAM: {
     Driver: string
     Options: Record<string, string> | null
-    Config: { Subnet?: string; Gateway?: string }[]
+    Config: {
+      Subnet?: string
+      IPRange?: string
+      Gateway?: string
+      AuxiliaryAddresses?: Record<string, string>
+    }[]
   }
   Internal: boolean
   Attachable: boolean

@@ -75,23 +75,20 @@ function encodeNetwork(network: Network): NetworkInfo {
     Created: network.createdAt,
     Scope: 'local',
     Driver: network.driver,
-    EnableIPv4: network.driver === 'bridge',
-    EnableIPv6: false,
+    EnableIPv4: network.ipv4,
+    EnableIPv6: network.ipv6,
     IPAM: {
       Driver: 'default',
-      Options: null,
-      Config:
-        network.subnet === undefined
-          ? []
-          : [
-              {
-                Subnet: network.subnet,
-                ...(network.gateway === undefined ? {} : { Gateway: network.gateway }),
-              },
-            ],
+      Options: network.userDefined ? {} : null,
+      Config: network.subnets.map((s) => ({
+        Subnet: s.subnet,
+        ...(s.ipRange !== undefined && { IPRange: s.ipRange }),
+        ...(s.gateway !== '' && { Gateway: s.gateway }),
+        ...(Object.keys(s.aux).length > 0 && { AuxiliaryAddresses: { ...s.aux } }),
+      })),
     },
     Internal: network.internal,
-    Attachable: false,
+    Attachable: network.attachable,
     Ingress: false,
     ConfigFrom: { Network: '' },
     ConfigOnly: false,

@@ -151,7 +151,12 @@ async function joinNetwork(
       op.log.warn('build step: leaving the network failed', { id, error })
     }
   })
-  const sandbox = await networks.join(op, { id, network: mode, ports: [], owner: `build step ${id}` })
+  const sandbox = await networks.join(op, {
+    id,
+    networks: mode === 'none' ? [] : [{ network: mode }],
+    ports: [],
+    owner: `build step ${id}`,
+  })
   const { endpoint } = sandbox
   return {
     namespace: { path: sandbox.netnsPath },

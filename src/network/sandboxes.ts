@@ -1,0 +1,464 @@
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { EngineError } from '../lib/errors.ts'
+import { newId } from '../lib/id.ts'
+import type { Logger } from '../lib/log.ts'
+import { detached, type Op } from '../lib/op.ts'
+import type { NetlinkSocket } from '../host/netlink.ts'
+import { listAddresses } from '../host/rtnetlink.ts'
+import type { Table } from '../store/index.ts'
+import type { Dns } from './dns/dns.ts'
+import type { Defaults } from './endpoint.ts'
+import type { Firewall, PublishedPort } from './firewall.ts'
+import { canonical, contains, macOf, parseCidr, type AddressPool } from './ipam.ts'
+import type { Plug, Plumbing } from './plumbing.ts'
+import type { PortRequest, Ports } from './ports.ts'
+import type { DnsRecord, EndpointRecord, NetworkRecord, SandboxRecord } from './record.ts'
+import { gatewaysOf, isPredefined, publishedPorts } from './views.ts'
+
+/** How a container wants to be on one network. Absent: as the engine likes. */
+export interface EndpointRequest {
+  /** Name or id. */
+  readonly network: string
+  readonly ip?: string | undefined
+  readonly ip6?: string | undefined
+  readonly linkLocal?: readonly string[] | undefined
+  readonly mac?: string | undefined
+  readonly gwPriority?: number | undefined
+  /** Name of the interface in the container. */
+  readonly interface?: string | undefined
+  /** Of the interface: `net.ipv4.conf.IFNAME.log_martians`. */
+  readonly sysctls?: Readonly<Record<string, string>> | undefined
+  /** What it is called there, best first; user-defined networks alone have names. */
+  readonly names?: readonly string[] | undefined
+}
+
+export interface JoinRequest {
+  readonly id: string
+  /** None: lo alone. */
+  readonly networks: readonly EndpointRequest[]
+  readonly ports: readonly PortRequest[]
+  /** The container's name, for the text of conflicts. */
+  readonly owner: string
+  /** Of resolverConf(), and names that this container alone knows. */
+  readonly dns?: DnsRecord | undefined
+}
+
+/** A network in use: its record, its place in the kernel, its addresses. */
+export interface LiveNetwork {
+  readonly record: NetworkRecord
+  /** Index of the bridge, or of the parent link. */
+  readonly link: number
+  readonly v4: AddressPool | undefined
+  readonly v6: AddressPool | undefined
+}
+
+export interface SandboxTools {
+  readonly log: Logger
+  readonly records: Table<SandboxRecord>
+  readonly netnsDir: string
+  readonly plumbing: Plumbing
+  readonly ports: Ports
+  readonly firewall: Firewall
+  readonly dns: Dns
+  readonly netlink: NetlinkSocket
+  /** By name or id; throws when it cannot be used. */
+  network(ref: string): LiveNetwork
+  /** The firewall's table was lost: puts it back with all that is on record. */
+  restoreFirewall(op: Op): Promise<void>
+  emit(action: 'connect' | 'disconnect', networkId: string, container: string): void
+  /** The host's end of a veth is about to go with its namespace. */
+  leaving(hostInterface: string): void
+}
+
+/** The sandboxes on record, and what is theirs: addresses, ports, names. */
+export class Sandboxes {
+  readonly #t: SandboxTools
+  readonly #byId = new Map<string, SandboxRecord>()
+  readonly #discarding = new Map<string, Promise<void>>()
+
+  constructor(tools: SandboxTools) {
+    this.#t = tools
+    for (const { record } of tools.records.all()) this.#byId.set(record.id, record)
+  }
+
+  all(): SandboxRecord[] {
+    return [...this.#byId.values()]
+  }
+  get(id: string): SandboxRecord | undefined {
+    return this.#byId.get(id)
+  }
+  get size(): number {
+    return this.#byId.size
+  }
+
+  /** Who is on a network. */
+  on(networkId: string): { sandbox: SandboxRecord; endpoint: EndpointRecord }[] {
+    return this.all().flatMap((sandbox) =>
+      sandbox.endpoints.flatMap((endpoint) =>
+        endpoint.networkId === networkId ? [{ sandbox, endpoint }] : [],
+      ),
+    )
+  }
+
+  async join(op: Op, o: JoinRequest): Promise<SandboxRecord> {
+    op.signal.throwIfAborted()
+    if (this.#byId.has(o.id))
+      throw new EngineError('conflict', `container ${o.owner} is connected to a network already`)
+    // Everything that two joins could both want is taken here, before the first await.
+    const record = this.#reserve(o)
+    await using undo = new AsyncDisposableStack()
+    undo.defer(() => this.#discard(o.id).catch((error: unknown) => op.log.warn('undo: join', { error })))
+    const plugs = record.endpoints.map((endpoint) => this.#plugOf(endpoint))
+    await this.#t.plumbing.attach({ netnsPath: record.netnsPath, plugs, defaults: defaultsOf(record) })
+    await Promise.all([
+      this.#publish(op, { added: publishedPorts(record), removed: [] }),
+      this.#serveNames(op, record),
+    ])
+    undo.move()
+    for (const endpoint of record.endpoints) this.#t.emit('connect', endpoint.networkId, record.id)
+    return record
+  }
+
+  async leave(id: string): Promise<void> {
+    const record = this.#byId.get(id)
+    if (!record) return
+    await this.#discard(id)
+    for (const endpoint of record.endpoints) this.#t.emit('disconnect', endpoint.networkId, id)
+    await this.#redirectUdp({ added: [], removed: publishedPorts(record) })
+  }
+
+  /** Connects a running container to one network more. All or nothing. */
+  async connect(op: Op, id: string, request: EndpointRequest): Promise<SandboxRecord> {
+    op.signal.throwIfAborted()
+    const before = this.#find(id)
+    const live = this.#t.network(request.network)
+    if (before.endpoints.some((e) => e.networkId === live.record.id))
+      throw new EngineError(
+        'forbidden',
+        `endpoint with name ${before.owner} already exists in network ${live.record.name}`,
+      )
+    using held = new DisposableStack()
+    const endpoint = this.#endpoint(request, { held, beside: before.endpoints })
+    const after = this.#withPorts({ ...before, endpoints: [...before.endpoints, endpoint] })
+    this.#save(after)
+    held.move()
+    await using undo = new AsyncDisposableStack()
+    undo.defer(async () => {
+      await this.#unplug(detached(op, 10_000), after, endpoint)
+    })
+    await this.#t.plumbing.plug(after.netnsPath, this.#plugOf(endpoint))
+    await this.#settle(op, before, after)
+    undo.move()
+    this.#t.emit('connect', live.record.id, id)
+    return after
+  }
+
+  /** Takes a running container off a network. */
+  async disconnect(op: Op, id: string, networkId: string): Promise<SandboxRecord> {
+    const before = this.#find(id)
+    const endpoint = before.endpoints.find((e) => e.networkId === networkId)
+    if (!endpoint)
+      throw new EngineError('not-found', `container ${before.owner} is not connected to the network`)
+    const after = await this.#unplug(op, before, endpoint)
+    this.#t.emit('disconnect', networkId, id)
+    return after
+  }
+
+  /** The container is called otherwise on its networks from now on. */
+  rename(id: string, owner: string, names: (networkName: string) => readonly string[]): void {
+    const record = this.#byId.get(id)
+    if (!record) return
+    const endpoints = record.endpoints.map((e) =>
+      e.names.length > 0 ? { ...e, names: [...names(e.networkName)] } : e,
+    )
+    this.#save({ ...record, owner, endpoints })
+    for (const endpoint of endpoints) this.#register(endpoint)
+  }
+
+  /** What a killed daemon left: dead sandboxes go. */
+  async discardDead(live: ReadonlySet<string>): Promise<void> {
+    const dead = this.all().filter((record) => !live.has(record.id))
+    await Promise.all(dead.map((record) => this.#discard(record.id)))
+    await this.#redirectUdp({ added: [], removed: dead.flatMap(publishedPorts) })
+  }
+
+  /** Takes hold again of what a live sandbox has: its ports and names; an endpoint that was never finished goes. */
+  async resume(op: Op, record: SandboxRecord, links: ReadonlySet<string>): Promise<void> {
+    let current = record
+    for (const endpoint of record.endpoints)
+      if (endpoint.hostInterface !== '' && !links.has(endpoint.hostInterface))
+        current = await this.#unplug(op, current, endpoint)
+    try {
+      this.#t.ports.reserve(current.id, current.owner, current.ports)
+    } catch (error) {
+      // Its traffic still goes to the container; another program took the port while no daemon held it.
+      op.log.warn('a published port could not be reserved again', { id: record.id, error })
+    }
+    try {
+      await this.#serveNames(op, current)
+    } catch (error) {
+      op.log.warn('the names of its networks are not served to a running container', { id: record.id, error })
+    }
+  }
+
+  /** Takes addresses and ports, and writes the record: nothing in the kernel but the ports' sockets yet. */
+  #reserve(o: JoinRequest): SandboxRecord {
+    using held = new DisposableStack()
+    held.defer(() => this.#t.ports.release(o.id))
+    const endpoints: EndpointRecord[] = []
+    for (const request of o.networks) endpoints.push(this.#endpoint(request, { held, beside: endpoints }))
+    const record = this.#withPorts({
+      id: o.id,
+      owner: o.owner,
+      netnsPath: join(this.#t.netnsDir, o.id),
+      endpoints,
+      ports: [],
+      wanted: [...o.ports],
+      dns: o.dns ?? { upstreams: [], ndotsSet: false, extra: {} },
+    })
+    this.#save(record)
+    held.move()
+    return record
+  }
+
+  #endpoint(
+    o: EndpointRequest,
+    at: { held: DisposableStack; beside: readonly EndpointRecord[] },
+  ): EndpointRecord {
+    const live = this.#t.network(o.network)
+    const { record: network } = live
+    checkAddresses(network, o)
+    const take = (pool: AddressPool | undefined, wish: string | undefined): string => {
+      if (!pool) return ''
+      const address = pool.allocate(wish ? canonical(wish) : undefined)
+      at.held.defer(() => pool.release(address))
+      return address
+    }
+    const mac = o.mac === undefined ? undefined : checkMac(o.mac)
+    const ip = take(live.v4, o.ip)
+    const ip6 = take(live.v6, o.ip6)
+    const subnet = (family: 4 | 6) => network.subnets.find((s) => parseCidr(s.subnet).family === family)
+    const gateway = (family: 4 | 6) => (network.internal ? '' : (subnet(family)?.gateway ?? ''))
+    const used = new Set(at.beside.map((e) => e.interface))
+    if (o.interface !== undefined && used.has(o.interface))
+      throw new EngineError('invalid', `interface ${o.interface} is used by another network of the container`)
+    return {
+      id: newId(),
+      networkId: network.id,
+      networkName: network.name,
+      ip,
+      prefix: live.v4?.subnet.prefix ?? 0,
+      gateway: gateway(4),
+      ip6,
+      prefix6: live.v6?.subnet.prefix ?? 0,
+      gateway6: gateway(6),
+      linkLocal: [...(o.linkLocal ?? [])],
+      mac: mac ?? macOf(ip || ip6),
+      // New for each join: the veth of the join before may still be on its way out.
+      hostInterface: network.bridge ? `gv${randomBytes(6).toString('hex')}` : '',
+      interface:
+        o.interface ?? lowestFree(0, (n) => used.has(network.interfacePrefix + n), network.interfacePrefix),
+      index: Number(lowestFree(2, (n) => at.beside.some((e) => e.index === n), '')),
+      gwPriority: o.gwPriority ?? 0,
+      names: isPredefined(network.name) ? [] : [...(o.names ?? [])],
+      sysctls: { ...o.sysctls },
+    }
+  }
+
+  /** The ports that a record's networks let it publish: taken or given back. */
+  #withPorts(record: SandboxRecord): SandboxRecord {
+    const { v4, v6 } = gatewaysOf(record.endpoints)
+    const leadsOut = [v4, v6].some((e) => e !== undefined && e.hostInterface !== '')
+    if (record.wanted.length === 0 || leadsOut === record.ports.length > 0) return record
+    if (!leadsOut) {
+      this.#t.ports.release(record.id)
+      return { ...record, ports: [] }
+    }
+    const binding = v4 ? this.#t.network(v4.networkId).record.bridge?.hostBinding : undefined
+    const requests = record.wanted.map((port) => ({ ...port, hostIp: port.hostIp || binding || '' }))
+    return { ...record, ports: this.#t.ports.reserve(record.id, record.owner, requests) }
+  }
+
+  #plugOf(endpoint: EndpointRecord): Plug {
+    const live = this.#t.network(endpoint.networkId)
+    return { endpoint, socket: { bridge: live.link, mtu: live.record.mtu } }
+  }
+
+  /** Ends one endpoint; whatever of it exists goes, the record last. */
+  async #unplug(op: Op, before: SandboxRecord, endpoint: EndpointRecord): Promise<SandboxRecord> {
+    const rest = { ...before, endpoints: before.endpoints.filter((e) => e.id !== endpoint.id) }
+    this.#unregister(endpoint)
+    // No packet may find a port's way to an address that is about to be somebody else's.
+    this.#t.firewall.withdraw(missingIn(publishedPorts(before), publishedPorts(rest)))
+    await this.#t.plumbing.unplug(before.netnsPath, endpoint)
+    const after = this.#withPorts(rest)
+    this.#releaseAddresses(endpoint)
+    this.#save(after)
+    await this.#settle(op, before, after)
+    return after
+  }
+
+  /** Routes, ports and names follow a change of a sandbox's endpoints. */
+  async #settle(op: Op, before: SandboxRecord, after: SandboxRecord): Promise<void> {
+    const [old, now] = [defaultsOf(before), defaultsOf(after)]
+    if (JSON.stringify(old) !== JSON.stringify(now)) await this.#t.plumbing.route(after.netnsPath, now)
+    const [was, is] = [publishedPorts(before), publishedPorts(after)]
+    await this.#publish(op, { added: missingIn(is, was), removed: missingIn(was, is) })
+    await this.#serveNames(op, after)
+  }
+
+  async #publish(
+    op: Op,
+    change: { added: readonly PublishedPort[]; removed: readonly PublishedPort[] },
+  ): Promise<void> {
+    this.#t.firewall.withdraw(change.removed)
+    if (change.added.length > 0 && !this.#t.firewall.publish(change.added)) {
+      op.log.warn('the firewall table was lost: putting it back')
+      await this.#t.restoreFirewall(op)
+    }
+    await this.#redirectUdp(change)
+  }
+
+  #redirectUdp(o: { added: readonly PublishedPort[]; removed: readonly PublishedPort[] }): Promise<void> {
+    const hostAddresses = o.added.length > 0 ? listAddresses(this.#t.netlink).map((a) => a.address) : []
+    return this.#t.firewall.redirectUdp({ ...o, hostAddresses })
+  }
+
+  /** Docker: names are served on networks of the user's alone. */
+  async #serveNames(op: Op, record: SandboxRecord): Promise<void> {
+    const named = record.endpoints.filter((e) => !isPredefined(e.networkName))
+    for (const endpoint of named) this.#register(endpoint)
+    if (named.length === 0) return
+    const { v4, v6 } = gatewaysOf(record.endpoints)
+    await this.#t.dns.attach(op, {
+      sandbox: record.id,
+      netnsPath: record.netnsPath,
+      networks: named.map((e) => e.networkName),
+      external: v4 !== undefined || v6 !== undefined,
+      ...record.dns,
+    })
+  }
+
+  #register(endpoint: EndpointRecord): void {
+    if (endpoint.names.length > 0)
+      this.#t.dns.register(endpoint.networkName, {
+        endpoint: endpoint.id,
+        names: endpoint.names,
+        addresses: [endpoint.ip, endpoint.ip6].filter((address) => address !== ''),
+      })
+  }
+
+  #unregister(endpoint: EndpointRecord): void {
+    if (endpoint.names.length > 0) this.#t.dns.unregister(endpoint.networkName, endpoint.id)
+  }
+
+  /**
+   * Whatever exists of a sandbox goes; the record last, so that a crash in between is resumed at boot. A second call while
+   * the first is under way waits for that.
+   */
+  #discard(id: string): Promise<void> {
+    let work = this.#discarding.get(id)
+    const record = this.#byId.get(id)
+    if (!work && record) {
+      work = this.#dismantle(record).finally(() => this.#discarding.delete(id))
+      this.#discarding.set(id, work)
+    }
+    return work ?? Promise.resolve()
+  }
+
+  async #dismantle(record: SandboxRecord): Promise<void> {
+    this.#t.firewall.withdraw(publishedPorts(record))
+    for (const endpoint of record.endpoints) {
+      this.#unregister(endpoint)
+      if (endpoint.hostInterface !== '') this.#t.leaving(endpoint.hostInterface)
+    }
+    await this.#t.dns.detach(record.id)
+    await this.#t.plumbing.detach(record)
+    for (const endpoint of record.endpoints) this.#releaseAddresses(endpoint)
+    this.#t.ports.release(record.id)
+    this.#t.records.delete(record.id)
+    this.#byId.delete(record.id)
+  }
+
+  #releaseAddresses(endpoint: EndpointRecord): void {
+    let live: LiveNetwork
+    try {
+      live = this.#t.network(endpoint.networkId)
+    } catch {
+      return // a network that is gone has no addresses to give back
+    }
+    if (endpoint.ip !== '') live.v4?.release(endpoint.ip)
+    if (endpoint.ip6 !== '') live.v6?.release(endpoint.ip6)
+  }
+
+  #save(record: SandboxRecord): void {
+    this.#t.records.put(record.id, record)
+    this.#byId.set(record.id, record)
+  }
+
+  #find(id: string): SandboxRecord {
+    const record = this.#byId.get(id)
+    if (!record) throw new EngineError('conflict', `container ${id} is not running`)
+    return record
+  }
+}
+
+function defaultsOf(record: SandboxRecord): Defaults {
+  const { v4, v6 } = gatewaysOf(record.endpoints)
+  return {
+    v4: v4 && { interface: v4.interface, gateway: v4.gateway },
+    v6: v6 && { interface: v6.interface, gateway: v6.gateway6 },
+  }
+}
+
+function missingIn(list: readonly PublishedPort[], other: readonly PublishedPort[]): PublishedPort[] {
+  const keys = new Set(other.map((port) => JSON.stringify(port)))
+  return list.filter((port) => !keys.has(JSON.stringify(port)))
+}
+
+function lowestFree(from: number, used: (n: number) => boolean, prefix: string): string {
+  let n = from
+  while (used(n)) n++
+  return `${prefix}${n}`
+}
+
+/** Docker: chosen addresses need a network of one's own whose subnet one has chosen too. */
+export function checkAddresses(network: NetworkRecord, o: EndpointRequest): void {
+  for (const [family, address] of [
+    [4, o.ip],
+    [6, o.ip6],
+  ] as const) {
+    if (address === undefined || address === '') continue
+    const bad = (text: string) =>
+      new EngineError(
+        'invalid',
+        `invalid config for network ${network.name}: invalid endpoint settings:\n${text}`,
+      )
+    if (isPredefined(network.name))
+      throw bad('user specified IP address is supported on user defined networks only')
+    const subnet = network.subnets.find((s) => parseCidr(s.subnet).family === family)
+    if (subnet && !subnet.configured)
+      throw bad(
+        'user specified IP address is supported only when connecting to networks with user configured subnets',
+      )
+    if (!subnet || !isAddressIn(subnet.subnet, address))
+      throw bad(`no configured subnet or ip-range contain the IP address ${address}`)
+  }
+}
+
+function isAddressIn(subnet: string, address: string): boolean {
+  try {
+    return contains(parseCidr(subnet), address)
+  } catch {
+    return false
+  }
+}
+
+export function checkMac(text: string): string {
+  const mac = text.toLowerCase().replaceAll('-', ':')
+  const first = Number.parseInt(mac, 16)
+  if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(mac) || (first & 1) === 1 || /^(00:?)+$/.test(mac))
+    throw new EngineError('invalid', `invalid MAC address: ${text}`)
+  return mac
+}
