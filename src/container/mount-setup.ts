@@ -39,7 +39,8 @@ export async function setUpMounts(op: Op, host: Host, c: Container, rootfs: stri
       options: [
         mount.recursive ? 'rbind' : 'bind',
         mount.propagation || 'rprivate',
-        mount.readOnly ? readOnlyOption(mount) : 'rw',
+        // Not `rw`: that would make a volume writable whose own options say `ro`.
+        ...(mount.readOnly ? [readOnlyOption(mount)] : []),
       ],
     })
   }

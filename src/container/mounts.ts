@@ -1,6 +1,6 @@
 import { mkdir, stat } from 'node:fs/promises'
 import type { Images } from '../image/index.ts'
-import { EngineError, hasCode } from '../lib/errors.ts'
+import { EngineError, hasCode, kindOf, messageOf } from '../lib/errors.ts'
 import { newId } from '../lib/id.ts'
 import type { Op } from '../lib/op.ts'
 import type { Volumes } from '../volume/index.ts'
@@ -64,7 +64,7 @@ export async function resolveMounts(
         mounts.push(mount)
         break
       case 'image': {
-        const { id, layers } = o.images.find(mount.source)
+        const { id, layers } = present(() => o.images.find(mount.source))
         mounts.push({ ...mount, image: { id, layers } })
         break
       }
@@ -144,13 +144,23 @@ function mountsFrom(o: MountContext, text: string): [destination: string, mount:
   if (ref === '') throw new EngineError('invalid', `volumes-from specification cannot be an empty string`)
   if (!['ro', 'rw', 'z', 'Z', 'ro,z', 'ro,Z', 'rw,z', 'rw,Z'].includes(mode))
     throw new EngineError('invalid', `invalid mode: ${mode}`)
-  const { record, hostConfig } = o.find(ref)
+  const { record, hostConfig } = present(() => o.find(ref))
   return record.mounts
     .filter((mount) => mount.type !== 'tmpfs' || hostConfig.Tmpfs?.[mount.destination] === undefined)
     .map((mount) => [
       mount.destination,
       { ...mount, readOnly: mount.readOnly || mode.startsWith('ro'), chown: false },
     ])
+}
+
+/** Docker: 400. A 404 says of a create that the container's own image is missing, and clients would pull that. */
+function present<T>(find: () => T): T {
+  try {
+    return find()
+  } catch (cause) {
+    if (kindOf(cause) !== 'not-found') throw cause
+    throw new EngineError('invalid', messageOf(cause), { cause })
+  }
 }
 
 async function checkSource(source: string, create: boolean): Promise<void> {
