@@ -2,7 +2,7 @@
  * From a container's mount records to what the OCI runtime binds. Where a plain bind will not do (a path inside a volume, other
  * ids, an image), the mount is made here first, in a folder of the container's, and bound from there.
  */
-import { closeSync, constants, fstatSync } from 'node:fs'
+import { closeSync, constants, fstatSync, realpathSync } from 'node:fs'
 import { mkdir, readdir, rmdir, unlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
@@ -39,7 +39,7 @@ export async function setUpMounts(op: Op, host: Host, c: Container, rootfs: stri
       options: [
         mount.recursive ? 'rbind' : 'bind',
         mount.propagation || 'rprivate',
-        // Not `rw`: that would make a volume writable whose own options say `ro`.
+        ...kept(path),
         ...(mount.readOnly ? [readOnlyOption(mount)] : []),
       ],
     })
@@ -192,8 +192,15 @@ function checkPropagation({ source, propagation }: MountRecord): void {
   )
 }
 
+/** What the mount of the source forbids stays forbidden: crun makes a bind mount anew, with what it is told and nothing else. */
+function kept(source: string): string[] {
+  const { options } = mountOf(source)
+  return options.split(',').filter((option) => ['ro', 'nosuid', 'nodev', 'noexec'].includes(option))
+}
+
 /** The mount that a path lies on. */
-function mountOf(path: string): MountEntry {
+function mountOf(source: string): MountEntry {
+  const path = realpathSync(source)
   const above = mounts().filter(
     ({ target }) => target === '/' || path === target || path.startsWith(`${target}/`),
   )
