@@ -4,13 +4,20 @@ import { SyscallError } from '../../host/libc.ts'
 import type { Attachment, DnsCommand, DnsReply } from './dns.ts'
 import { Names } from './names.ts'
 import { Resolver } from './resolver.ts'
-import { Server } from './server.ts'
+import { resolverAddress, Server } from './server.ts'
 import { Upstream } from './upstream.ts'
 
 const names = new Names()
-const sandboxes = new Map<string, { readonly resolver: Resolver; readonly server: Server }>()
+const sandboxes = new Map<string, Sandbox>()
 /** Servers that are asked from the host's namespace are the same for all. */
 const hostUpstreams = new Map<string, Upstream>()
+
+interface Sandbox {
+  readonly resolver: Resolver
+  readonly server: Server
+  /** Asked from the sandbox's namespace. */
+  readonly upstreams: readonly Upstream[]
+}
 
 parentPort?.on('message', (command: DnsCommand) => {
   const reply = answer(command)
@@ -45,25 +52,35 @@ function answer(command: DnsCommand): DnsReply | undefined {
 
 function attach(sandbox: string, o: Attachment): void {
   detach(sandbox)
-  const upstreams = o.upstreams.flatMap((server) => upstream(server, o.netnsPath) ?? [])
+  const own: Upstream[] = []
+  const upstreams = o.upstreams.flatMap((server): Upstream[] => {
+    const ofHost = /^host\((.*)\)$/.exec(server)?.[1]
+    if (ofHost !== undefined) return [hostUpstream(ofHost)]
+    // To ask ourselves would never end.
+    if (server === resolverAddress) return []
+    const upstream = new Upstream({ address: server, netnsPath: o.netnsPath })
+    own.push(upstream)
+    return [upstream]
+  })
   const resolver = new Resolver({ names, upstreams, view: o })
   const server = new Server(o.netnsPath, {
     port: o.port,
     answer: (query, stream) => resolver.answer(query, stream),
   })
-  sandboxes.set(sandbox, { resolver, server })
+  sandboxes.set(sandbox, { resolver, server, upstreams: own })
 }
 
-function detach(sandbox: string): void {
-  sandboxes.get(sandbox)?.server.close()
-  sandboxes.delete(sandbox)
+function detach(id: string): void {
+  const sandbox = sandboxes.get(id)
+  sandboxes.delete(id)
+  sandbox?.server.close()
+  for (const upstream of sandbox?.upstreams ?? []) upstream.close()
 }
 
-/** Docker's way to write it: `host(127.0.0.53)` is asked from the host's namespace. */
-function upstream(server: string, netnsPath: string): Upstream | undefined {
-  const address = /^host\((.*)\)$/.exec(server)?.[1]
-  if (address === undefined) return new Upstream({ address: server, netnsPath })
-  let shared = hostUpstreams.get(address)
-  if (!shared) hostUpstreams.set(address, (shared = new Upstream({ address })))
-  return shared
+function hostUpstream(address: string): Upstream {
+  const known = hostUpstreams.get(address)
+  if (known) return known
+  const upstream = new Upstream({ address })
+  hostUpstreams.set(address, upstream)
+  return upstream
 }

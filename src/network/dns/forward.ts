@@ -4,8 +4,14 @@ import type { Upstream } from './upstream.ts'
 /** A client gives up after five seconds: it should be told before. Milliseconds. */
 const deadline = 4000
 
+/** What matters here of an upstream server. */
+export type Server = Pick<
+  Upstream,
+  'silent' | 'dead' | 'patience' | 'overdue' | 'probeIsDue' | 'ask' | 'askStream'
+>
+
 interface Attempt {
-  readonly server: Upstream
+  readonly server: Server
   readonly rank: number
   readonly askedAt: number
   readonly cancel: () => void
@@ -19,9 +25,9 @@ interface Attempt {
  * - The next server is asked when one fails (SERVFAIL and REFUSED too, as docker does) or thinks for longer than it usually does.
  * - NXDOMAIN of a less preferred server counts when no better one can contradict it: a name may exist in the first alone.
  */
-export function forward(query: Query, servers: readonly Upstream[]): Promise<Buffer | undefined> {
+export function forward(query: Query, servers: readonly Server[]): Promise<Buffer | undefined> {
   return new Promise((resolve) => {
-    const attempts = new Map<Upstream, Attempt>()
+    const attempts = new Map<Server, Attempt>()
     const timers = new Set<NodeJS.Timeout>()
     const waiting = inOrder(servers)
     let negative: { reply: Buffer; rank: number } | undefined
@@ -42,7 +48,7 @@ export function forward(query: Query, servers: readonly Upstream[]): Promise<Buf
       for (const attempt of attempts.values()) if (!attempt.server.silent) attempt.cancel()
       resolve(reply)
     }
-    const ask = (server: Upstream): void => {
+    const ask = (server: Server): void => {
       if (attempts.has(server)) return
       const askedAt = performance.now()
       const cancel = server.ask(query.bytes, { end: query.end, timeout: deadline }, (reply) =>
@@ -58,13 +64,13 @@ export function forward(query: Query, servers: readonly Upstream[]): Promise<Buf
       if (server.silent) askNext()
       else if (waiting.length > 0) after(server.patience, () => overdue(server))
     }
-    const overdue = (server: Upstream): void => {
+    const overdue = (server: Server): void => {
       const attempt = attempts.get(server)
       if (settled || !attempt || attempt.ended) return
       server.overdue(attempt.askedAt)
       askNext()
     }
-    const answered = (server: Upstream, reply: Buffer | undefined): void => {
+    const answered = (server: Server, reply: Buffer | undefined): void => {
       const attempt = attempts.get(server)
       if (!attempt || attempt.ended || settled) return
       attempt.ended = true
@@ -101,7 +107,7 @@ export function forward(query: Query, servers: readonly Upstream[]): Promise<Buf
 }
 
 /** One after the other: TCP says at once when nobody is there. */
-export async function forwardStream(query: Query, servers: readonly Upstream[]): Promise<Buffer | undefined> {
+export async function forwardStream(query: Query, servers: readonly Server[]): Promise<Buffer | undefined> {
   const end = performance.now() + deadline
   let negative: Buffer | undefined
   const order = inOrder(servers)
@@ -118,6 +124,6 @@ export async function forwardStream(query: Query, servers: readonly Upstream[]):
   return negative
 }
 
-function inOrder(servers: readonly Upstream[]): Upstream[] {
+function inOrder(servers: readonly Server[]): Server[] {
   return [...servers.filter((s) => !s.silent), ...servers.filter((s) => s.silent)]
 }

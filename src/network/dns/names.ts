@@ -74,8 +74,8 @@ export class Names {
   /** `name.network` of an address (as addressKey() writes it) on one of the networks. */
   nameOf(networks: readonly string[], key: string): string | undefined {
     for (const network of networks) {
-      const name = this.#zones.get(network)?.byAddress.get(key)?.names[0]
-      if (name !== undefined) return `${name}.${network}`
+      const name = this.#zones.get(network)?.byAddress.get(key)?.names.find(fits)
+      if (name !== undefined && fits(network)) return `${name}.${network}`
     }
     return undefined
   }
@@ -85,6 +85,10 @@ export class Names {
     return [...addresses.slice(at), ...addresses.slice(0, at)]
   }
 }
+
+/** A container may be called what no DNS message can hold (RFC 1035 2.3.4). */
+const fits = (name: string): boolean =>
+  name.length <= 120 && name.split('.').every((label) => label.length > 0 && label.length < 64)
 
 const namesOf = (r: Registration): Set<string> => new Set(r.names.map((name) => name.toLowerCase()))
 

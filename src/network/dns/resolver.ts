@@ -1,7 +1,6 @@
-import { forward, forwardStream } from './forward.ts'
+import { forward, forwardStream, type Server } from './forward.ts'
 import { addresses, empty, parseQuery, pointer, RCODE, TYPE, type Query } from './message.ts'
 import { addressKeyOfPointer, type Family, type Names } from './names.ts'
-import type { Upstream } from './upstream.ts'
 
 /** Docker's limit on the questions of one container that are under way to its upstream servers. */
 const maxForwarded = 1024
@@ -20,12 +19,12 @@ export interface View {
 /** Answers the queries of one container. */
 export class Resolver {
   readonly #names: Names
-  readonly #upstreams: readonly Upstream[]
+  readonly #upstreams: readonly Server[]
   #view: View
   #extra = new Map<string, readonly string[]>()
   #forwarded = 0
 
-  constructor(o: { names: Names; upstreams: readonly Upstream[]; view: View }) {
+  constructor(o: { names: Names; upstreams: readonly Server[]; view: View }) {
     this.#names = o.names
     this.#upstreams = o.upstreams
     this.#view = o.view
@@ -42,7 +41,12 @@ export class Resolver {
     const query = parseQuery(bytes)
     if (!query) return unreadable(bytes)
     if (query.opcode !== 0) return empty(query, RCODE.notImp)
-    return this.#own(query, stream) ?? this.#foreign(query, stream)
+    try {
+      return this.#own(query, stream) ?? this.#foreign(query, stream)
+    } catch {
+      // A name that the format cannot hold (a label of more than 63 bytes). One query must never end the thread of all.
+      return empty(query, RCODE.servFail)
+    }
   }
 
   #own(query: Query, stream: boolean): Buffer | undefined {

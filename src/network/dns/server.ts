@@ -8,7 +8,7 @@ import { hasCode } from '../../lib/errors.ts'
 import { frame, StreamMessages } from './stream.ts'
 
 /** Where every container asks. */
-const resolverAddress = '127.0.0.11'
+export const resolverAddress = '127.0.0.11'
 /** Room for some thousand queries that come at once. Bytes. */
 const queue = 4 << 20
 const maxConnections = 256

@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram'
 import { createServer, type Socket } from 'node:net'
-import { decode, encode, type Answer, type Packet } from 'dns-packet'
+import { decode, encode, type Answer, type DecodedPacket, type Packet } from 'dns-packet'
 import { bindUdp, listenTcp } from '../../host/inet-socket.ts'
 import { inNetns } from '../../host/netns.ts'
 import { connectTcp, connectUdp, sendDatagram } from '../../host/inet-socket.ts'
@@ -82,7 +82,7 @@ export function ask(
     timeout?: number
     edns?: number
   },
-): Promise<Packet & { rcode?: string; flag_tc?: boolean }> {
+): Promise<DecodedPacket & { rcode?: string }> {
   const query = encode({
     type: 'query',
     id: nextId++ & 0xffff,

@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto'
 import { Socket } from 'node:net'
 import { connectTcp, connectUdp, sendDatagram } from '../../host/inet-socket.ts'
 import { inNetns } from '../../host/netns.ts'
+import { hasCode } from '../../lib/errors.ts'
 import { answers } from './message.ts'
 import { StreamMessages, frame } from './stream.ts'
 
@@ -25,6 +26,9 @@ export class Upstream {
   #silentSince: number | undefined
   #nextProbe = 0
   #probePause = probeEvery.first
+  #lastSpoke = 0
+  readonly #underWay = new Set<() => void>()
+  #closed = false
 
   /** Without a namespace the host's is used. */
   constructor(o: { address: string; port?: number; netnsPath?: string }) {
@@ -56,24 +60,32 @@ export class Upstream {
     return true
   }
 
-  /** The answer to what was asked at `askedAt` is overdue. */
+  /** The answer to what was asked at `askedAt` is overdue. While others come, the server only has trouble with that one name. */
   overdue(askedAt: number): void {
-    if (this.#silentSince !== undefined) return
+    if (this.#silentSince !== undefined || this.#lastSpoke > askedAt) return
     this.#silentSince = askedAt
     this.#probePause = probeEvery.first
     this.#nextProbe = performance.now() + this.#probePause
   }
 
   #spoke(askedAt: number): void {
-    const took = performance.now() - askedAt
+    this.#lastSpoke = performance.now()
+    const took = this.#lastSpoke - askedAt
     this.#roundTrip = this.#roundTrip === undefined ? took : this.#roundTrip * 0.8 + took * 0.2
     this.#silentSince = undefined
   }
 
   /** It, or the network, refuses: as if it had been silent for long. */
   #refused(): void {
-    this.overdue(performance.now())
-    this.#silentSince = Math.min(this.#silentSince ?? 0, performance.now() - deadAfter)
+    const now = performance.now()
+    this.overdue(now)
+    this.#silentSince = Math.min(this.#silentSince ?? now, now - deadAfter)
+  }
+
+  /** Calls off what is under way, and asks nothing more: an open socket would keep the namespace alive. */
+  close(): void {
+    this.#closed = true
+    for (const callOff of this.#underWay) callOff()
   }
 
   /**
@@ -94,21 +106,24 @@ export class Upstream {
     const finish = (reply: Buffer | undefined): void => {
       if (ended) return
       ended = true
+      this.#underWay.delete(callOff)
       for (const timer of timers) clearTimeout(timer)
       socket.close()
       done(reply && withId(reply, query.readUInt16BE(0)))
     }
+    const callOff = (): void => finish(undefined)
     const fail = (): void => {
-      this.#refused()
+      if (!ended) this.#refused()
       finish(undefined)
     }
+    this.#underWay.add(callOff)
     let fd: number
     try {
       fd = this.#open(connectUdp)
     } catch {
       // No route: the next server may have one. Not at once, for `done` is not expected before this returns.
       queueMicrotask(fail)
-      return () => finish(undefined)
+      return callOff
     }
     socket.on('error', fail)
     socket.on('message', (reply) => {
@@ -120,8 +135,9 @@ export class Upstream {
     const send = (): void => {
       try {
         sendDatagram(fd, sent)
-      } catch {
-        fail()
+      } catch (error) {
+        // A full queue is no fault of the server's: it is sent again later.
+        if (!hasCode(error, 'EAGAIN', 'ENOBUFS')) fail()
       }
     }
     queueMicrotask(() => {
@@ -134,7 +150,7 @@ export class Upstream {
         finish(undefined)
       }, o.timeout),
     )
-    return () => finish(undefined)
+    return callOff
   }
 
   /** Asks over TCP: undefined when it has no answer within `timeout` ms. */
@@ -151,24 +167,28 @@ export class Upstream {
         return
       }
       const finish = (reply: Buffer | undefined): void => {
+        this.#underWay.delete(callOff)
         clearTimeout(timer)
         socket.destroy()
         resolve(reply && withId(reply, query.readUInt16BE(0)))
       }
-      const timer = setTimeout(() => finish(undefined), o.timeout)
+      const callOff = (): void => finish(undefined)
+      this.#underWay.add(callOff)
+      const timer = setTimeout(callOff, o.timeout)
       const messages = new StreamMessages((reply) => {
         if (!answers(reply, sent, o.end)) return
         this.#spoke(askedAt)
         finish(reply)
       })
-      socket.on('error', () => finish(undefined))
-      socket.on('end', () => finish(undefined))
+      socket.on('error', callOff)
+      socket.on('end', callOff)
       socket.on('data', (data: Buffer) => messages.add(data))
       socket.write(frame(sent))
     })
   }
 
   #open(connect: (address: string, port: number) => number): number {
+    if (this.#closed) throw new Error('the container is gone')
     const work = () => connect(this.address, this.#port)
     return this.#netnsPath === undefined ? work() : inNetns(this.#netnsPath, work)
   }
