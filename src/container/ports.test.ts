@@ -22,5 +22,14 @@ test('portRequests() names what it refuses', () => {
   assert.throws(bad('80/sctp'), { kind: 'unsupported' })
   assert.throws(bad('0/tcp'), { kind: 'invalid' })
   assert.throws(bad('80/tcp', '70000'), { kind: 'invalid' })
-  assert.throws(bad('80/tcp', '8000-8010'), { kind: 'unsupported' })
+  assert.throws(bad('80/tcp', '8010-8000'), { kind: 'invalid' })
+  assert.throws(bad('80/tcp', '8000-'), { kind: 'invalid' })
+})
+
+test('portRequests() takes a range of host ports for one container port', () => {
+  const bindings = { '80/tcp': [{ HostPort: '8000-8010' }, { HostPort: '90-90' }] }
+  assert.deepEqual(portRequests({ Image: 'i' }, { PortBindings: bindings }), [
+    { containerPort: 80, proto: 'tcp', hostIp: '', hostPort: 8000, hostPortEnd: 8010 },
+    { containerPort: 80, proto: 'tcp', hostIp: '', hostPort: 90 },
+  ])
 })

@@ -20,8 +20,12 @@ export function portRequests(config: ContainerConfig, hostConfig: HostConfig): P
   for (const [key, list] of Object.entries(bindings)) {
     const { port, proto } = parsePort(key)
     for (const binding of list?.length ? list : [{}]) {
-      for (const hostPort of hostPorts(binding.HostPort ?? '', key))
-        requests.push({ containerPort: port, proto, hostIp: binding.HostIp ?? '', hostPort })
+      requests.push({
+        containerPort: port,
+        proto,
+        hostIp: binding.HostIp ?? '',
+        ...hostPorts(binding.HostPort ?? ''),
+      })
     }
   }
   if (hostConfig.PublishAllPorts)
@@ -33,15 +37,13 @@ export function portRequests(config: ContainerConfig, hostConfig: HostConfig): P
   return requests
 }
 
-function hostPorts(text: string, key: string): number[] {
-  if (text === '') return [0]
-  if (text.includes('-'))
-    throw new EngineError(
-      'unsupported',
-      `port ${key}: a range of host ports (${text}) for one container port is not supported yet`,
-    )
-  const port = Number(text)
-  if (!/^\d+$/.test(text) || port > 65_535)
+/** `8080`, `8000-8010` (the first that is free), or nothing: any. */
+function hostPorts(text: string): Pick<PortRequest, 'hostPort' | 'hostPortEnd'> {
+  if (text === '') return { hostPort: 0 }
+  const match = /^(\d+)(?:-(\d+))?$/.exec(text)
+  const hostPort = Number(match?.[1])
+  const hostPortEnd = Number(match?.[2] ?? match?.[1])
+  if (!match || hostPort > 65_535 || hostPortEnd > 65_535 || hostPortEnd < hostPort)
     throw new EngineError('invalid', `invalid port specification: "${text}"`)
-  return [port]
+  return { hostPort, ...(hostPortEnd > hostPort && { hostPortEnd }) }
 }

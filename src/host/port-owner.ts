@@ -21,6 +21,7 @@ const SOCK_CLOEXEC = 0o2000000
 const SOL_SOCKET = 1
 const SO_REUSEADDR = 2
 const SO_ATTACH_FILTER = 26
+const SO_DETACH_FILTER = 27
 const IPPROTO_IPV6 = 41
 const IPV6_V6ONLY = 26
 
@@ -69,6 +70,11 @@ function dropEverything(fd: number): void {
   descriptor.writeUInt16LE(1, 0)
   descriptor.writeBigUInt64LE(koffi.address(program), 8)
   check(Number(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, descriptor, 16)), 'setsockopt')
+}
+
+/** For a UDP port of reservePort() that is to be served from its own socket: datagrams are queued from now on. */
+export function acceptDatagrams(fd: number): void {
+  check(Number(setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, Buffer.alloc(4), 4)), 'setsockopt')
 }
 
 function socketAddress(ip: string, port: number): Buffer {

@@ -2,17 +2,21 @@ import { isIPv6 } from 'node:net'
 import type { FirewallNetwork, PublishedPort } from './firewall.ts'
 
 /** All that the rules depend on: the table is a function of it, and can be made again at any time. */
-export interface FirewallState {
+export interface TableState {
   readonly networks: readonly FirewallNetwork[]
+  /** Those that are redirected: both sides are of one family. */
   readonly ports: readonly PublishedPort[]
+  /** Those that a process of the host serves. */
+  readonly relayed: readonly PublishedPort[]
 }
 
 /** The script of the whole table. */
-export function render(table: string, state: FirewallState): string {
+export function render(table: string, state: TableState): string {
   const { networks } = state
   const bridges = networks.map((n) => quote(n.bridge))
   const icc = networks.filter((n) => n.icc).map((n) => `${quote(n.bridge)} . ${quote(n.bridge)}`)
   const internal = networks.filter((n) => n.internal).map((n) => quote(n.bridge))
+  const relayed = new Set(state.relayed.map((p) => `${p.proto} . ${p.hostPort}`))
   // The first line makes the second one succeed when there was no table.
   return `
 table inet ${table}
@@ -21,11 +25,13 @@ table inet ${table} {
   set bridges { type ifname; ${elements(bridges)} }
   set icc { type ifname . ifname; ${elements(icc)} }
   set internal { type ifname; ${elements(internal)} }
+  set relayed { type inet_proto . inet_service; ${elements([...relayed])} }
 ${familySets(4, state)}
 ${familySets(6, state)}
 
   # The bridges route 127.0.0.0/8 (for ports published on it): nobody behind them may use that, nor send as if from it.
-  # From an internal network only the bridge's own addresses (and what has no subnet: multicast, link-local) are reached.
+  # From an internal network only the bridge's own addresses (and what has no subnet: multicast, link-local) are reached,
+  # and no port behind which another network is.
   chain guard {
     type filter hook prerouting priority raw; policy accept;
     iifname @bridges ip daddr 127.0.0.0/8 drop
@@ -34,6 +40,7 @@ ${familySets(6, state)}
   }
   chain inside {
     fib daddr type != { local, unicast } return
+    fib daddr type local meta l4proto . th dport @relayed drop
     ip6 daddr fe80::/10 return
     iifname . ip daddr @subnets4 return
     iifname . ip6 daddr @subnets6 return
@@ -83,7 +90,7 @@ ${familySets(6, state)}
 `
 }
 
-function familySets(family: 4 | 6, state: FirewallState): string {
+function familySets(family: 4 | 6, state: TableState): string {
   const ofFamily = (text: string): boolean => isIPv6(text.replace(/\/.*$/, '')) === (family === 6)
   const masquerade = state.networks
     .filter((n) => n.masquerade && !n.internal)
@@ -92,8 +99,7 @@ function familySets(family: 4 | 6, state: FirewallState): string {
     n.subnets.filter(ofFamily).map((s) => `${quote(n.bridge)} . ${s}`),
   )
   const target = (p: PublishedPort) => `${p.containerIp} . ${p.containerPort}`
-  // A port whose sides are of different families is none of the table's.
-  const ports = state.ports.filter((p) => ofFamily(p.hostIp) && ofFamily(p.containerIp))
+  const ports = state.ports.filter((p) => ofFamily(p.hostIp))
   const isAny = (p: PublishedPort) => p.hostIp === (family === 4 ? '0.0.0.0' : '::')
   const any = ports.filter(isAny).map((p) => `${p.proto} . ${p.hostPort} : ${target(p)}`)
   const specific = ports

@@ -5,9 +5,14 @@ import { addElements, apply, deleteElements, openNftSocket, type Element } from 
 import { forgetFlows } from '../host/conntrack.ts'
 import { addressBytes } from '../host/rtnetlink.ts'
 import { parseCidr } from './ipam.ts'
-import { render, type FirewallState } from './firewall-table.ts'
+import { isAny } from './ports.ts'
+import { render } from './firewall-table.ts'
+import { PortRelay, type HeldSockets } from './port-relay.ts'
 
-export type { FirewallState } from './firewall-table.ts'
+export interface FirewallState {
+  readonly networks: readonly FirewallNetwork[]
+  readonly ports: readonly PublishedPort[]
+}
 
 export interface FirewallNetwork {
   readonly bridge: string
@@ -30,38 +35,91 @@ export interface PublishedPort {
   readonly containerPort: number
 }
 
-/** Our one nftables table. Networks and ports are elements of its sets and maps: their number does not slow packets. */
+export interface FirewallOptions {
+  /**
+   * No published port is redirected past the rules that the host has for itself: all are relayed, from sockets of the host that
+   * its input chains judge like any other's.
+   */
+  readonly respectHost?: boolean
+  /** Where the sockets of relayed ports are. */
+  readonly held?: HeldSockets
+}
+
+/**
+ * Our one nftables table, and the relay of those published ports that no rule can lead to their container. Networks and ports
+ * are elements of its sets and maps: their number does not slow packets.
+ */
 export class Firewall {
   readonly #table: string
+  readonly #respectHost: boolean
+  readonly #relay: PortRelay | undefined
   readonly #socket = openNftSocket()
+  readonly #networks = new Map<string, FirewallNetwork>()
+  readonly #ports = new Map<string, PublishedPort>()
 
-  constructor(instance: string) {
+  constructor(instance: string, o: FirewallOptions = {}) {
     this.#table = `gantry_${instance}`
+    this.#respectHost = o.respectHost ?? false
+    this.#relay = o.held && new PortRelay(o.held)
   }
 
   /** Puts the table in place whole, in one transaction: whatever it was before, no packet sees half of it. */
   async install(op: Op, state: FirewallState): Promise<void> {
-    await apply(op, render(this.#table, state))
+    this.#networks.clear()
+    this.#ports.clear()
+    for (const network of state.networks) this.#networks.set(network.bridge, network)
+    for (const port of state.ports) this.#ports.set(keyOf(port), port)
+    await this.restore(op)
+  }
+
+  /** Puts the table in place again, as it should be by now. */
+  async restore(op: Op): Promise<void> {
+    const ports = [...this.#ports.values()]
+    await apply(
+      op,
+      render(this.#table, {
+        networks: [...this.#networks.values()],
+        ports: ports.filter((port) => !this.isRelayed(port)),
+        relayed: ports.filter((port) => this.isRelayed(port)),
+      }),
+    )
   }
 
   /** False when the table is not there: install() then. Adding one that is there changes nothing. */
   addNetwork(network: FirewallNetwork): boolean {
+    this.#networks.set(network.bridge, network)
     return this.#add(networkElements(network))
   }
 
   /** What is gone already is no error. */
   removeNetwork(network: FirewallNetwork): void {
+    this.#networks.delete(network.bridge)
     this.#delete(networkElements(network))
   }
 
-  /** False when the table is not there: install() then. */
+  /** Once the ports are held. False when the table is not there: install() then. Publishing again changes nothing. */
   publish(ports: readonly PublishedPort[]): boolean {
-    return this.#add(ports.flatMap(portElements))
+    for (const port of ports) {
+      this.#ports.set(keyOf(port), port)
+      if (this.isRelayed(port)) this.#relay?.open(port)
+    }
+    return this.#add(ports.map((port) => this.#elementOf(port)))
   }
 
-  /** What is gone already is no error. */
+  /** Before the ports are given back. What is gone already is no error. */
   withdraw(ports: readonly PublishedPort[]): void {
-    this.#delete(ports.flatMap(portElements))
+    for (const port of ports) {
+      // The same address and port may lead elsewhere by now.
+      if (this.#ports.get(keyOf(port))?.containerIp === port.containerIp) this.#ports.delete(keyOf(port))
+      if (this.isRelayed(port)) this.#relay?.shut(port)
+    }
+    const gone = ports.filter((port) => !this.isRelayed(port) || !this.#sharesElement(port))
+    this.#delete(gone.map((port) => this.#elementOf(port)))
+  }
+
+  /** Whether clients reach the container through the relay: it sees the bridge's address instead of theirs. */
+  isRelayed(port: PublishedPort): boolean {
+    return this.#respectHost || isIPv6(port.hostIp) !== isIPv6(port.containerIp)
   }
 
   /**
@@ -74,16 +132,21 @@ export class Firewall {
     hostAddresses: readonly string[]
   }): Promise<void> {
     const isUdp = (port: PublishedPort) => port.proto === 'udp'
-    const gone = new Set(o.removed.filter(isUdp).map((port) => port.containerIp))
-    const added = new Map(o.added.filter(isUdp).map((port) => [port.hostPort, port]))
-    if (gone.size + added.size === 0) return
     const own = new Set(o.hostAddresses)
-    await forgetFlows((flow) => {
-      if (gone.has(flow.answeredBy)) return true
-      const port = added.get(flow.port)
-      if (!port || flow.answeredBy === port.containerIp) return false
-      return port.hostIp === '0.0.0.0' ? own.has(flow.destination) : flow.destination === port.hostIp
-    })
+    await Promise.all(
+      ([4, 6] as const).map(async (family) => {
+        const here = (port: PublishedPort) => isUdp(port) && isIPv6(port.hostIp) === (family === 6)
+        const gone = new Set(o.removed.filter(here).map((port) => port.containerIp))
+        const added = new Map(o.added.filter(here).map((port) => [port.hostPort, port]))
+        if (gone.size + added.size === 0) return
+        await forgetFlows(family, (flow) => {
+          if (gone.has(flow.answeredBy)) return true
+          const port = added.get(flow.port)
+          if (!port || flow.answeredBy === port.containerIp) return false
+          return isAny(port.hostIp) ? own.has(flow.destination) : flow.destination === port.hostIp
+        })
+      }),
+    )
   }
 
   async remove(op: Op): Promise<void> {
@@ -91,8 +154,20 @@ export class Firewall {
   }
 
   /** The table stays. */
-  close(): void {
+  async close(): Promise<void> {
     this.#socket[Symbol.dispose]()
+    await this.#relay?.close()
+  }
+
+  #elementOf(port: PublishedPort): Element {
+    return this.isRelayed(port) ? relayedElement(port) : redirectElement(port)
+  }
+
+  /** The table knows a relayed port by its number alone, whatever its addresses. */
+  #sharesElement(port: PublishedPort): boolean {
+    for (const other of this.#ports.values())
+      if (other.proto === port.proto && other.hostPort === port.hostPort && this.isRelayed(other)) return true
+    return false
   }
 
   #add(elements: readonly Element[]): boolean {
@@ -118,17 +193,20 @@ export class Firewall {
 
 const protocols = { tcp: 6, udp: 17 }
 
-/** None for a port whose two sides are of different families: no rule can lead from one to the other. */
-function portElements(port: PublishedPort): Element[] {
+const keyOf = (port: PublishedPort): string => `${port.proto} ${port.hostIp} ${port.hostPort}`
+
+const relayedElement = ({ proto, hostPort }: PublishedPort): Element => ({
+  set: 'relayed',
+  key: [Buffer.from([protocols[proto]]), portBytes(hostPort)],
+})
+
+function redirectElement(port: PublishedPort): Element {
   const family = isIPv6(port.hostIp) ? 6 : 4
-  if ((family === 6) !== isIPv6(port.containerIp)) return []
   const key = [Buffer.from([protocols[port.proto]]), portBytes(port.hostPort)]
   const data = [addressBytes(port.containerIp), portBytes(port.containerPort)]
-  return [
-    port.hostIp === '0.0.0.0' || port.hostIp === '::'
-      ? { set: `any${family}`, key, data }
-      : { set: `ports${family}`, key: [addressBytes(port.hostIp), ...key], data },
-  ]
+  return isAny(port.hostIp)
+    ? { set: `any${family}`, key, data }
+    : { set: `ports${family}`, key: [addressBytes(port.hostIp), ...key], data }
 }
 
 function networkElements(network: FirewallNetwork): Element[] {

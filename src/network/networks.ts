@@ -74,6 +74,8 @@ export interface NetworksOptions {
   readonly bridge: { readonly name: string; readonly address?: string; readonly mtu: number }
   /** Where subnets come from that nobody chose; none of a family: docker's pools, a site of our own. */
   readonly addressPools?: readonly AddressBase[]
+  /** Published ports obey the rules that the host has for itself: see FirewallOptions. */
+  readonly respectHostFirewall?: boolean
   /** Short and unique among the daemons of the host: names the nftables table. */
   readonly instance: string
   readonly emit: Emit
@@ -126,7 +128,10 @@ export class Networks {
     for (const record of parts.networks) this.#records.set(record.id, record)
     const site = parts.networks.find((n) => n.name === 'bridge')?.id ?? o.instance
     this.#bases = basesOf(o.addressPools ?? [], site)
-    this.#firewall = new Firewall(o.instance)
+    this.#firewall = new Firewall(o.instance, {
+      held: this.#ports,
+      respectHost: o.respectHostFirewall ?? false,
+    })
     this.#dockerUser = new DockerUser(o.instance)
     this.#sandboxes = new Sandboxes({
       log: op.log,

@@ -100,7 +100,7 @@ const sandboxRecord = z.object({
   /** What is published now, with real ports and addresses. */
   ports: z.array(portRecord),
   /** What is to be published while a network leads out. */
-  wanted: z.array(portRecord).default([]),
+  wanted: z.array(portRecord.extend({ hostPortEnd: z.number().optional() })).default([]),
   dns: dnsRecord.default({ upstreams: [], ndotsSet: false, extra: {} }),
 })
 

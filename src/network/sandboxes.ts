@@ -191,6 +191,7 @@ export class Sandboxes {
         current = await this.#unplug(op, current, endpoint)
     try {
       this.#t.ports.reserve(current.id, current.owner, current.ports)
+      await this.#publish(op, { added: publishedPorts(current), removed: [] })
     } catch (error) {
       // Its traffic still goes to the container; another program took the port while no daemon held it.
       op.log.warn('a published port could not be reserved again', { id: record.id, error })

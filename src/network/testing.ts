@@ -14,7 +14,7 @@ const clientCode = (protocol: 'tcp' | 'udp', ip: string, port: number, from: num
   protocol === 'tcp'
     ? `const s = require('net').connect(${port}, '${ip}'); s.setTimeout(700, () => (console.log('timeout'), process.exit()))
        s.on('data', (d) => console.log(String(d))).on('error', (e) => console.log(e.code)).on('end', () => process.exit())`
-    : `const u = require('dgram').createSocket('udp4'); u.bind(${from}, () => u.send('x', ${port}, '${ip}'))
+    : `const u = require('dgram').createSocket('${ip.includes(':') ? 'udp6' : 'udp4'}'); u.bind(${from}, () => u.send('x', ${port}, '${ip}'))
        u.on('message', (d) => (console.log(String(d)), process.exit())); setTimeout(() => (console.log('timeout'), process.exit()), 700)`
 
 const inside = (netns: string | undefined, code: string): [string, string[]] =>

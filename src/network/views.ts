@@ -139,14 +139,17 @@ export function gatewaysOf(endpoints: readonly EndpointRecord[]): {
   return { v4: order.find((e) => e.gateway !== ''), v6: order.find((e) => e.gateway6 !== '') }
 }
 
-/** Docker: ports lead to the endpoint that the default route goes by. IPv6 clients of a container without IPv6 reach its IPv4 side. */
+/**
+ * Docker: ports lead to the endpoint that the default route goes by. Clients of a family that the container has not reach its
+ * other side.
+ */
 export function publishedPorts(record: SandboxRecord): PublishedPort[] {
   const { v4, v6 } = gatewaysOf(record.endpoints)
+  // macvlan and ipvlan: the container is a host of its own out there.
+  const ip = v4?.hostInterface ? v4.ip : ''
+  const ip6 = v6?.hostInterface ? v6.ip6 : ''
   return record.ports.flatMap((port) => {
-    const six = isIPv6(port.hostIp) && v6 !== undefined
-    const side = six ? v6 : v4
-    // macvlan and ipvlan: the container is a host of its own out there.
-    const containerIp = side?.hostInterface ? (six ? side.ip6 : side.ip) : undefined
+    const containerIp = isIPv6(port.hostIp) ? ip6 || ip : ip || ip6
     return containerIp ? [{ ...port, containerIp }] : []
   })
 }
