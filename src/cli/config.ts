@@ -1,4 +1,4 @@
-import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
+import { hasCode, messageOf } from '../lib/errors.ts'
 
 const { readFileSync } = process.getBuiltinModule('node:fs')
 
@@ -10,8 +10,8 @@ export interface Config {
   format(key: string): string
 }
 
-/** Docker: a missing file is an empty one; a broken one is an error. */
-export function readConfig(directory: string): Config {
+/** Docker: a missing file is an empty one, and so, with a warning, is one that cannot be read. */
+export function readConfig(directory: string, warn: (text: string) => void): Config {
   const path = `${directory}/config.json`
   let fields: Record<string, unknown> = {}
   try {
@@ -19,9 +19,11 @@ export function readConfig(directory: string): Config {
     if (typeof decoded === 'object' && decoded !== null) fields = decoded as Record<string, unknown>
   } catch (error) {
     if (!hasCode(error, 'ENOENT', 'ENOTDIR'))
-      throw new EngineError('invalid', `error parsing config file (${path}): ${messageOf(error)}`, {
-        cause: error,
-      })
+      warn(
+        error instanceof SyntaxError
+          ? `WARNING: Error parsing config file (${path}): ${messageOf(error)}`
+          : `WARNING: Error loading config file: ${messageOf(error)}`,
+      )
   }
   const text = (key: string) => (typeof fields[key] === 'string' ? fields[key] : '')
   const headers: unknown = fields['HttpHeaders']

@@ -134,7 +134,7 @@ function makeContext(values: Globals, path: string): Context & { close(): void }
     path,
     host,
     get config(): Config {
-      return (config ??= readConfig(values.config))
+      return (config ??= readConfig(values.config, (text) => writeText(2, `${text}\n`)))
     },
     get client(): Client {
       return (client ??= connect({
