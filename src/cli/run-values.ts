@@ -109,6 +109,8 @@ export function splitCsv(text: string): string[] {
   return [...fields, field]
 }
 
+/** Those that need no value. */
+const bareMountKeys = new Set(['readonly', 'ro', 'volume-nocopy', 'bind-nonrecursive', 'chown', 'u', 'idmap'])
 const mountTypes = ['bind', 'volume', 'tmpfs', 'image', 'npipe', 'cluster'] as const
 
 /** `type=bind,source=/a,target=/b,readonly`. */
@@ -118,12 +120,13 @@ export function parseMount(text: string): MountSpec {
   const volume: NonNullable<MountSpec['VolumeOptions']> = {}
   const image: NonNullable<MountSpec['ImageOptions']> = {}
   const tmpfs: NonNullable<MountSpec['TmpfsOptions']> = {}
+  const own: NonNullable<MountSpec['GantryOptions']> = {}
   for (const field of splitCsv(text)) {
     const equals = field.indexOf('=')
     const key = (equals < 0 ? field : field.slice(0, equals)).toLowerCase()
     const given = equals < 0 ? undefined : field.slice(equals + 1)
     const yes = () => readBool(key, given)
-    if (given === undefined && !['readonly', 'ro', 'volume-nocopy', 'bind-nonrecursive'].includes(key))
+    if (given === undefined && !bareMountKeys.has(key))
       throw new Error(`invalid field '${field}' must be a key=value pair`)
     const text_ = given ?? ''
     switch (key) {
@@ -179,6 +182,14 @@ export function parseMount(text: string): MountSpec {
           Options: { ...volume.DriverConfig?.Options, ...pair(text_) },
         }
         break
+      // The next two are Gantry's own, as `U` and `idmap` of the short form.
+      case 'chown':
+      case 'u':
+        if (yes()) own.Chown = true
+        break
+      case 'idmap':
+        own.IDMap = text_
+        break
       case 'image-subpath':
         image.Subpath = text_
         break
@@ -194,6 +205,7 @@ export function parseMount(text: string): MountSpec {
     }
   }
   if (mount.Target === '') throw new Error('target is required')
+  if (Object.keys(own).length > 0) mount.GantryOptions = own
   const options = [
     ['bind', 'BindOptions', bind],
     ['volume', 'VolumeOptions', volume],

@@ -22,6 +22,7 @@ const imageStore = () => import('./commands/image-store.ts')
 const archives = () => import('./commands/archives.ts')
 const prune = () => import('./commands/prune.ts')
 const volumes = () => import('./commands/volumes.ts')
+const volumeExtras = () => import('./commands/volume-extras.ts')
 const networks = () => import('./commands/networks.ts')
 const inspect = () => import('./commands/inspect.ts')
 const build = () => import('./commands/build.ts')
@@ -166,6 +167,36 @@ export const entries: readonly Entry[] = [
     names: ['volume prune'],
     about: 'Remove unused local volumes',
     load: async () => (await prune()).pruneVolumes,
+  },
+  {
+    names: ['volume clone'],
+    about: 'Copy a volume to a new one',
+    load: async () => (await volumeExtras()).clone,
+  },
+  {
+    names: ['volume rename'],
+    about: 'Rename a volume that no container uses',
+    load: async () => (await volumeExtras()).rename,
+  },
+  {
+    names: ['volume export'],
+    about: "Export a volume's content as a tar archive",
+    load: async () => (await volumeExtras()).exportVolume,
+  },
+  {
+    names: ['volume import'],
+    about: 'Make a volume of a tar archive',
+    load: async () => (await volumeExtras()).importVolume,
+  },
+  {
+    names: ['volume trash'],
+    about: 'List pruned volumes that can be restored',
+    load: async () => (await volumeExtras()).trash,
+  },
+  {
+    names: ['volume restore'],
+    about: 'Bring a pruned volume back',
+    load: async () => (await volumeExtras()).restore,
   },
   {
     names: ['volume rm', 'volume remove'],

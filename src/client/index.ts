@@ -14,8 +14,9 @@
 import { Containers } from './containers.ts'
 import { defaultHost } from './host.ts'
 import { Images } from './images.ts'
-import { Networks, System, Volumes } from './system.ts'
+import { Networks, System } from './system.ts'
 import { Transport, type TransportOptions } from './transport.ts'
+import { Volumes } from './volumes.ts'
 
 export interface Client extends Disposable {
   /** As given: `unix:///run/gantry/gantry.sock`. */

@@ -63,41 +63,6 @@ export class System {
   }
 }
 
-/** `/volumes`. */
-export class Volumes {
-  readonly #t: Transport
-  constructor(transport: Transport) {
-    this.#t = transport
-  }
-
-  list(filters?: Filters): Promise<{ Volumes: VolumeInfo[] | null; Warnings: string[] | null }> {
-    return this.#t.json('GET', '/volumes', { query: { filters: encodeFilters(filters) } })
-  }
-
-  create(body: {
-    Name?: string
-    Driver?: string
-    DriverOpts?: Record<string, string>
-    Labels?: Record<string, string>
-  }): Promise<VolumeInfo> {
-    return this.#t.json('POST', '/volumes/create', { body })
-  }
-
-  inspect(name: string): Promise<VolumeInfo> {
-    return this.#t.json('GET', `/volumes/${encodeURIComponent(name)}`)
-  }
-
-  remove(name: string, o: { force?: boolean } = {}): Promise<boolean> {
-    return this.#t.send('DELETE', `/volumes/${encodeURIComponent(name)}`, {
-      query: { force: o.force || undefined },
-    })
-  }
-
-  prune(filters?: Filters): Promise<{ VolumesDeleted: string[] | null; SpaceReclaimed: number }> {
-    return this.#t.json('POST', '/volumes/prune', { query: { filters: encodeFilters(filters) } })
-  }
-}
-
 /** `/networks`. */
 export class Networks {
   readonly #t: Transport

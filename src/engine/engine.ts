@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { Builder } from '../build/index.ts'
 import { Containers, decodeContainer, type Container } from '../container/index.ts'
 import { ContentStore } from '../content/index.ts'
@@ -15,14 +16,22 @@ import { Networks } from '../network/index.ts'
 import { Runtime } from '../runtime/index.ts'
 import { Snapshots } from '../snapshot/index.ts'
 import { Leases, Store } from '../store/index.ts'
-import { Volumes, type Volume } from '../volume/index.ts'
+import { Volumes, type TrashedVolume, type Volume } from '../volume/index.ts'
 import type { ImageDeleteItem } from '../wire/image.ts'
 import type { SystemInfo, VersionResponse } from '../wire/system.ts'
 import type { Config } from './config.ts'
-import { diskUsageOf, type DiskUsage } from './disk-usage.ts'
+import { directorySize, diskUsageOf, type DiskUsage } from './disk-usage.ts'
 import { EventLog } from './events.ts'
 import { infoOf, versionOf } from './info.ts'
 import { pruneBuildCache, pruneContainers, pruneImages, pruneVolumes, type Pruned } from './prune.ts'
+import {
+  exportVolume,
+  importVolume,
+  planVolumePrune,
+  pruneListedVolumes,
+  type PruneOutcome,
+  type PrunePlan,
+} from './volumes.ts'
 
 interface Parts {
   readonly id: string
@@ -207,6 +216,26 @@ export class Engine {
   }
   pruneVolumes(op: Op, chosen: (volume: Volume) => boolean): Promise<Pruned<string>> {
     return pruneVolumes(op, this, chosen)
+  }
+  planVolumePrune(chosen: (volume: Volume) => boolean): Promise<PrunePlan[]> {
+    return planVolumePrune(this, chosen)
+  }
+  pruneListedVolumes(
+    op: Op,
+    o: { list: readonly { name: string; createdAt: string }[]; keep: number },
+  ): Promise<PruneOutcome> {
+    return pruneListedVolumes(op, this, o)
+  }
+  volumeTrash(): Promise<(TrashedVolume & { bytes: number })[]> {
+    return Promise.all(
+      this.volumes.trash().map(async (one) => ({ ...one, bytes: await directorySize(one.path) })),
+    )
+  }
+  exportVolume(op: Op, name: string, send: (tar: Readable) => Promise<void>): Promise<void> {
+    return exportVolume(op, this, { name, send })
+  }
+  importVolume(op: Op, o: { name: string; archive: Readable; force: boolean }): Promise<Volume> {
+    return importVolume(op, this, o)
   }
   pruneBuildCache(op: Op): Promise<{ bytes: number }> {
     return pruneBuildCache(op, this)

@@ -13,19 +13,22 @@ export class ExtractSink implements TarSink {
   readonly #target: string
   readonly #chown: { uid: number; gid: number } | undefined
   readonly #anySymlinks: boolean
+  readonly #whole: boolean
   readonly #writer: TreeWriter
   #current = ''
 
   /**
    * `target`: bytes as characters, relative to the root. `anySymlinks`: also relative ones that climb above it, which
-   * a person's source tree may well have.
+   * a person's source tree may well have. `whole`: the archive is the target, not something added to it: its entry for
+   * the root sets the target's own attributes, and no name has a meaning.
    */
   constructor(
     dir: RootDir,
-    o: { target: string; chown?: { uid: number; gid: number }; anySymlinks?: boolean },
+    o: { target: string; chown?: { uid: number; gid: number }; anySymlinks?: boolean; whole?: boolean },
   ) {
     this.#dir = dir
     this.#anySymlinks = o.anySymlinks ?? false
+    this.#whole = o.whole ?? false
     this.#target = o.target.replace(/^\/+|\/+$/g, '')
     this.#chown = o.chown
     this.#writer = new TreeWriter(dir)
@@ -72,11 +75,12 @@ export class ExtractSink implements TarSink {
     const parts = partsOf(entry.name)
     if (entry.type === 'char' || entry.type === 'block')
       throw refused(entry.name, `it is a device node (${entry.major}:${entry.minor})`)
-    if (parts.some((part) => part.startsWith(whiteoutPrefix)))
+    if (!this.#whole && parts.some((part) => part.startsWith(whiteoutPrefix)))
       throw refused(entry.name, 'names that begin with ".wh." mark deletions in a layer')
     // The target directory itself keeps what it has: people ADD archives to "/" and "/usr/local".
     if (parts.length === 0) {
       if (entry.type !== 'directory') throw refused(entry.name, 'it would replace the root')
+      if (this.#whole) this.#writer.directory(this.#path([]) || '.', entry, { exists: true })
       return
     }
     const path = this.#path(parts)

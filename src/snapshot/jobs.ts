@@ -25,7 +25,7 @@ export interface Jobs {
   }
   /** Input: an uncompressed archive, over what is in `root` at `target`. */
   extract: {
-    in: { root: string; target: string; chown?: Owner; anySymlinks?: boolean }
+    in: { root: string; target: string; chown?: Owner; anySymlinks?: boolean; whole?: boolean }
     out: { size: number; skippedXattrs: string[] }
   }
   /** Digest of the layer archive that `tar` would give. */

@@ -8,7 +8,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { z } from 'zod'
 import { isDigest, type Digest } from '../lib/digest.ts'
 import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
@@ -22,7 +22,7 @@ import type { Change } from './inspect-tree.ts'
 import type { CopyEntry, Owner } from './jobs.ts'
 import { Layers, type DiffId, type Layer } from './layers.ts'
 import { Pool } from './pool.ts'
-import { blockSize, parseHeader } from './tar-header.ts'
+import { blockSize, encodeHeader, parseHeader } from './tar-header.ts'
 
 export type { DiffId, Layer } from './layers.ts'
 
@@ -258,10 +258,47 @@ export class Snapshots {
     }
   }
 
-  /** Unpacks an uncompressed, untrusted archive over the directory `dir`, at `target` within it. */
+  /** Any directory as a tar stream, its own attributes first (`./`). */
+  directoryTar(op: Op, dir: string): Readable {
+    using root = RootDir.open(dir)
+    const { mode, uid, gid, mtimeSec, mtimeNsec } = root.stat('.')
+    const head = encodeHeader({
+      name: '.',
+      type: 'directory',
+      mode,
+      uid,
+      gid,
+      size: 0,
+      mtime: { sec: mtimeSec, nsec: mtimeNsec },
+      linkName: '',
+      major: 0,
+      minor: 0,
+      xattrs: new Map(),
+    })
+    const body = this.#pool.stream(op, { dir, form: 'tree' })
+    return Readable.from(
+      (async function* () {
+        yield head
+        yield* body
+      })(),
+      { objectMode: false },
+    )
+  }
+
+  /**
+   * Unpacks an uncompressed, untrusted archive over the directory `dir`, at `target` within it. `whole`: the directory's own
+   * attributes are the archive's.
+   */
   async extract(
     op: Op,
-    o: { dir: string; source: Readable; target?: string; chown?: Owner; anySymlinks?: boolean },
+    o: {
+      dir: string
+      source: Readable
+      target?: string
+      chown?: Owner
+      anySymlinks?: boolean
+      whole?: boolean
+    },
   ): Promise<void> {
     const { dir, source, target = '/', ...rest } = o
     const input = { root: dir, target, ...rest }

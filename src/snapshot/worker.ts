@@ -163,8 +163,13 @@ function unpack(input: Jobs['unpack']['in']): Session {
 function extract(input: Jobs['extract']['in']): Session {
   const root = RootDir.open(input.root, { cache: true })
   const target = Buffer.from(input.target).toString('latin1')
-  const { chown, anySymlinks } = input
-  const sink = new ExtractSink(root, { target, ...(chown && { chown }), ...(anySymlinks && { anySymlinks }) })
+  const { chown, anySymlinks, whole } = input
+  const sink = new ExtractSink(root, {
+    target,
+    ...(chown && { chown }),
+    ...(anySymlinks && { anySymlinks }),
+    ...(whole && { whole }),
+  })
   const parser = new TarParser(sink)
   return {
     chunk: (data) => parser.push(data),

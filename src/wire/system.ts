@@ -106,6 +106,35 @@ export interface VolumeInfo {
   UsageData?: { Size: number; RefCount: number }
 }
 
+/** Gantry's own: what a prune of volumes would take. */
+export interface VolumePrunePlan {
+  Volumes: { Name: string; CreatedAt: string; Anonymous: boolean; Size: number }[]
+}
+
+/** Gantry's own: a plan, or a part of one, to be carried out. Named volumes rest in the trash for so long; 0 deletes. */
+export interface VolumePruneRequest {
+  Volumes: { Name: string; CreatedAt: string }[]
+  KeepSeconds: number
+}
+
+export interface VolumePruneReport {
+  VolumesDeleted: string[]
+  VolumesKept: string[]
+  VolumesSpared: { Name: string; Reason: string }[]
+  SpaceReclaimed: number
+  SpaceKept: number
+}
+
+/** Gantry's own: a pruned volume that can be restored. */
+export interface TrashedVolumeInfo {
+  ID: string
+  Name: string
+  CreatedAt: string
+  PrunedAt: string
+  ExpiresAt: string
+  Size: number
+}
+
 export interface NetworkInfo {
   Name: string
   Id: string

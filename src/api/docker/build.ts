@@ -3,11 +3,11 @@ import { isAbsolute } from 'node:path'
 import { z } from 'zod'
 import type { BuildRequest } from '../../build/index.ts'
 import type { Engine } from '../../engine/index.ts'
-import { peerCredentials } from '../../host/fd-pass.ts'
 import { EngineError, hasCode, isAbort, messageOf } from '../../lib/errors.ts'
 import type { BuildEvent, BuildQuery } from '../../wire/build.ts'
 import type { ProgressMessage } from '../../wire/image.ts'
 import { decode } from './body.ts'
+import { callerOf } from './caller.ts'
 import { ClassicProgress } from './classic-progress.ts'
 import type { Query } from './query.ts'
 import { sendJson, startJsonStream } from './respond.ts'
@@ -164,8 +164,9 @@ async function gantryBuild(engine: Deps, call: Call): Promise<void> {
 async function checkContext(call: Call, context: NonNullable<BuildQuery['context']>): Promise<void> {
   if (!isAbsolute(context.path))
     throw new EngineError('invalid', `build context ${context.path}: want an absolute path`)
+  // Where we cannot know who asks, it is refused.
   const caller = callerOf(call)
-  if (caller !== 0)
+  if (caller?.uid !== 0)
     throw new EngineError(
       'forbidden',
       'build contexts are read in place only for root on this host: send a tar',
@@ -177,13 +178,4 @@ async function checkContext(call: Call, context: NonNullable<BuildQuery['context
     if (!hasCode(cause, 'ENOENT', 'ENOTDIR')) throw cause
   }
   throw new EngineError('invalid', `build context ${context.path} is another directory here: send a tar`)
-}
-
-/** Uid of the process at the other end of a unix socket; undefined for tcp. */
-function callerOf(call: Call): number | undefined {
-  const { socket } = call.request
-  if (socket.remoteAddress !== undefined) return undefined
-  // Node gives no public way to a socket's descriptor; a missing one means that we cannot know, which refuses.
-  const handle = (socket as unknown as { _handle?: { fd?: number } })._handle
-  return handle?.fd === undefined || handle.fd < 0 ? undefined : peerCredentials(handle.fd).uid
 }

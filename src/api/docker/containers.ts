@@ -10,6 +10,7 @@ import type {
   WaitResponse,
 } from '../../wire/container.ts'
 import { decode, readJson } from './body.ts'
+import { callerOf } from './caller.ts'
 import { encodeInspect, encodeSummary, type NetworkFacts } from './encode-container.ts'
 import { Filters, matchesName, parseTime } from './filters.ts'
 import { multiplexedStream, rawStream, relay } from './hijack.ts'
@@ -128,6 +129,7 @@ async function create(engine: Deps, call: Call): Promise<void> {
     config,
     hostConfig: normalise(hostConfig),
     networking: { EndpointsConfig: underOwnNames(endpoints) },
+    caller: callerOf(call),
   })
   const answer: ContainerCreateResponse = { Id: id, Warnings: warnings }
   sendJson(call.response, answer, 201)

@@ -2,6 +2,7 @@ import type { Engine } from '../../engine/index.ts'
 import { buildRoutes } from './build.ts'
 import { containerRoutes } from './containers.ts'
 import { execRoutes } from './exec.ts'
+import { gantryVolumeRoutes } from './gantry-volumes.ts'
 import { imageRoutes } from './images.ts'
 import { networkRoutes } from './networks.ts'
 import type { Method, Route } from './route.ts'
@@ -17,6 +18,7 @@ export function dockerRoutes(engine: Engine): Route[] {
     ...imageRoutes(engine),
     ...buildRoutes(engine),
     ...volumeRoutes(engine),
+    ...gantryVolumeRoutes(engine),
     ...networkRoutes(engine),
     ...refusals,
   ]

@@ -75,16 +75,18 @@ async function create(engine: Deps, call: Call): Promise<void> {
   sendJson(call.response, encodeVolume(volume), 201)
 }
 
-async function prune(engine: Deps, call: Call): Promise<void> {
+/** Which volumes the filters of a prune mean. */
+export function prunable(call: Call): (volume: Volume) => boolean {
   const filters = Filters.of(call.query, ['all', 'label', 'label!', 'until'])
   if (filters.has('until'))
     throw new EngineError('invalid', `The "until" filter is not supported with volumes`)
   // Docker: since 1.42 only nameless volumes go unless all=true.
   const all = (filters.flag('all') ?? false) || call.minor < 42
-  const { removed, bytes } = await engine.pruneVolumes(
-    call.committed,
-    (volume) =>
-      (all || volume.anonymous) && filters.labels(volume.labels) && filters.withoutLabels(volume.labels),
-  )
+  return (volume) =>
+    (all || volume.anonymous) && filters.labels(volume.labels) && filters.withoutLabels(volume.labels)
+}
+
+async function prune(engine: Deps, call: Call): Promise<void> {
+  const { removed, bytes } = await engine.pruneVolumes(call.committed, prunable(call))
   sendJson(call.response, { VolumesDeleted: removed, SpaceReclaimed: bytes })
 }

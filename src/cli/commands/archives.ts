@@ -87,7 +87,7 @@ export const importImage = command({
 })
 
 /** An archive that ends early is a failure, never a short file. */
-async function copyWhole(source: Readable, queue: OutputQueue): Promise<void> {
+export async function copyWhole(source: Readable, queue: OutputQueue): Promise<void> {
   let complete = false
   source.once('end', () => (complete = true))
   await copyOutput(source, queue, { raw: true })
@@ -95,7 +95,7 @@ async function copyWhole(source: Readable, queue: OutputQueue): Promise<void> {
   if (!complete) throw new Error('the daemon closed the connection before the archive was complete')
 }
 
-async function openArchive(path: string): Promise<Readable> {
+export async function openArchive(path: string): Promise<Readable> {
   try {
     const file = await open(path)
     return createReadStream(path, { fd: file, highWaterMark: 256 * 1024 })

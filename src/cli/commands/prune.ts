@@ -1,11 +1,12 @@
 /** All `prune` commands: docker's warning, the question, what was deleted, and how much was won. */
-import { humanSize } from '../../lib/units.ts'
+import { DaemonError } from '../../client/index.ts'
+import { humanDuration, humanSize, parseBinarySize, parseDuration } from '../../lib/units.ts'
+import type { VolumePrunePlan } from '../../wire/system.ts'
 import { command, ExitError, type Context } from '../command.ts'
 import { filter } from '../common-flags.ts'
 import { bool, value } from '../flags.ts'
 import { readFilters } from '../format.ts'
-import { confirm } from '../text.ts'
-import { parseBinarySize } from '../../lib/units.ts'
+import { alignTable, confirm } from '../text.ts'
 
 const force = bool('Do not prompt for confirmation', { short: 'f' })
 const until = 'Provide filter values (e.g. "until=<timestamp>")'
@@ -86,24 +87,82 @@ export const pruneImages = command({
   },
 })
 
+/** Room for a day's second thoughts. */
+const defaultKeep = 24 * 3600
+
 export const pruneVolumes = command({
   usage: '[OPTIONS]',
   arguments: [0, 0],
   flags: {
     all: bool('Remove all unused volumes, not just anonymous ones', { short: 'a' }),
+    'dry-run': bool('List what would be removed, and remove nothing'),
     filter: filter('Provide filter values (e.g. "label=<label>")'),
     force,
+    keep: value<number>(
+      'duration',
+      'How long pruned named volumes can be restored; 0 deletes them at once',
+      defaultKeep,
+      (text) => keepSeconds(text),
+      { shown: '24h' },
+    ),
   },
   async run(context, flags) {
+    const given = readFilters(flags.filter)
+    const filters = flags.all ? { ...given, all: ['true'] } : given
     const which = flags.all ? 'all' : 'anonymous'
-    await ask({
-      force: flags.force,
-      warning: `This will remove ${which} local volumes not used by at least one container.`,
+    const warning = `This will remove ${which} local volumes not used by at least one container.`
+    const plan = await planned(context, filters)
+    if (!plan) {
+      // Another engine's daemon: docker's way, without a list and without a trash.
+      if (flags['dry-run']) throw new ExitError(1, 'the daemon at this address has no plans of a prune')
+      await ask({ force: flags.force, warning })
+      return report(context, [await volumes(context, filters)])
+    }
+    if (flags['dry-run']) return context.out(planText(plan.Volumes, flags.keep))
+    const list = plan.Volumes.length > 0 ? `\n\n${planText(plan.Volumes, flags.keep)}` : ''
+    await ask({ force: flags.force, warning: `${warning}${list}` })
+    const done = await context.client.volumes.prunePlanned({
+      Volumes: plan.Volumes.map(({ Name, CreatedAt }) => ({ Name, CreatedAt })),
+      KeepSeconds: flags.keep,
     })
-    const filters = readFilters(flags.filter)
-    report(context, [await volumes(context, flags.all ? { ...filters, all: ['true'] } : filters)])
+    const lines = [...done.VolumesDeleted, ...done.VolumesKept]
+    report(context, [{ heading: 'Deleted Volumes:', lines, bytes: done.SpaceReclaimed }])
+    if (done.VolumesKept.length > 0)
+      context.out(
+        `In the trash for ${humanDuration(flags.keep * 1000)}: ${humanSize(done.SpaceKept, 4)} (gantry volume restore NAME)\n`,
+      )
+    for (const { Name, Reason } of done.VolumesSpared) context.err(`Spared ${Name}: ${Reason}\n`)
   },
 })
+
+function keepSeconds(text: string): number {
+  const seconds = parseDuration(text) / 1e9
+  if (seconds < 0) throw new Error('must not be negative')
+  return seconds
+}
+
+/** Undefined when the daemon knows no such thing. */
+async function planned(context: Context, filters: Filters): Promise<VolumePrunePlan | undefined> {
+  try {
+    return await context.client.volumes.planPrune(filters)
+  } catch (error) {
+    if (error instanceof DaemonError && error.status === 404) return undefined
+    throw error
+  }
+}
+
+function planText(list: VolumePrunePlan['Volumes'], keep: number): string {
+  const rows = list
+    .toSorted((a, b) => a.Name.localeCompare(b.Name, 'en', { numeric: true }))
+    .map((volume) => [
+      volume.Name,
+      humanSize(volume.Size, 4),
+      `${humanDuration(Date.now() - Date.parse(volume.CreatedAt))} ago`,
+      volume.Anonymous || keep === 0 ? 'delete' : `keep for ${humanDuration(keep * 1000)}`,
+    ])
+  const total = list.reduce((sum, volume) => sum + volume.Size, 0)
+  return `${alignTable([['VOLUME NAME', 'SIZE', 'CREATED', 'WHAT HAPPENS'], ...rows])}Total: ${list.length} volumes, ${humanSize(total, 4)}\n`
+}
 
 export const pruneBuildCache = command({
   usage: '[OPTIONS]',
