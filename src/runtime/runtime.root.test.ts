@@ -301,7 +301,9 @@ for (const name of ['crun', 'runc']) {
       await assert.rejects(step(['sleep', '1000'], AbortSignal.timeout(200)), { name: 'TimeoutError' })
       await assert.rejects(step(['sleep', '1000'], AbortSignal.timeout(5)), { name: 'TimeoutError' })
       assert.ok(performance.now() - started < 5000)
-      assert.deepEqual(readdirSync(join(directory, 's', name)), [])
+      // Newer crun keeps compiled seccomp filters of all containers in `.cache`.
+      const left = readdirSync(join(directory, 's', name)).filter((entry) => entry !== '.cache')
+      assert.deepEqual(left, [])
       assert.deepEqual(directoriesOf(`${parent}/step`), [])
     })
 

@@ -25,7 +25,12 @@ test("a command that is missing is 127 in docker's words, whoever says it", () =
 })
 
 test('a command that may not be run is 126', () => {
-  for (const text of ['open executable: Permission denied', 'open executable: Operation not permitted']) {
+  for (const text of [
+    'open executable: Permission denied',
+    'open executable: Operation not permitted',
+    'the path `/etc/passwd` exists but it is not executable: Operation not permitted',
+    'the path `/etc` is not a regular file: Operation not permitted',
+  ]) {
     assert.equal(create(text).exitCode, 126)
     assert.match(create(text).message, /permission denied/)
   }

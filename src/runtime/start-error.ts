@@ -52,10 +52,10 @@ function classify(reason: string, command: string): { exitCode: 125 | 126 | 127;
       ? { exitCode: 127, text: `exec: ${quoted}: stat ${command}: no such file or directory` }
       : { exitCode: 127, text: `exec: ${quoted}: executable file not found in $PATH` }
   }
-  // crun opens the file before it runs it; for a directory the kernel answers EPERM there.
-  if (reason === 'open executable: Operation not permitted')
+  // crun opens the file before it runs it; for a directory the kernel answers EPERM there. Newer ones (1.21) look first.
+  if (/^open executable: Operation not permitted$|^the path .* is not a regular file/.test(reason))
     return { exitCode: 126, text: `exec: ${quoted}: is a directory: permission denied` }
-  if (reason === 'open executable: Permission denied')
+  if (/^open executable: Permission denied$|^the path .* exists but it is not executable/.test(reason))
     return { exitCode: 126, text: `exec: ${quoted}: permission denied` }
   if (/^exec: .*(executable file not found|no such file or directory)/.test(reason))
     return { exitCode: 127, text: reason }
