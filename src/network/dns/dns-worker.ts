@@ -1,6 +1,6 @@
 /** The thread that answers the names of all containers: no look-up waits for the daemon's other work. */
 import { parentPort } from 'node:worker_threads'
-import { SyscallError } from '../../host/libc.ts'
+import { messageOf } from '../../lib/errors.ts'
 import type { Attachment, DnsCommand, DnsReply } from './dns.ts'
 import { Names } from './names.ts'
 import { Resolver } from './resolver.ts'
@@ -31,9 +31,8 @@ function answer(command: DnsCommand): DnsReply | undefined {
         attach(command.sandbox, command.attachment)
         return { id: command.id }
       } catch (error) {
-        if (!(error instanceof SyscallError)) throw error
-        const { syscall, errno, message } = error
-        return { id: command.id, error: { syscall, errno, message } }
+        // Most of all: the namespace has gone meanwhile. The others are answered on.
+        return { id: command.id, error: messageOf(error) }
       }
     case 'update':
       sandboxes.get(command.sandbox)?.resolver.update(command.change)

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { SyscallError } from '../../host/libc.ts'
 import { EngineError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Op } from '../../lib/op.ts'
@@ -50,7 +49,7 @@ export type DnsCommand =
 
 export interface DnsReply {
   readonly id: number
-  readonly error?: { readonly syscall: string; readonly errno: number; readonly message: string }
+  readonly error?: string
 }
 
 /** The resolver of all containers: listens in their namespaces, runs in a thread of its own. */
@@ -198,11 +197,8 @@ export class Dns {
     const waiting = this.#pending.get(id)
     this.#pending.delete(id)
     if (this.#pending.size === 0) this.#worker?.unref()
-    if (!error) waiting?.resolve()
-    else
-      waiting?.reject(
-        failure(Object.assign(new SyscallError(error.syscall, error.errno), { message: error.message })),
-      )
+    if (error === undefined) waiting?.resolve()
+    else waiting?.reject(failure(new Error(error)))
   }
 }
 

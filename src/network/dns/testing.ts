@@ -14,10 +14,10 @@ export interface FakeUpstream extends AsyncDisposable {
 }
 
 /**
- * A DNS server for tests. `answer` makes the reply of a query; undefined: says nothing. Bytes are sent as they are.
+ * A DNS server for tests. `answer` makes the reply of a query; undefined: says nothing. Bytes are sent as they are, one after the other.
  */
 export async function fakeUpstream(
-  answer: (query: Packet, stream: boolean) => Partial<Packet> | Buffer | undefined,
+  answer: (query: Packet, stream: boolean, port: number) => Partial<Packet> | Buffer[] | undefined,
   o: { netns?: string; ip?: string; port?: number } = {},
 ): Promise<FakeUpstream> {
   const ip = o.ip ?? '127.0.0.1'
@@ -27,25 +27,23 @@ export async function fakeUpstream(
   }
   const { udp, tcp } = o.netns === undefined ? open() : inNetns(o.netns, open)
   const asked: string[] = []
-  const reply = (bytes: Buffer, stream: boolean): Buffer | undefined => {
+  const reply = (bytes: Buffer, stream: boolean, port: number): Buffer[] => {
     const query = decode(bytes)
     const question = query.questions?.[0]
     asked.push(`${stream ? 'tcp' : 'udp'} ${question?.type} ${question?.name}`)
-    const made = answer(query, stream)
-    if (!made || Buffer.isBuffer(made)) return made
-    return encode({ type: 'response', id: query.id ?? 0, questions: query.questions ?? [], ...made })
+    const made = answer(query, stream, port)
+    if (!made || Array.isArray(made)) return made ?? []
+    return [encode({ type: 'response', id: query.id ?? 0, questions: query.questions ?? [], ...made })]
   }
   const socket = createSocket('udp4')
   socket.on('message', (bytes, from) => {
-    const message = reply(bytes, false)
-    if (message) socket.send(message, from.port, from.address)
+    for (const message of reply(bytes, false, from.port)) socket.send(message, from.port, from.address)
   })
   const connections = new Set<Socket>()
   const server = createServer((connection) => {
     connections.add(connection)
     const messages = new StreamMessages((bytes) => {
-      const message = reply(bytes, true)
-      if (message) connection.write(frame(message))
+      for (const message of reply(bytes, true, connection.remotePort ?? 0)) connection.write(frame(message))
     })
     connection.on('data', (data: Buffer) => messages.add(data)).on('error', () => connection.destroy())
   })
@@ -116,10 +114,11 @@ export function exchange(
   const open = () => (o.stream ? connectTcp : connectUdp)(o.ip ?? '127.0.0.11', o.port ?? 53)
   const fd = netns === undefined ? open() : inNetns(netns, open)
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error('no answer')), o.timeout ?? 5000)
+    let end = (): void => {}
+    const timer = setTimeout(() => (end(), reject(new Error('no answer'))), o.timeout ?? 5000)
     if (o.stream) {
       const socket = new TcpSocket({ fd, readable: true, writable: true })
-      const end = () => {
+      end = () => {
         clearTimeout(timer)
         socket.destroy()
       }
@@ -130,7 +129,7 @@ export function exchange(
       return
     }
     const socket = createSocket('udp4')
-    const end = () => {
+    end = () => {
       clearTimeout(timer)
       socket.close()
     }
