@@ -50,6 +50,7 @@ export class Containers {
   static async open(op: Op, host: Host, paths: ContainerPaths): Promise<Containers> {
     await mkdir(paths.data, { recursive: true, mode: 0o710 })
     await mkdir(paths.bundles, { recursive: true, mode: 0o700 })
+    await mkdir(mountsFolder(paths), { recursive: true, mode: 0o700 })
     const containers = new Containers(op, host, paths)
     for (const { record } of host.table.all()) containers.#add(new Container(record, paths))
     await containers.#sweepFolders()
