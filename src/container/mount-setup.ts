@@ -38,7 +38,7 @@ export async function setUpMounts(op: Op, host: Host, c: Container, rootfs: stri
       type: 'bind',
       options: [
         mount.recursive ? 'rbind' : 'bind',
-        mount.propagation || 'rprivate',
+        propagationOption(mount),
         ...kept(path),
         ...(mount.readOnly ? [readOnlyOption(mount)] : []),
       ],
@@ -166,6 +166,12 @@ export function exchanged(a: number, b: number): IdRange[] {
     { disk: high, seen: low, count: 1 },
     same(high + 1, total),
   ].filter((range) => range.count > 0)
+}
+
+/** crun takes the `r` of a propagation for that of the bind. */
+function propagationOption({ propagation, recursive }: MountRecord): string {
+  const asked = propagation || 'rprivate'
+  return recursive ? asked : asked.replace(/^r/, '')
 }
 
 /** Docker: to the bottom where the kernel can, unless told otherwise. */

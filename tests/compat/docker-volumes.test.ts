@@ -1,0 +1,3 @@
+import { volumeScenarios } from '../system/scenarios/volumes.ts'
+
+volumeScenarios('docker')
