@@ -1,6 +1,8 @@
 /** The thread that answers the names of all containers: no look-up waits for the daemon's other work. */
+import { statSync } from 'node:fs'
+import { setPriority } from 'node:os'
 import { parentPort } from 'node:worker_threads'
-import { messageOf } from '../../lib/errors.ts'
+import { hasCode, messageOf } from '../../lib/errors.ts'
 import type { Attachment, DnsCommand, DnsReply } from './dns.ts'
 import { Names } from './names.ts'
 import { Resolver } from './resolver.ts'
@@ -13,10 +15,20 @@ const sandboxes = new Map<string, Sandbox>()
 const hostUpstreams = new Map<string, Upstream>()
 
 interface Sandbox {
+  /** Its namespace and its servers. */
+  readonly place: string
   readonly resolver: Resolver
   readonly server: Server
   /** Asked from the sandbox's namespace. */
   readonly upstreams: readonly Upstream[]
+}
+
+try {
+  // Of this thread alone (Linux): look-ups are short and somebody waits for each, however busy the host is.
+  setPriority(-5)
+} catch (error) {
+  // Not allowed: it works at the usual priority, too.
+  if (!hasCode(error, 'ERR_SYSTEM_ERROR')) throw error
 }
 
 parentPort?.on('message', (command: DnsCommand) => {
@@ -50,6 +62,11 @@ function answer(command: DnsCommand): DnsReply | undefined {
 }
 
 function attach(sandbox: string, o: Attachment): void {
+  const { ino } = statSync(o.netnsPath)
+  const place = JSON.stringify([o.netnsPath, ino, o.upstreams])
+  const known = sandboxes.get(sandbox)
+  // Nothing but its networks changed: queries under way go on, and what is known of the servers stays known.
+  if (known?.place === place) return known.resolver.update(o)
   detach(sandbox)
   const own: Upstream[] = []
   const upstreams = o.upstreams.flatMap((server): Upstream[] => {
@@ -66,7 +83,7 @@ function attach(sandbox: string, o: Attachment): void {
     port: o.port,
     answer: (query, stream) => resolver.answer(query, stream),
   })
-  sandboxes.set(sandbox, { resolver, server, upstreams: own })
+  sandboxes.set(sandbox, { place, resolver, server, upstreams: own })
 }
 
 function detach(id: string): void {
