@@ -5,7 +5,6 @@ import type {
   ContainerConfig,
   ContainerCreateBody,
   DeviceMapping,
-  EndpointSettings,
   HealthConfig,
   HostConfig,
 } from '../wire/container.ts'
@@ -13,6 +12,7 @@ import { readPairs, toMap } from './env.ts'
 import type { Values } from './flags.ts'
 import { parseExposed, parsePublished } from './ports.ts'
 import type { createFlags } from './run-flags.ts'
+import { networking } from './run-networks.ts'
 import { pair, splitCsv } from './run-values.ts'
 
 const { readFileSync } = process.getBuiltinModule('node:fs')
@@ -318,63 +318,6 @@ function splitVolumes(values: readonly string[]): { binds: string[]; anonymous: 
     else binds.push(value.startsWith('.') ? resolve(value.slice(0, colon)) + value.slice(colon) : value)
   }
   return { binds, anonymous }
-}
-
-function networking(flags: CreateValues): { mode: string; endpoints: Record<string, EndpointSettings> } {
-  const networks = [...flags.network, ...flags.net].map(networkOption)
-  const endpoints: Record<string, EndpointSettings> = {}
-  for (const network of networks) {
-    if (Object.hasOwn(endpoints, network.name))
-      throw new Error(`network ${JSON.stringify(network.name)} is specified multiple times`)
-    if (Object.keys(network.settings).length > 0 || networks.length > 1)
-      endpoints[network.name] = network.settings
-  }
-  const mode = networks[0]?.name ?? ''
-  const aliases = [...flags['network-alias'], ...flags['net-alias']]
-  const addresses = nonEmpty({
-    IPv4Address: flags.ip,
-    IPv6Address: flags.ip6,
-    LinkLocalIPs: flags['link-local-ip'],
-  })
-  const settings: EndpointSettings = {
-    ...(aliases.length > 0 && { Aliases: aliases }),
-    ...(Object.keys(addresses).length > 0 && { IPAMConfig: addresses }),
-    ...(flags['mac-address'] !== '' && { MacAddress: flags['mac-address'] }),
-  }
-  if (Object.keys(settings).length === 0) return { mode, endpoints }
-  if (networks.length > 1 && aliases.length > 0)
-    throw new Error('conflicting options: cannot specify both --network-alias and per-network alias')
-  const first = mode === '' ? 'bridge' : mode
-  endpoints[first] = { ...endpoints[first], ...settings }
-  return { mode, endpoints }
-}
-
-/** `name` or `name=x,alias=a,ip=…,ip6=…,mac-address=…,link-local-ip=…,driver-opt=k=v,gw-priority=n`. */
-function networkOption(text: string): { name: string; settings: EndpointSettings } {
-  if (!text.includes('=')) return { name: text, settings: {} }
-  let name = ''
-  const settings: EndpointSettings = {}
-  for (const field of splitCsv(text)) {
-    const equals = field.indexOf('=')
-    const key = field.slice(0, equals).trim().toLowerCase()
-    const value = field.slice(equals + 1).trim()
-    if (equals < 0) throw new Error(`invalid field ${field}`)
-    if (key === 'name') name = value
-    else if (key === 'alias') settings.Aliases = [...(settings.Aliases ?? []), value]
-    else if (key === 'ip') settings.IPAMConfig = { ...settings.IPAMConfig, IPv4Address: value }
-    else if (key === 'ip6') settings.IPAMConfig = { ...settings.IPAMConfig, IPv6Address: value }
-    else if (key === 'mac-address') settings.MacAddress = value
-    else if (key === 'driver-opt') settings.DriverOpts = { ...settings.DriverOpts, ...pair(value) }
-    else if (key === 'gw-priority') settings.GwPriority = Number(value)
-    else if (key === 'link-local-ip')
-      settings.IPAMConfig = {
-        ...settings.IPAMConfig,
-        LinkLocalIPs: [...(settings.IPAMConfig?.LinkLocalIPs ?? []), value],
-      }
-    else throw new Error(`invalid field key ${key}`)
-  }
-  if (name === '') throw new Error('network name/id is not specified')
-  return { name, settings }
 }
 
 type Mutable<T> = T extends readonly (infer U)[] ? U[] : T

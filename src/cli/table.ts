@@ -24,11 +24,11 @@ const prune = () => import('./commands/prune.ts')
 const volumes = () => import('./commands/volumes.ts')
 const volumeExtras = () => import('./commands/volume-extras.ts')
 const networks = () => import('./commands/networks.ts')
+const networkChanges = () => import('./commands/network-changes.ts')
 const inspect = () => import('./commands/inspect.ts')
 const build = () => import('./commands/build.ts')
 
 const registries = 'registries are not supported yet'
-const userNetworks = 'user-defined networks are not supported yet'
 
 function missing(names: readonly string[], about: string, why: string): Entry {
   return { names, about, missing: why }
@@ -210,6 +210,27 @@ export const entries: readonly Entry[] = [
     load: async () => (await inspect()).inspectNetwork,
   },
   { names: ['network ls', 'network list'], about: 'List networks', load: async () => (await networks()).ls },
+  { names: ['network create'], about: 'Create a network', load: async () => (await networkChanges()).create },
+  {
+    names: ['network connect'],
+    about: 'Connect a container to a network',
+    load: async () => (await networkChanges()).connect,
+  },
+  {
+    names: ['network disconnect'],
+    about: 'Disconnect a container from a network',
+    load: async () => (await networkChanges()).disconnect,
+  },
+  {
+    names: ['network rm', 'network remove'],
+    about: 'Remove one or more networks',
+    load: async () => (await networkChanges()).rm,
+  },
+  {
+    names: ['network prune'],
+    about: 'Remove all unused networks',
+    load: async () => (await networkChanges()).prune,
+  },
 
   {
     names: ['version'],
@@ -270,11 +291,6 @@ export const entries: readonly Entry[] = [
     'Update configuration of one or more containers',
     'changing the limits of a container is not supported yet',
   ),
-  missing(['network create'], 'Create a network', userNetworks),
-  missing(['network connect'], 'Connect a container to a network', userNetworks),
-  missing(['network disconnect'], 'Disconnect a container from a network', userNetworks),
-  missing(['network rm', 'network remove'], 'Remove one or more networks', userNetworks),
-  missing(['network prune'], 'Remove all unused networks', userNetworks),
   missing(['compose'], 'Define and run multi-container applications', 'Compose files are not supported yet'),
   missing(['context'], 'Manage contexts', 'contexts are not supported yet; use --host or GANTRY_HOST'),
   missing(['checkpoint'], 'Manage checkpoints', 'checkpoints are not supported'),

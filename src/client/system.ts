@@ -1,6 +1,13 @@
-import type { ContainerSummary } from '../wire/container.ts'
+import type { ContainerSummary, EndpointSettings } from '../wire/container.ts'
 import type { ImageSummary } from '../wire/image.ts'
-import type { EventMessage, NetworkInfo, SystemInfo, VersionResponse, VolumeInfo } from '../wire/system.ts'
+import type {
+  EventMessage,
+  NetworkCreateBody,
+  NetworkInfo,
+  SystemInfo,
+  VersionResponse,
+  VolumeInfo,
+} from '../wire/system.ts'
 import { encodeFilters, type Filters } from './filters.ts'
 import type { Transport } from './transport.ts'
 
@@ -77,6 +84,26 @@ export class Networks {
   inspect(name: string, o: { verbose?: boolean } = {}): Promise<NetworkInfo> {
     return this.#t.json('GET', `/networks/${encodeURIComponent(name)}`, {
       query: { verbose: o.verbose || undefined },
+    })
+  }
+
+  create(body: NetworkCreateBody): Promise<{ Id: string; Warning: string }> {
+    return this.#t.json('POST', '/networks/create', { body })
+  }
+
+  remove(name: string): Promise<boolean> {
+    return this.#t.send('DELETE', `/networks/${encodeURIComponent(name)}`)
+  }
+
+  connect(name: string, container: string, settings: EndpointSettings = {}): Promise<boolean> {
+    return this.#t.send('POST', `/networks/${encodeURIComponent(name)}/connect`, {
+      body: { Container: container, EndpointConfig: settings },
+    })
+  }
+
+  disconnect(name: string, container: string, o: { force?: boolean } = {}): Promise<boolean> {
+    return this.#t.send('POST', `/networks/${encodeURIComponent(name)}/disconnect`, {
+      body: { Container: container, Force: o.force ?? false },
     })
   }
 

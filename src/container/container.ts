@@ -2,7 +2,13 @@ import { dirname, join } from 'node:path'
 import { Broadcast } from '../lib/broadcast.ts'
 import type { Digest } from '../lib/digest.ts'
 import { Lock } from '../lib/lock.ts'
-import type { ContainerConfig, ContainerStatus, HostConfig, MountPoint } from '../wire/container.ts'
+import type {
+  ContainerConfig,
+  ContainerStatus,
+  EndpointSettings,
+  HostConfig,
+  MountPoint,
+} from '../wire/container.ts'
 import type { ContainerRecord } from './record.ts'
 import { isLive, type Ended, type State } from './state.ts'
 
@@ -145,9 +151,27 @@ export class Container {
       }))
   }
 
+  /**
+   * What it asks of each of its networks, by name. Docker: a container that was taken off all of them comes back on that of its
+   * mode. None when it shares another container's.
+   */
+  get endpoints(): Record<string, EndpointSettings | null> {
+    if (sharedWith(this.networkMode) !== undefined) return {}
+    const { EndpointsConfig: endpoints } = this.#record.networking
+    if (endpoints && Object.keys(endpoints).length > 0) return endpoints
+    return this.#record.networking.EndpointsConfig === undefined || !isLive(this.state)
+      ? { [this.networkMode]: {} }
+      : {}
+  }
+
   /** The network that the user asked for: `bridge`, `host`, `none`, … */
   get networkMode(): string {
     const mode = this.hostConfig.NetworkMode ?? 'default'
     return mode === '' || mode === 'default' ? 'bridge' : mode
   }
+}
+
+/** The container whose network namespace is shared: `container:ID`. */
+export function sharedWith(mode: string | undefined): string | undefined {
+  return mode?.startsWith('container:') ? mode.slice('container:'.length) : undefined
 }

@@ -3,7 +3,13 @@ import { join } from 'node:path'
 import type { Duplex, Readable } from 'node:stream'
 import { EngineError, kindOf } from '../lib/errors.ts'
 import { background, detached, type Op } from '../lib/op.ts'
-import type { ContainerCreateResponse, ExecConfig, ExecStartBody, TopResponse } from '../wire/container.ts'
+import type {
+  ContainerCreateResponse,
+  EndpointSettings,
+  ExecConfig,
+  ExecStartBody,
+  TopResponse,
+} from '../wire/container.ts'
 import type { Sandbox } from '../network/index.ts'
 import type { Digest } from '../lib/digest.ts'
 import { attach, logs, type AttachOptions, type LogOptions } from './attach.ts'
@@ -13,6 +19,7 @@ import { recordEnd, type Exit } from './end.ts'
 import { Execs, type ExecSession } from './exec.ts'
 import { emit, save, type Host } from './host.ts'
 import { checkName, randomName } from './names.ts'
+import { connectNetwork, disconnectNetwork, renameOnNetworks } from './networking.ts'
 import { imageWorkspaces, sweepStaged } from './mount-setup.ts'
 import { reconcile } from './reconcile.ts'
 import { remove, type RemoveOptions } from './remove.ts'
@@ -35,11 +42,11 @@ export class Containers {
   /** Ends and automatic removals under way: awaited by close(). */
   readonly #background = new Set<Promise<void>>()
 
-  private constructor(op: Op, host: Host, paths: ContainerPaths) {
+  private constructor(op: Op, host: Omit<Host, 'find'>, paths: ContainerPaths) {
     this.#op = background(op.log)
-    this.#host = host
+    this.#host = { ...host, find: (ref) => this.find(ref) }
     this.#paths = paths
-    this.#execs = new Execs(host)
+    this.#execs = new Execs(this.#host)
     this.#exits = host.runtime.onExit(({ id, ...exit }) => {
       const c = this.#byId.get(id)
       if (c) this.#track(this.#onExit(c, exit))
@@ -47,7 +54,7 @@ export class Containers {
   }
 
   /** Reads the records and brings them in line with what the kernel and conmon say. */
-  static async open(op: Op, host: Host, paths: ContainerPaths): Promise<Containers> {
+  static async open(op: Op, host: Omit<Host, 'find'>, paths: ContainerPaths): Promise<Containers> {
     await mkdir(paths.data, { recursive: true, mode: 0o710 })
     await mkdir(paths.bundles, { recursive: true, mode: 0o700 })
     await mkdir(mountsFolder(paths), { recursive: true, mode: 0o700 })
@@ -56,7 +63,7 @@ export class Containers {
     await containers.#sweepFolders()
     host.volumes.askUsers((name) => containers.#mounting(name).map((c) => c.id))
     for (const c of containers.list()) {
-      const outcome = await reconcile(op, host, c)
+      const outcome = await reconcile(op, containers.#host, c)
       if (outcome === 'removed') containers.#drop(c)
       else if (outcome === 'ended' && c.hostConfig.AutoRemove)
         await containers.#autoRemove(c).catch((error: unknown) =>
@@ -164,6 +171,7 @@ export class Containers {
     this.#idByName.set(name, c.id)
     this.#idByName.delete(oldName)
     save(this.#host, c, { name })
+    renameOnNetworks(this.#host, c)
     emit(this.#host, c, { action: 'rename', attributes: { oldName: `/${oldName}` } })
   }
 
@@ -177,6 +185,16 @@ export class Containers {
       throw error
     }
     this.#drop(c)
+  }
+
+  /** Connects a container to a network; a running one at once. */
+  connect(op: Op, ref: string, o: { network: string; settings: EndpointSettings }): Promise<void> {
+    return connectNetwork(op, this.#host, this.find(ref), o)
+  }
+
+  /** Takes a container off a network. */
+  disconnect(op: Op, ref: string, o: { network: string; force: boolean }): Promise<void> {
+    return disconnectNetwork(op, this.#host, this.find(ref), o)
   }
 
   /** Registered when this returns, before anything can happen to the container. */

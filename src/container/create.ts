@@ -10,6 +10,7 @@ import { Container, type ContainerPaths } from './container.ts'
 import { emit, type Host } from './host.ts'
 import { resolveMounts, type Owner } from './mounts.ts'
 import { checkName } from './names.ts'
+import { planNetworks } from './networking.ts'
 import type { ContainerRecord, MountRecord } from './record.ts'
 
 export interface CreateRequest {
@@ -37,8 +38,15 @@ export async function create(
   const name = checkName(request.name)
   const id = newId()
   const config = mergeConfig(request.config, image.config.config ?? {}, id, request.hostConfig)
-  const hostConfig = fillDefaults(request.hostConfig, host)
-  checkLimits(config, hostConfig)
+  const filled = fillDefaults(request.hostConfig, host)
+  checkLimits(config, filled)
+  const plan = planNetworks(host, {
+    // What the image exposes is no conflict with the user's settings.
+    config: request.config,
+    hostConfig: filled,
+    networking: request.networking,
+  })
+  const hostConfig = { ...filled, NetworkMode: plan.mode }
 
   await using undo = new AsyncDisposableStack()
   const made: string[] = []
@@ -62,7 +70,7 @@ export async function create(
     layers: image.layers,
     config,
     hostConfig,
-    networking: request.networking ?? {},
+    networking: plan.networking,
     mounts,
     state: { status: 'created' },
     restartCount: 0,
@@ -179,7 +187,4 @@ function checkLimits(config: ContainerConfig, hostConfig: HostConfig): void {
     throw invalid('Conflicting options: Nano CPUs and CPU Period cannot both be set')
   if (hostConfig.AutoRemove && hostConfig.RestartPolicy?.Name && hostConfig.RestartPolicy.Name !== 'no')
     throw invalid("can't create 'AutoRemove' container with restart policy")
-  const ports = Object.keys(hostConfig.PortBindings ?? {}).length > 0
-  if (ports && hostConfig.NetworkMode?.startsWith('container:'))
-    throw invalid('conflicting options: port publishing and the container type network mode')
 }

@@ -34,6 +34,8 @@ export interface Host {
   readonly defaults: ContainerDefaults
   readonly emit: Emit
   readonly log: Logger
+  /** By id, name, or a prefix of an id. */
+  find(ref: string): Container
 }
 
 /** Writes the change to the database, then to memory. */

@@ -1,15 +1,14 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { EngineError, messageOf } from '../lib/errors.ts'
 import { group } from '../lib/group.ts'
 import { detached, type Op } from '../lib/op.ts'
 import { startTime } from '../host/proc.ts'
 import { RootDir } from '../host/root-dir.ts'
-import type { Sandbox } from '../network/index.ts'
 import { RuntimeStartError, buildSpec, resolveUser, type OciMount, type SpecInput } from '../runtime/index.ts'
 import type { Container } from './container.ts'
 import { emit, save, type Host } from './host.ts'
 import { releaseMounts, setUpMounts } from './mount-setup.ts'
-import { portRequests } from './ports.ts'
+import { joinNetworks, type NetworkPlace } from './networking.ts'
 import { assertCan } from './state.ts'
 
 const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
@@ -43,17 +42,16 @@ async function launch(op: Op, host: Host, c: Container): Promise<void> {
   undo.defer(() => attempt(op, 'unmount', () => host.snapshots.unmount(detached(op, 10_000), c.id)))
   undo.defer(() => attempt(op, 'leave network', () => host.networks.leave(detached(op, 10_000), c.id)))
   let rootfs = ''
-  let sandbox: Sandbox | undefined
+  let place: NetworkPlace | undefined
   await group(op, [
     async (inner) => void (rootfs = await host.snapshots.mount(inner, c.id, c.layers)),
-    async (inner) => void (sandbox = await joinNetwork(inner, host, c)),
+    async (inner) => void (place = await joinNetworks(inner, host, c)),
   ])
-  await writeNetworkFiles(host, c, sandbox)
   await mkdir(c.bundle, { recursive: true, mode: 0o700 })
   undo.defer(() => rm(c.bundle, { recursive: true, force: true }))
   undo.defer(() => attempt(op, 'release its mounts', () => releaseMounts(detached(op, 30_000), host, c)))
   const mounts = await setUpMounts(op, host, c, rootfs)
-  const input = specInput(host, c, { rootfs, sandbox, mounts })
+  const input = specInput(host, c, { rootfs, place, mounts })
   op.signal.throwIfAborted() // last chance to turn back: from here the start completes
 
   const committed = detached(op, 30_000)
@@ -93,56 +91,16 @@ export async function attempt(op: Op, what: string, work: () => Promise<void>): 
   }
 }
 
-async function joinNetwork(op: Op, host: Host, c: Container): Promise<Sandbox | undefined> {
-  const mode = c.networkMode
-  if (mode === 'host') return undefined
-  if (mode !== 'bridge' && mode !== 'none')
-    throw new EngineError(
-      'unsupported',
-      `network mode "${mode}" is not supported yet: use bridge, host or none`,
-    )
-  const settings = c.record.networking.EndpointsConfig?.[mode]
-  const mac = settings?.MacAddress || c.config.MacAddress
-  return host.networks.join(op, {
-    id: c.id,
-    networks: mode === 'none' ? [] : [{ network: mode, ...(mac && { mac }) }],
-    ports: mode === 'bridge' ? portRequests(c.config, c.hostConfig) : [],
-    owner: c.name,
-  })
-}
-
-async function writeNetworkFiles(host: Host, c: Container, sandbox: Sandbox | undefined): Promise<void> {
-  const mode = c.networkMode === 'host' ? 'host' : c.networkMode === 'none' ? 'none' : 'bridge'
-  const name = c.config.Hostname ?? ''
-  const resolv = await host.networks.resolvConf({
-    mode,
-    dns: c.hostConfig.Dns?.length ? c.hostConfig.Dns : host.defaults.dns,
-    dnsSearch: c.hostConfig.DnsSearch?.length ? c.hostConfig.DnsSearch : host.defaults.dnsSearch,
-    dnsOptions: c.hostConfig.DnsOptions?.length ? c.hostConfig.DnsOptions : host.defaults.dnsOptions,
-  })
-  const hosts =
-    mode === 'host'
-      ? await readFile('/etc/hosts', 'utf8').catch(() => '127.0.0.1\tlocalhost\n')
-      : host.networks.hostsFile({
-          hostname: name,
-          ...(c.config.Domainname ? { domainname: c.config.Domainname } : {}),
-          ...(sandbox?.endpoint ? { ip: sandbox.endpoint.ip, gateway: sandbox.endpoint.gateway } : {}),
-          extraHosts: c.hostConfig.ExtraHosts ?? [],
-        })
-  await Promise.all([
-    writeFile(c.hostnamePath, `${name}\n`, { mode: 0o644 }),
-    writeFile(c.hostsPath, hosts, { mode: 0o644 }),
-    writeFile(c.resolvConfPath, resolv, { mode: 0o644 }),
-  ])
-}
-
 /** Everything the runtime needs to know, from the record alone and the mounted root. */
 function specInput(
   host: Host,
   c: Container,
-  o: { rootfs: string; sandbox: Sandbox | undefined; mounts: readonly OciMount[] },
+  o: { rootfs: string; place: NetworkPlace | undefined; mounts: readonly OciMount[] },
 ): SpecInput {
-  const { rootfs, sandbox } = o
+  const { rootfs, place } = o
+  const owner = place?.files ?? c
+  const hostname = owner.config.Hostname ?? ''
+  const domainname = owner.config.Domainname
   const { config, hostConfig } = c
   const user = resolveUser(rootfs, config.User ?? '', hostConfig.GroupAdd ?? [])
   const cwd = config.WorkingDir || '/'
@@ -154,7 +112,7 @@ function specInput(
   const env = [...(config.Env ?? [])]
   const has = (name: string) => env.some((entry) => entry.startsWith(`${name}=`))
   if (c.tty && !has('TERM')) env.unshift('TERM=xterm')
-  if (!has('HOSTNAME')) env.unshift(`HOSTNAME=${config.Hostname ?? ''}`)
+  if (!has('HOSTNAME')) env.unshift(`HOSTNAME=${hostname}`)
   if (!has('PATH')) env.unshift(defaultPath)
   if (!has('HOME')) env.push(`HOME=${user.home}`)
   const securityOpt = [...(hostConfig.SecurityOpt ?? [])]
@@ -167,13 +125,13 @@ function specInput(
     user,
     tty: c.tty,
     ...(hostConfig.ConsoleSize && c.tty ? { consoleSize: hostConfig.ConsoleSize } : {}),
-    hostname: config.Hostname ?? '',
-    ...(config.Domainname ? { domainname: config.Domainname } : {}),
+    hostname,
+    ...(domainname ? { domainname } : {}),
     rootfs,
     readonlyRootfs: hostConfig.ReadonlyRootfs === true,
-    mounts: [...networkFileMounts(c), ...o.mounts],
+    mounts: [...networkFileMounts(owner), ...o.mounts],
     namespaces: {
-      network: sandbox ? { path: sandbox.netnsPath } : 'host',
+      network: place?.namespace ?? 'host',
       pid: namespace('pid', hostConfig.PidMode),
       ipc: namespace('ipc', hostConfig.IpcMode),
       uts: namespace('uts', hostConfig.UTSMode),

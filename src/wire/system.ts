@@ -135,6 +135,30 @@ export interface TrashedVolumeInfo {
   Size: number
 }
 
+export interface IpamConfig {
+  Subnet?: string
+  IPRange?: string
+  Gateway?: string
+  AuxiliaryAddresses?: Record<string, string>
+}
+
+/** Body of `POST /networks/create`. */
+export interface NetworkCreateBody {
+  Name: string
+  Driver?: string
+  Scope?: string
+  EnableIPv4?: boolean
+  EnableIPv6?: boolean
+  IPAM?: { Driver?: string; Options?: Record<string, string>; Config?: IpamConfig[] }
+  Internal?: boolean
+  Attachable?: boolean
+  Ingress?: boolean
+  ConfigOnly?: boolean
+  ConfigFrom?: { Network: string }
+  Options?: Record<string, string>
+  Labels?: Record<string, string>
+}
+
 export interface NetworkInfo {
   Name: string
   Id: string
@@ -146,12 +170,7 @@ export interface NetworkInfo {
   IPAM: {
     Driver: string
     Options: Record<string, string> | null
-    Config: {
-      Subnet?: string
-      IPRange?: string
-      Gateway?: string
-      AuxiliaryAddresses?: Record<string, string>
-    }[]
+    Config: IpamConfig[]
   }
   Internal: boolean
   Attachable: boolean

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -51,10 +52,20 @@ const output = (...argv: string[]): string => {
   return execFileSync(file, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
 }
 
-/** Ends of veth pairs on the bridge: what a container has in the host. */
-function links({ bridge }: Places): string[] {
-  const folder = `/sys/class/net/${bridge}/brif`
-  return existsSync(folder) ? readdirSync(folder) : []
+/** Bridges that this daemon marked as its own, and the ends of veth pairs on them: what a container has in the host. */
+function links({ bridge, execRoot }: Places): string[] {
+  const owner = `gantry ${createHash('sha256').update(execRoot).digest('hex').slice(0, 6)}`
+  const marked = readdirSync('/sys/class/net').filter((name) => {
+    try {
+      return readFileSync(`/sys/class/net/${name}/ifalias`, 'utf8').trim() === owner
+    } catch {
+      return false // gone in the meantime
+    }
+  })
+  return [...new Set([bridge, ...marked])].flatMap((name) => {
+    const folder = `/sys/class/net/${name}/brif`
+    return existsSync(folder) ? [name, ...readdirSync(folder)] : []
+  })
 }
 
 /** Our table, element by element, and what speaks of our bridge in tables of others; counters and handles aside. */

@@ -11,7 +11,7 @@ import type {
 } from '../../wire/container.ts'
 import { decode, readJson } from './body.ts'
 import { callerOf } from './caller.ts'
-import { encodeInspect, encodeSummary, type NetworkFacts } from './encode-container.ts'
+import { encodeInspect, encodeSummary, endpointMap, type NetworkFacts } from './encode-container.ts'
 import { Filters, matchesName, parseTime } from './filters.ts'
 import { multiplexedStream, rawStream, relay } from './hijack.ts'
 import { parseDetachKeys } from './detach-keys.ts'
@@ -227,9 +227,11 @@ function passes(
     filters.labels(c.config.Labels) &&
     filters.withoutLabels(c.config.Labels) &&
     filters.any('ancestor', (value) => isAncestor(engine, c, value)) &&
-    filters.any(
-      'network',
-      (value) => c.networkMode === value || networkFacts(engine, c).networkId.startsWith(value),
+    filters.any('network', (value) =>
+      Object.entries(endpointMap(c, networkFacts(engine, c))).some(
+        ([name, { NetworkID: network = '' }]) =>
+          name === value || (value !== '' && network.startsWith(value)),
+      ),
     ) &&
     filters.any('volume', (value) =>
       c.mounts.some((mount) => mount.Name === value || mount.Destination === value),
@@ -274,8 +276,8 @@ function imageName(engine: Deps, c: Container): string {
 }
 
 function networkFacts(engine: Deps, c: Container): NetworkFacts {
-  const network = engine.networks.list().find((candidate) => candidate.name === c.networkMode)
-  return { sandbox: engine.containers.sandbox(c), networkId: network?.id ?? '' }
+  const networkIds = new Map(engine.networks.list().map((network) => [network.name, network.id]))
+  return { sandbox: engine.containers.sandbox(c), networkIds }
 }
 
 async function sizes(engine: Deps, op: Op, c: Container): Promise<{ rw: number; rootFs: number }> {

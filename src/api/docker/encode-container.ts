@@ -2,7 +2,7 @@
 import type { Container, State } from '../../container/index.ts'
 import { isLive, parsePort } from '../../container/index.ts'
 import { humanDuration } from '../../lib/units.ts'
-import type { Sandbox } from '../../network/index.ts'
+import type { Endpoint, Sandbox } from '../../network/index.ts'
 import type {
   ContainerConfig,
   ContainerInspect,
@@ -90,35 +90,54 @@ export function portSummaries(ports: PortMap): PortSummary[] {
   })
 }
 
-function endpointOf(c: Container, o: { sandbox: Sandbox | undefined; networkId: string }): EndpointSettings {
-  const endpoint = o.sandbox?.endpoint
+/** What was asked for and, while it runs, what it got. */
+function endpointOf(
+  settings: EndpointSettings | null,
+  o: { endpoint: Endpoint | undefined; networkId: string },
+): EndpointSettings {
+  const { endpoint } = o
   return {
-    IPAMConfig: null,
-    Links: null,
-    Aliases: null,
-    MacAddress: endpoint?.mac ?? '',
-    DriverOpts: null,
-    GwPriority: 0,
+    IPAMConfig: settings?.IPAMConfig ?? null,
+    Links: settings?.Links ?? null,
+    Aliases: settings?.Aliases ?? null,
+    DriverOpts: settings?.DriverOpts ?? null,
+    GwPriority: settings?.GwPriority ?? 0,
     NetworkID: endpoint?.networkId ?? o.networkId,
-    EndpointID: endpoint ? c.id : '',
+    EndpointID: endpoint?.id ?? '',
     Gateway: endpoint?.gateway ?? '',
     IPAddress: endpoint?.ip ?? '',
+    MacAddress: endpoint?.mac ?? '',
     IPPrefixLen: endpoint?.prefix ?? 0,
-    IPv6Gateway: '',
-    GlobalIPv6Address: '',
-    GlobalIPv6PrefixLen: 0,
-    DNSNames: null,
+    IPv6Gateway: endpoint?.gateway6 ?? '',
+    GlobalIPv6Address: endpoint?.ip6 ?? '',
+    GlobalIPv6PrefixLen: endpoint?.prefix6 ?? 0,
+    DNSNames: endpoint && endpoint.names.length > 0 ? [...endpoint.names] : null,
   }
 }
 
 export interface NetworkFacts {
   readonly sandbox: Sandbox | undefined
-  /** Of the network that the container's mode names; empty when there is none. */
-  readonly networkId: string
+  /** Ids of the networks that there are, by name. */
+  readonly networkIds: ReadonlyMap<string, string>
+}
+
+/** By name; none for a container that shares another's. */
+export function endpointMap(c: Container, o: NetworkFacts): Record<string, EndpointSettings> {
+  return Object.fromEntries(
+    Object.entries(c.endpoints).map(([name, settings]) => [
+      name,
+      endpointOf(settings, {
+        endpoint: o.sandbox?.endpoints.find((e) => e.networkName === name),
+        networkId: o.networkIds.get(name) ?? '',
+      }),
+    ]),
+  )
 }
 
 export function encodeNetworkSettings(c: Container, o: NetworkFacts): NetworkSettings {
-  const endpoint = endpointOf(c, o)
+  const networks = endpointMap(c, o)
+  // Docker: the fields of old repeat the default bridge's alone.
+  const endpoint = networks['bridge']
   return {
     Bridge: '',
     SandboxID: o.sandbox?.id ?? '',
@@ -129,15 +148,15 @@ export function encodeNetworkSettings(c: Container, o: NetworkFacts): NetworkSet
     LinkLocalIPv6PrefixLen: 0,
     SecondaryIPAddresses: null,
     SecondaryIPv6Addresses: null,
-    EndpointID: endpoint.EndpointID ?? '',
-    Gateway: endpoint.Gateway ?? '',
-    GlobalIPv6Address: '',
-    GlobalIPv6PrefixLen: 0,
-    IPAddress: endpoint.IPAddress ?? '',
-    IPPrefixLen: endpoint.IPPrefixLen ?? 0,
-    IPv6Gateway: '',
-    MacAddress: endpoint.MacAddress ?? '',
-    Networks: { [c.networkMode]: endpoint },
+    EndpointID: endpoint?.EndpointID ?? '',
+    Gateway: endpoint?.Gateway ?? '',
+    GlobalIPv6Address: endpoint?.GlobalIPv6Address ?? '',
+    GlobalIPv6PrefixLen: endpoint?.GlobalIPv6PrefixLen ?? 0,
+    IPAddress: endpoint?.IPAddress ?? '',
+    IPPrefixLen: endpoint?.IPPrefixLen ?? 0,
+    IPv6Gateway: endpoint?.IPv6Gateway ?? '',
+    MacAddress: endpoint?.MacAddress ?? '',
+    Networks: networks,
   }
 }
 
@@ -274,7 +293,7 @@ export function encodeSummary(
     State: c.status,
     Status: statusText(c.state),
     HostConfig: { NetworkMode: c.networkMode },
-    NetworkSettings: { Networks: { [c.networkMode]: endpointOf(c, o) } },
+    NetworkSettings: { Networks: endpointMap(c, o) },
     Mounts: c.mounts,
   }
 }

@@ -2,63 +2,140 @@ import type { Engine } from '../../engine/index.ts'
 import { EngineError } from '../../lib/errors.ts'
 import type { Network } from '../../network/index.ts'
 import type { NetworkInfo } from '../../wire/system.ts'
-import { Filters, matchesName } from './filters.ts'
-import { sendJson } from './respond.ts'
+import { decode, readJson } from './body.ts'
+import { Filters, matchesName, parseTime } from './filters.ts'
+import { sendEmpty, sendJson } from './respond.ts'
 import type { Call, Route } from './route.ts'
+import { networkBody, networkConnectBody, networkDisconnectBody } from './schema.ts'
+import { refuseEndpoint } from './unsupported.ts'
 
 type Deps = Pick<Engine, 'networks' | 'containers'>
 
 export function networkRoutes(engine: Deps): Route[] {
-  const own = "networks of one's own are not supported yet: containers use bridge, host or none"
+  const { networks, containers } = engine
+  const ref = (call: Call) => call.params['id'] ?? ''
   return [
     { method: 'GET', path: '/networks', handler: (call) => list(engine, call) },
     {
       method: 'GET',
       path: '/networks/:id',
       handler: (call) => {
-        const network = engine.networks.find(call.params['id'] ?? '')
+        checkScope(call.query.text('scope'))
+        const network = networks.find(ref(call))
         sendJson(call.response, { ...encodeNetwork(network), Containers: membersOf(engine, network) })
       },
     },
+    { method: 'POST', path: '/networks/create', handler: (call) => create(engine, call) },
     {
       method: 'DELETE',
       path: '/networks/:id',
-      handler: (call) => {
-        const { name } = engine.networks.find(call.params['id'] ?? '')
-        throw new EngineError('forbidden', `${name} is a pre-defined network and cannot be removed`)
+      handler: async (call) => {
+        await networks.remove(call.committed, ref(call))
+        sendEmpty(call.response)
       },
     },
     {
       method: 'POST',
       path: '/networks/prune',
-      handler: (call) => {
-        Filters.of(call.query, ['until', 'label', 'label!'])
-        // Only networks of the user's own are ever pruned.
-        sendJson(call.response, { NetworksDeleted: [] })
+      handler: async (call) => {
+        const filters = Filters.of(call.query, ['until', 'label', 'label!'])
+        const [until] = filters.get('until')
+        const before = until === undefined ? Number.POSITIVE_INFINITY : parseTime(until) * 1000
+        const removed = await networks.prune(
+          call.committed,
+          (network) =>
+            filters.labels(network.labels) &&
+            filters.withoutLabels(network.labels) &&
+            Date.parse(network.createdAt) < before,
+        )
+        sendJson(call.response, { NetworksDeleted: removed })
       },
     },
-    { method: 'POST', path: '/networks/create', refusal: own },
-    { method: 'POST', path: '/networks/:id/connect', refusal: own },
-    { method: 'POST', path: '/networks/:id/disconnect', refusal: own },
+    {
+      method: 'POST',
+      path: '/networks/:id/connect',
+      handler: async (call) => {
+        const body = decode(networkConnectBody, (await readJson(call.request)) ?? {})
+        refuseEndpoint(body.EndpointConfig)
+        await containers.connect(call.committed, body.Container, {
+          network: ref(call),
+          settings: body.EndpointConfig ?? {},
+        })
+        sendEmpty(call.response, 200)
+      },
+    },
+    {
+      method: 'POST',
+      path: '/networks/:id/disconnect',
+      handler: async (call) => {
+        const body = decode(networkDisconnectBody, (await readJson(call.request)) ?? {})
+        await containers.disconnect(call.committed, body.Container, {
+          network: ref(call),
+          force: body.Force ?? false,
+        })
+        sendEmpty(call.response, 200)
+      },
+    },
   ]
+}
+
+async function create(engine: Deps, call: Call): Promise<void> {
+  const body = decode(networkBody, (await readJson(call.request)) ?? {})
+  const refuse = (what: string) => new EngineError('unsupported', `${what} is not supported`)
+  if (body.ConfigOnly || body.ConfigFrom?.Network)
+    throw refuse('a network of configuration alone (--config-only, --config-from)')
+  if (body.Ingress) throw refuse('an ingress network: Gantry has no swarm mode, --ingress')
+  if (body.Scope === 'swarm' || body.Scope === 'global')
+    throw refuse(`network scope ${body.Scope}: Gantry has no swarm mode, which`)
+  const { IPAM: ipam } = body
+  if (ipam?.Driver && ipam.Driver !== 'default') throw refuse(`IPAM driver ${ipam.Driver}`)
+  const [option] = Object.keys(ipam?.Options ?? {})
+  if (option !== undefined) throw refuse(`IPAM option ${option}`)
+  const { id } = await engine.networks.create(call.committed, {
+    name: body.Name,
+    driver: body.Driver || 'bridge',
+    internal: body.Internal ?? false,
+    attachable: body.Attachable ?? false,
+    ipv4: body.EnableIPv4 ?? true,
+    ipv6: body.EnableIPv6 ?? false,
+    subnets: (ipam?.Config ?? []).map((c) => ({
+      subnet: c.Subnet ?? '',
+      ipRange: c.IPRange ?? '',
+      gateway: c.Gateway ?? '',
+      aux: c.AuxiliaryAddresses ?? {},
+    })),
+    options: body.Options ?? {},
+    labels: body.Labels ?? {},
+  })
+  sendJson(call.response, { Id: id, Warning: '' }, 201)
+}
+
+/** Docker: only `swarm` means anything else than what there is. */
+function checkScope(scope: string): void {
+  if (scope === 'swarm' || scope === 'global')
+    throw new EngineError('unsupported', `network scope ${scope}: Gantry has no swarm mode`)
 }
 
 const listFilters = ['dangling', 'driver', 'id', 'label', 'label!', 'name', 'scope', 'type']
 
 function list(engine: Deps, call: Call): void {
   const filters = Filters.of(call.query, listFilters)
-  const selected = engine.networks.list().filter(
-    (network) =>
-      filters.any('name', (value) => matchesName(network.name, value)) &&
-      filters.any('id', (value) => network.id.startsWith(value)) &&
-      filters.any('driver', (value) => network.driver === value) &&
-      filters.any('scope', (value) => value === 'local') &&
-      // All there are come with the engine.
-      filters.any('type', (value) => checkType(value) === 'builtin') &&
-      filters.flag('dangling') !== true &&
-      filters.labels(network.labels) &&
-      filters.withoutLabels(network.labels),
-  )
+  const dangling = filters.flag('dangling')
+  const used = (network: Network) =>
+    !network.userDefined || Object.keys(membersOf(engine, network)).length > 0
+  const selected = engine.networks
+    .list()
+    .filter(
+      (network) =>
+        filters.any('name', (value) => matchesName(network.name, value)) &&
+        filters.any('id', (value) => network.id.startsWith(value)) &&
+        filters.any('driver', (value) => network.driver === value) &&
+        filters.any('scope', (value) => value === 'local') &&
+        filters.any('type', (value) => (checkType(value) === 'builtin') !== network.userDefined) &&
+        (dangling === undefined || used(network) !== dangling) &&
+        filters.labels(network.labels) &&
+        filters.withoutLabels(network.labels),
+    )
   sendJson(call.response, selected.map(encodeNetwork))
 }
 
@@ -100,16 +177,22 @@ function encodeNetwork(network: Network): NetworkInfo {
 
 function membersOf(engine: Deps, network: Network): NetworkInfo['Containers'] {
   const members: NetworkInfo['Containers'] = {}
-  for (const c of engine.containers.live()) {
-    const endpoint = engine.containers.sandbox(c)?.endpoint
-    if (c.networkMode !== network.name) continue
+  const live = engine.containers.live()
+  for (const { sandbox, endpoint } of engine.networks.members(network.id)) {
+    // Steps of builds have sandboxes, too.
+    const c = live.find((candidate) => candidate.id === sandbox)
+    if (!c) continue
     members[c.id] = {
       Name: c.name,
-      EndpointID: c.id,
-      MacAddress: endpoint?.mac ?? '',
-      IPv4Address: endpoint ? `${endpoint.ip}/${endpoint.prefix}` : '',
-      IPv6Address: '',
+      EndpointID: endpoint.id,
+      MacAddress: endpoint.mac,
+      IPv4Address: endpoint.ip && `${endpoint.ip}/${endpoint.prefix}`,
+      IPv6Address: endpoint.ip6 && `${endpoint.ip6}/${endpoint.prefix6}`,
     }
   }
+  if (network.driver === 'host' || network.driver === 'null')
+    for (const c of live)
+      if (c.networkMode === network.name)
+        members[c.id] = { Name: c.name, EndpointID: c.id, MacAddress: '', IPv4Address: '', IPv6Address: '' }
   return members
 }

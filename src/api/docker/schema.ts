@@ -214,6 +214,36 @@ const endpoint = struct({
   DNSNames: texts,
 })
 
+export const networkBody = struct({
+  Name: z.string().default(''),
+  CheckDuplicate: flag,
+  Driver: text,
+  Scope: text,
+  EnableIPv4: flag,
+  EnableIPv6: flag,
+  IPAM: struct({
+    Driver: text,
+    Options: options,
+    Config: z
+      .array(struct({ Subnet: text, IPRange: text, Gateway: text, AuxiliaryAddresses: textMap }))
+      .exactOptional(),
+  }).exactOptional(),
+  Internal: flag,
+  Attachable: flag,
+  Ingress: flag,
+  ConfigOnly: flag,
+  ConfigFrom: struct({ Network: text }).exactOptional(),
+  Options: options,
+  Labels: options,
+})
+
+export const networkConnectBody = struct({
+  Container: z.string().default(''),
+  EndpointConfig: endpoint.exactOptional(),
+})
+
+export const networkDisconnectBody = struct({ Container: z.string().default(''), Force: flag })
+
 export const config: z.ZodType<ContainerConfig> = struct(configShape)
 export const hostConfig: z.ZodType<HostConfig> = struct(hostConfigShape)
 const networking: z.ZodType<NetworkingConfig> = struct({

@@ -125,7 +125,7 @@ async function diskUsage(engine: Deps, call: Call): Promise<void> {
       Containers: usage.containers.map(({ container: c, bytes }) => ({
         ...encodeSummary(c, {
           sandbox: undefined,
-          networkId: '',
+          networkIds: new Map(),
           imageName: c.config.Image,
           sizes: undefined,
         }),

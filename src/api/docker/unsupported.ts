@@ -73,10 +73,7 @@ export const hostConfigRules: Readonly<Record<keyof HostConfig, Rule>> = {
   MemorySwappiness: 'obeyed',
   Mounts: 'obeyed',
   NanoCpus: 'obeyed',
-  NetworkMode: {
-    ...only('--network', 'default', 'bridge', 'host', 'none'),
-    hint: 'use bridge, host or none',
-  },
+  NetworkMode: 'obeyed',
   OomKillDisable: 'obeyed',
   OomScoreAdj: 'obeyed',
   PidMode: only('--pid', 'host', 'private'),
@@ -142,10 +139,10 @@ export const configRules: Readonly<Record<keyof ContainerConfig, Rule>> = {
 
 /** Fields of an endpoint that a client may set; the others are answers. */
 const endpointRules: Readonly<Partial<Record<keyof EndpointSettings, Rule>>> = {
-  Aliases: only('--network-alias'),
-  DriverOpts: only('--network driver-opt'),
-  GwPriority: only('--network gw-priority'),
-  IPAMConfig: only('--ip, --ip6 and --link-local-ip'),
+  Aliases: 'obeyed',
+  DriverOpts: 'obeyed',
+  GwPriority: 'obeyed',
+  IPAMConfig: 'obeyed',
   Links: only('--link'),
   MacAddress: 'obeyed',
 }
@@ -167,15 +164,13 @@ export function refuseUnsupported(o: {
       'invalid',
       `unknown or invalid runtime name: ${runtime} (this daemon runs ${o.runtime})`,
     )
-  for (const [name, endpoint] of Object.entries(o.endpoints)) {
-    if (!['default', 'bridge', 'host', 'none'].includes(name))
-      throw new EngineError(
-        'unsupported',
-        `network ${JSON.stringify(name)}: networks of one's own are not supported yet`,
-      )
-    for (const [field, rule] of Object.entries(endpointRules))
-      check(rule, { name: field, value: endpoint?.[field as keyof EndpointSettings] })
-  }
+  for (const endpoint of Object.values(o.endpoints)) refuseEndpoint(endpoint)
+}
+
+/** The same for one endpoint. */
+export function refuseEndpoint(endpoint: EndpointSettings | null | undefined): void {
+  for (const [field, rule] of Object.entries(endpointRules))
+    check(rule, { name: field, value: endpoint?.[field as keyof EndpointSettings] })
 }
 
 function apply(rules: Readonly<Record<string, Rule>>, object: object, prefix: string): void {

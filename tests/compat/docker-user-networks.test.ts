@@ -1,0 +1,3 @@
+import { userNetworkScenarios } from '../system/scenarios/user-networks.ts'
+
+userNetworkScenarios('docker')

@@ -1,0 +1,3 @@
+import { userNetworkScenarios } from './scenarios/user-networks.ts'
+
+userNetworkScenarios('gantry')
