@@ -15,6 +15,7 @@ import { runVolumeJob } from '../volume/index.ts'
 import type { Container } from './container.ts'
 import type { Host } from './host.ts'
 import type { MountRecord } from './record.ts'
+import { isLive } from './state.ts'
 
 /** Linux's O_PATH, which Node does not name. */
 const O_PATH = 0o10000000
@@ -22,6 +23,8 @@ const O_PATH = 0o10000000
 /** Everything that these mounts need is in place when it returns; `releaseMounts` takes it away, also after a failure here. */
 export async function setUpMounts(op: Op, host: Host, c: Container, rootfs: string): Promise<OciMount[]> {
   const made: OciMount[] = []
+  // Read once, and again when something was mounted since.
+  let table: MountEntry[] | undefined
   for (const [index, mount] of c.record.mounts.entries()) {
     if (mount.type === 'tmpfs') {
       made.push(tmpfs(mount))
@@ -29,9 +32,11 @@ export async function setUpMounts(op: Op, host: Host, c: Container, rootfs: stri
     }
     const source = await sourceOf(op, host, c, { mount, index })
     if (mount.chown) await giveAway(op, { mount, source, owner: userOf(c, rootfs) })
-    const staged = mount.subpath !== undefined || mount.idMap !== undefined
-    const path = staged ? await stage(op, c, { mount, index, source, rootfs }) : source
-    if (mount.type === 'bind' && !staged) checkPropagation(mount)
+    const path = isStaged(mount) ? await stage(op, c, { mount, index, source, rootfs }) : source
+    if (mount.type !== 'bind' || isStaged(mount)) table = undefined
+    table ??= mounts()
+    const below = mountOf(path, table)
+    if (mount.type === 'bind' && !isStaged(mount)) checkPropagation(mount, below)
     made.push({
       destination: mount.destination,
       source: path,
@@ -39,21 +44,41 @@ export async function setUpMounts(op: Op, host: Host, c: Container, rootfs: stri
       options: [
         mount.recursive ? 'rbind' : 'bind',
         propagationOption(mount),
-        ...kept(path),
+        ...kept(below),
         ...(mount.readOnly ? [readOnlyOption(mount)] : []),
       ],
     })
+    if (mount.volume !== undefined) report(host, c, { mount, action: 'mount' })
   }
   return made
 }
 
 /** Idempotent, also for what an earlier daemon left. */
 export async function releaseMounts(op: Op, host: Host, c: Container): Promise<void> {
-  await clearStaged(c.mountsDirectory)
+  if (c.record.mounts.some(isStaged)) await clearStaged(c.mountsDirectory)
   for (const [index, mount] of c.record.mounts.entries()) {
     if (mount.image) await host.snapshots.remove(op, imageWorkspace(c, index))
-    if (mount.volume !== undefined) await host.volumes.release(op, mount.volume, c.id)
+    if (mount.volume === undefined) continue
+    await host.volumes.release(op, mount.volume, c.id)
+    if (isLive(c.state)) report(host, c, { mount, action: 'unmount' })
   }
+}
+
+const isStaged = (mount: MountRecord) => mount.subpath !== undefined || mount.idMap !== undefined
+
+/** Docker's events of volumes. */
+function report(
+  host: Host,
+  c: Container,
+  { mount, action }: { mount: MountRecord; action: 'mount' | 'unmount' },
+): void {
+  const about: Record<string, string> = { container: c.id, driver: 'local' }
+  if (action === 'mount') {
+    about['destination'] = mount.destination
+    about['propagation'] = mount.propagation
+    about['read/write'] = String(!mount.readOnly)
+  }
+  host.emit({ type: 'volume', action, id: mount.volume ?? '', attributes: about })
 }
 
 /** Ids of the workspaces in which a container's images are mounted. */
@@ -186,10 +211,9 @@ function readOnlyOption(mount: MountRecord): 'ro' | 'rro' {
 }
 
 /** Docker's texts. A mount that events are to pass through must pass them on the host too. */
-function checkPropagation({ source, propagation }: MountRecord): void {
+function checkPropagation({ source, propagation }: MountRecord, entry: MountEntry): void {
   const shared = propagation === 'shared' || propagation === 'rshared'
   if (!shared && propagation !== 'slave' && propagation !== 'rslave') return
-  const entry = mountOf(source)
   const has = (kind: string) => entry.propagation.some((text) => text.startsWith(`${kind}:`))
   if (has('shared') || (!shared && has('master'))) return
   throw new EngineError(
@@ -199,15 +223,14 @@ function checkPropagation({ source, propagation }: MountRecord): void {
 }
 
 /** What the mount of the source forbids stays forbidden: crun makes a bind mount anew, with what it is told and nothing else. */
-function kept(source: string): string[] {
-  const { options } = mountOf(source)
+function kept({ options }: MountEntry): string[] {
   return options.split(',').filter((option) => ['ro', 'nosuid', 'nodev', 'noexec'].includes(option))
 }
 
 /** The mount that a path lies on. */
-function mountOf(source: string): MountEntry {
+function mountOf(source: string, table: readonly MountEntry[]): MountEntry {
   const path = realpathSync(source)
-  const above = mounts().filter(
+  const above = table.filter(
     ({ target }) => target === '/' || path === target || path.startsWith(`${target}/`),
   )
   const [deepest] = above.toReversed().toSorted((a, b) => b.target.length - a.target.length)

@@ -3,6 +3,7 @@ import { EngineError } from '../lib/errors.ts'
 import { detached, type Op } from '../lib/op.ts'
 import type { Container } from './container.ts'
 import { emit, save, type Host } from './host.ts'
+import { releaseMounts } from './mount-setup.ts'
 import { assertCan, isLive } from './state.ts'
 import { kill } from './stop.ts'
 
@@ -36,6 +37,7 @@ export async function remove(op: Op, host: Host, c: Container, o: RemoveOptions)
 /** The part that boot repeats for a container that was being removed when the daemon died. */
 export async function removeFiles(op: Op, host: Host, c: Container, o: { volumes: boolean }): Promise<void> {
   const committed = detached(op, 60_000)
+  await releaseMounts(committed, host, c)
   await Promise.all([
     host.snapshots.remove(committed, c.id),
     rm(c.directory, { recursive: true, force: true }),

@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import {
   chmodSync,
   chownSync,
+  closeSync,
   linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   rmSync,
   statSync,
@@ -17,8 +19,11 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { silentLogger } from '../lib/log.ts'
 import { background } from '../lib/op.ts'
+import { mount, mountsUnder, MS_BIND, unmount } from '../host/mount.ts'
+import { bindDescriptor } from '../host/mount-tree.ts'
 import { setXattr } from '../host/xattr.ts'
 import { Store } from '../store/index.ts'
+import { run as runVolumeJob } from './jobs.ts'
 import { Volumes } from './volumes.ts'
 
 const op = background(silentLogger)
@@ -72,4 +77,66 @@ test('populate() stays inside the image: a symlink at the path leads nowhere els
   await volumes.populate(op, 'db', { rootfs, path: `/out${folder}` })
   assert.equal(await volumes.isEmpty(op, 'db'), true)
   assert.equal(volume.anonymous, false)
+})
+
+test('a volume with mount options is mounted for its first holder, until the last lets go; a deletion never follows the mount', async (t) => {
+  const { folder, volumes } = await open(t)
+  volumes.settle(new Map())
+  const host = join(folder, 'host')
+  mkdirSync(host)
+  writeFileSync(join(host, 'precious'), 'x')
+  const options = { type: 'none', device: host, o: 'bind' }
+  const { mountpoint } = await volumes.create(op, { name: 'bound', options })
+  await volumes.hold(op, 'bound', 'one')
+  await volumes.hold(op, 'bound', 'one')
+  await volumes.hold(op, 'bound', 'two')
+  assert.equal(mountsUnder(mountpoint).length, 1)
+  await volumes.release(op, 'bound', 'one')
+  assert.equal(mountsUnder(mountpoint).length, 1)
+  await volumes.release(op, 'bound', 'two')
+  assert.equal(mountsUnder(mountpoint).length, 0)
+  // Held by nobody that is known, as after a crash.
+  mount({ source: host, target: mountpoint, flags: MS_BIND })
+  await volumes.remove(op, 'bound', { force: false })
+  assert.equal(readFileSync(join(host, 'precious'), 'utf8'), 'x')
+  assert.deepEqual(mountsUnder(folder), [])
+})
+
+test('chown changes a tree and nothing that a symlink in it names; setuid stays', async (t) => {
+  const { folder } = await open(t)
+  const tree = join(folder, 'tree')
+  mkdirSync(join(tree, 'sub'), { recursive: true })
+  writeFileSync(join(folder, 'outside'), '')
+  writeFileSync(join(tree, 'sub/tool'), '')
+  chmodSync(join(tree, 'sub/tool'), 0o4755)
+  symlinkSync('../outside', join(tree, 'link'))
+  await runVolumeJob(op, { kind: 'chown', root: tree, path: '.', uid: 12, gid: 34 })
+  for (const name of ['', 'sub', 'sub/tool', 'link']) {
+    const { uid, gid } = lstatSync(join(tree, name))
+    assert.deepEqual([uid, gid], [12, 34], name)
+  }
+  assert.equal(statSync(join(tree, 'sub/tool')).mode & 0o7777, 0o4755)
+  assert.equal(statSync(join(folder, 'outside')).uid, 0)
+})
+
+test('an id-mapped mount shows and writes other owners than the disk has', async (t) => {
+  const { folder } = await open(t)
+  const [source, target] = [join(folder, 'source'), join(folder, 'target')]
+  for (const path of [source, target]) mkdirSync(path)
+  chownSync(source, 1234, 5678)
+  const fd = openSync(source, 0o10000000)
+  const ranges = (disk: number, seen: number) => [{ disk, seen, count: 1 }]
+  const idMap = { uids: ranges(1234, 33), gids: ranges(5678, 34) }
+  try {
+    await bindDescriptor(op, { fd, target, recursive: true, idMap, what: source })
+    writeFileSync(join(source, 'file'), '')
+    chownSync(join(source, 'file'), 1234, 5678)
+    const seen = statSync(join(target, 'file'))
+    assert.deepEqual([seen.uid, seen.gid], [33, 34])
+    chownSync(join(target, 'file'), 33, 34)
+    assert.equal(statSync(join(source, 'file')).uid, 1234)
+  } finally {
+    closeSync(fd)
+    unmount(target)
+  }
 })

@@ -26,7 +26,7 @@ async function open(t: TestContext) {
   t.after(() => {
     for (const one of opened) one.close()
   })
-  return { root, events, again, volumes: await again() }
+  return { root, store, events, again, volumes: await again() }
 }
 
 test('create() makes a directory once; without a name the volume is anonymous', async (t) => {
@@ -95,4 +95,84 @@ test('after a kill: half-removed volumes go, half-made ones go, content without 
     ['kept', 'lost'],
   )
   assert.deepEqual(readdirSync(root), ['kept', 'lost'])
+})
+
+test('discard() and restore() move the directory and lose nothing; names and times decide', async (t) => {
+  const { root, events, volumes } = await open(t)
+  const db = await volumes.create(op, { name: 'db', labels: { a: '1' } })
+  writeFileSync(join(db.mountpoint, 'file'), 'x')
+  await assert.rejects(volumes.discard(op, 'db', { keep: 1000, createdAt: 'another time' }), {
+    kind: 'conflict',
+    message: 'remove db: it is another volume by now',
+  })
+  const { id } = await volumes.discard(op, 'db', { keep: 60_000, createdAt: db.createdAt })
+  assert.throws(() => volumes.find('db'), { kind: 'not-found' })
+  assert.deepEqual(readdirSync(root), [`.trash-${id}`])
+  await volumes.create(op, { name: 'db' })
+  await assert.rejects(volumes.restore(op, 'db'), { kind: 'conflict' })
+  assert.deepEqual(await volumes.restore(op, id, { as: 'old' }), {
+    ...db,
+    name: 'old',
+    mountpoint: join(root, 'old/_data'),
+  })
+  assert.ok(existsSync(join(root, 'old/_data/file')))
+  assert.deepEqual(volumes.trash(), [])
+  assert.deepEqual(events, ['create db', 'destroy db', 'create db', 'create old'])
+})
+
+test('after a kill: a discard or a restore that was cut short ends in the trash, overdue trash goes', async (t) => {
+  const { root, store, volumes, again } = await open(t)
+  for (const name of ['one', 'two', 'over']) {
+    const { mountpoint } = await volumes.create(op, { name })
+    writeFileSync(join(mountpoint, 'file'), name)
+  }
+  const record = store.table('volumes', (value) => value as Record<string, unknown>)
+  const trash = { since: new Date().toISOString(), until: new Date(Date.now() + 60_000).toISOString() }
+  // Discard: the record of the trash is written, the folder not yet moved.
+  record.put('.trash-00000000000a', { ...record.get('one'), trash })
+  // Restore: the folder is back, the record not yet changed.
+  record.put('.trash-00000000000b', { ...record.get('two'), trash })
+  record.delete('two')
+  await volumes.discard(op, 'over', { keep: 0 })
+  volumes.close()
+  const reopened = await again()
+  assert.deepEqual(reopened.list(), [])
+  assert.deepEqual(
+    reopened
+      .trash()
+      .map((trashed) => trashed.name)
+      .toSorted(),
+    ['one', 'two'],
+  )
+  for (const name of ['one', 'two'])
+    assert.ok(existsSync(join((await reopened.restore(op, name)).mountpoint, 'file')))
+  assert.deepEqual(readdirSync(root), ['one', 'two'])
+})
+
+test('after a kill: content that was half copied in is gone', async (t) => {
+  const { store, volumes, again } = await open(t)
+  const { mountpoint } = await volumes.create(op, { name: 'db' })
+  writeFileSync(join(mountpoint, 'half'), 'x')
+  const record = store.table('volumes', (value) => value as Record<string, unknown>)
+  record.put('db', { ...record.get('db'), populating: true })
+  const reopened = await again()
+  assert.deepEqual(readdirSync(mountpoint), [])
+  assert.equal(await reopened.isEmpty(op, 'db'), true)
+})
+
+test('make() and fill() are all or nothing', async (t) => {
+  const { root, volumes } = await open(t)
+  const half = (target: string) => {
+    writeFileSync(join(target, 'half'), 'x')
+    return Promise.reject(new Error('broken'))
+  }
+  await assert.rejects(volumes.make(op, { name: 'new' }, half), /broken/)
+  assert.deepEqual(readdirSync(root), [])
+  const { mountpoint } = await volumes.create(op, { name: 'old' })
+  await assert.rejects(volumes.fill(op, 'old', half), /broken/)
+  assert.deepEqual(readdirSync(mountpoint), [])
+  await assert.rejects(
+    volumes.make(op, { name: 'old' }, () => Promise.resolve()),
+    { kind: 'conflict' },
+  )
 })

@@ -391,9 +391,7 @@ export class Volumes {
     try {
       await work()
     } catch (error) {
-      const folder = this.#dataOf(name)
-      for (const entry of await readdir(folder))
-        await rm(join(folder, entry), { recursive: true, force: true })
+      await clear(this.#dataOf(name))
       set(false)
       throw error
     }
@@ -442,6 +440,12 @@ export class Volumes {
       const labels: Record<string, string> = /^[0-9a-f]{64}$/.test(name) ? { [anonymousLabel]: '' } : {}
       this.#save({ name, createdAt: info.birthtime.toISOString(), labels, options: {}, populating: false })
     }
+    for (const record of this.#records.values())
+      if (record.populating && !isMounted(record.options)) {
+        // Half of something is worse than nothing: a container's creation, or an import, starts anew.
+        await clear(this.#dataOf(record.name))
+        this.#save({ ...record, populating: false })
+      }
     for (const name of this.#records.keys())
       if (!folders.includes(name)) op.log.warn('the directory of a volume is missing', { name })
   }
@@ -522,6 +526,17 @@ export class Volumes {
   #forget(name: string): void {
     this.#table.delete(name)
     this.#records.delete(name)
+  }
+}
+
+async function clear(folder: string): Promise<void> {
+  const entries = await readdir(folder).catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT')) return []
+    throw error
+  })
+  for (const entry of entries) {
+    unmountBelow(join(folder, entry))
+    await rm(join(folder, entry), { recursive: true, force: true })
   }
 }
 
