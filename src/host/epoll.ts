@@ -3,6 +3,7 @@ import { check, libc, SyscallError } from './libc.ts'
 
 const cCreate = libc.func('int epoll_create1(int flags)')
 const cCtl = libc.func('int epoll_ctl(int epoll, int operation, int fd, void *event)')
+const cClose = libc.func('int close(int fd)')
 const cWait = libc.func('int epoll_wait(int epoll, void *events, int capacity, int timeout)')
 
 const EPOLL_CLOEXEC = 0o2000000
@@ -22,7 +23,7 @@ const eventSize = dataOffset + 8
 const capacity = 256
 
 /** Waiting for many descriptors, level-triggered. For worker threads: `wait` blocks the thread it is called on. */
-export class Epoll {
+export class Epoll implements Disposable {
   readonly #fd: number
   readonly #event = Buffer.alloc(eventSize)
   readonly #events = Buffer.alloc(eventSize * capacity)
@@ -61,5 +62,9 @@ export class Epoll {
       ready.push([this.#events.readInt32LE(at + dataOffset), this.#events.readUInt32LE(at)])
     }
     for (const [fd, events] of ready) if (this.#interests.has(fd)) report(fd, events)
+  }
+
+  [Symbol.dispose](): void {
+    cClose(this.#fd)
   }
 }

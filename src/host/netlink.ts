@@ -1,6 +1,9 @@
+import { getSystemErrorName } from 'node:util'
+import koffi from 'koffi'
 import { check, libc, SyscallError } from './libc.ts'
 
 const socket = libc.func('int socket(int domain, int type, int protocol)')
+const bind = libc.func('int bind(int fd, const void *address, uint32_t length)')
 const send = libc.func('long send(int fd, const void *buf, unsigned long len, int flags)')
 const recv = libc.func('long recv(int fd, _Out_ void *buf, unsigned long len, int flags)')
 const setsockopt = libc.func('int setsockopt(int fd, int level, int name, const void *value, uint32_t len)')
@@ -9,6 +12,7 @@ const close = libc.func('int close(int fd)')
 const AF_NETLINK = 16
 const SOCK_RAW = 3
 const SOCK_CLOEXEC = 0o2000000
+const SOCK_NONBLOCK = 0o4000
 const SOL_SOCKET = 1
 const SO_RCVTIMEO = 20
 const SOL_NETLINK = 270
@@ -153,6 +157,54 @@ export class NetlinkSocket implements Disposable {
   #receive(): Message[] {
     const length = check(Number(recv(this.#fd, this.#buffer, this.#buffer.length, 0)), 'recv', 'netlink')
     return messagesOf(this.#buffer, length)
+  }
+}
+
+/** What the kernel tells all who listen to a group, on a non-blocking socket of the thread's network namespace. */
+export class NetlinkListener implements Disposable {
+  readonly fd: number
+  readonly #buffer = Buffer.allocUnsafe(64 * 1024)
+  #closed = false
+
+  constructor(protocol: number, group: number) {
+    this.fd = check(
+      Number(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol)),
+      'socket',
+      'netlink',
+    )
+    try {
+      // A socket without an address of its own would count as the kernel's and hear nothing.
+      const address = Buffer.alloc(12)
+      address.writeUInt16LE(AF_NETLINK, 0)
+      address.writeUInt32LE(1 << (group - 1), 8)
+      check(Number(bind(this.fd, address, address.length)), 'bind', 'netlink')
+    } catch (error) {
+      close(this.fd)
+      throw error
+    }
+  }
+
+  /** What has come by now; `overrun` when more came than the socket holds. */
+  read(): { readonly type: number; readonly body: Buffer }[] | 'overrun' {
+    const messages: { type: number; body: Buffer }[] = []
+    for (;;) {
+      const length = Number(recv(this.fd, this.#buffer, this.#buffer.length, 0))
+      if (length === -1) {
+        const code = getSystemErrorName(-koffi.errno())
+        if (code === 'EAGAIN') return messages
+        if (code === 'ENOBUFS') return 'overrun'
+        if (code !== 'EINTR') throw new SyscallError('recv', koffi.errno(), 'netlink')
+        continue
+      }
+      for (const m of messagesOf(this.#buffer, length))
+        messages.push({ type: m.type, body: Buffer.from(m.body) })
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#closed) return
+    this.#closed = true
+    close(this.fd)
   }
 }
 

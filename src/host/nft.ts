@@ -1,12 +1,24 @@
 import type { Op } from '../lib/op.ts'
-import { attribute, NETLINK_NETFILTER, NetlinkSocket, NLM_F_CREATE, type Request } from './netlink.ts'
+import {
+  attribute,
+  attributesOf,
+  NETLINK_NETFILTER,
+  NetlinkSocket,
+  NLM_F_CREATE,
+  type Request,
+} from './netlink.ts'
 import { run } from './spawn.ts'
 
 const NFNL_SUBSYS_NFTABLES = 10
 const NFNL_MSG_BATCH_BEGIN = 0x10
 const NFNL_MSG_BATCH_END = 0x11
+const NFT_MSG_GETTABLE = (NFNL_SUBSYS_NFTABLES << 8) | 1
+const NFT_MSG_GETRULE = (NFNL_SUBSYS_NFTABLES << 8) | 7
 const NFT_MSG_NEWSETELEM = (NFNL_SUBSYS_NFTABLES << 8) | 12
 const NFT_MSG_DELSETELEM = (NFNL_SUBSYS_NFTABLES << 8) | 14
+const NFTA_TABLE_NAME = 1
+const NFTA_TABLE_HANDLE = 4
+const NFTA_RULE_TABLE = 1
 const NFTA_SET_ELEM_LIST_TABLE = 1
 const NFTA_SET_ELEM_LIST_SET = 2
 const NFTA_SET_ELEM_LIST_ELEMENTS = 3
@@ -111,6 +123,29 @@ function successor(bytes: Buffer): Buffer | undefined {
     if (next[i] !== 0) return next
   }
   return undefined
+}
+
+/**
+ * What tells a table from another of the same name that somebody put in its place, and from itself with rules added or taken
+ * out. Undefined when there is none.
+ */
+export function tableIdentity(socket: NetlinkSocket, table: string): string | undefined {
+  const header = Buffer.from([NFPROTO_INET, 0, 0, 0])
+  const what = `nftables ${table}`
+  const isNamed = (fields: Map<number, Buffer>, type: number) =>
+    fields.get(type)?.toString('utf8') === `${table}\0`
+  const found = socket
+    .dump(NFT_MSG_GETTABLE, header, what)
+    .map((body) => attributesOf(body, 4))
+    .find((fields) => isNamed(fields, NFTA_TABLE_NAME))
+  const handle = found?.get(NFTA_TABLE_HANDLE)?.readBigUInt64BE(0)
+  if (handle === undefined) return undefined
+  const request = Buffer.concat([header, attribute(NFTA_RULE_TABLE, table)])
+  // Older kernels list the rules of all tables.
+  const rules = socket
+    .dump(NFT_MSG_GETRULE, request, what)
+    .filter((body) => isNamed(attributesOf(body, 4), NFTA_RULE_TABLE))
+  return `${handle} ${rules.length}`
 }
 
 /** Fields of a concatenation start at multiples of four bytes. */

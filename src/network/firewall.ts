@@ -1,7 +1,15 @@
 import { isIPv6 } from 'node:net'
 import { hasCode } from '../lib/errors.ts'
+import { Lock } from '../lib/lock.ts'
 import type { Op } from '../lib/op.ts'
-import { addElements, apply, deleteElements, openNftSocket, type Element } from '../host/nft.ts'
+import {
+  addElements,
+  apply,
+  deleteElements,
+  openNftSocket,
+  tableIdentity,
+  type Element,
+} from '../host/nft.ts'
 import { forgetFlows } from '../host/conntrack.ts'
 import { addressBytes } from '../host/rtnetlink.ts'
 import { parseCidr } from './ipam.ts'
@@ -50,55 +58,62 @@ export interface FirewallOptions {
  * are elements of its sets and maps: their number does not slow packets.
  */
 export class Firewall {
-  readonly #table: string
+  /** The name of the table, of family inet. */
+  readonly table: string
   readonly #respectHost: boolean
   readonly #relay: PortRelay | undefined
   readonly #socket = openNftSocket()
   readonly #networks = new Map<string, FirewallNetwork>()
   readonly #ports = new Map<string, PublishedPort>()
+  readonly #installing = new Lock()
+  /** Counts changes of networks and ports. */
+  #version = 0
+  #identity: string | undefined
 
   constructor(instance: string, o: FirewallOptions = {}) {
-    this.#table = `gantry_${instance}`
+    this.table = `gantry_${instance}`
     this.#respectHost = o.respectHost ?? false
     this.#relay = o.held && new PortRelay(o.held)
   }
 
   /** Puts the table in place whole, in one transaction: whatever it was before, no packet sees half of it. */
   async install(op: Op, state: FirewallState): Promise<void> {
+    using _lock = await this.#installing.acquire(op.signal)
     this.#networks.clear()
     this.#ports.clear()
     for (const network of state.networks) this.#networks.set(network.bridge, network)
     for (const port of state.ports) this.#ports.set(keyOf(port), port)
-    await this.restore(op)
+    await this.#replace(op)
   }
 
-  /** Puts the table in place again, as it should be by now. */
-  async restore(op: Op): Promise<void> {
-    const ports = [...this.#ports.values()]
-    await apply(
-      op,
-      render(this.#table, {
-        networks: [...this.#networks.values()],
-        ports: ports.filter((port) => !this.isRelayed(port)),
-        relayed: ports.filter((port) => this.isRelayed(port)),
-      }),
-    )
+  /**
+   * Puts the table in place again when somebody changed or removed it; true when that was so. `drained`: elements are known to be
+   * missing, which the table does not tell by itself.
+   */
+  async repair(op: Op, o: { drained: boolean }): Promise<boolean> {
+    using _lock = await this.#installing.acquire(op.signal)
+    if (!o.drained && tableIdentity(this.#socket, this.table) === this.#identity) return false
+    await this.#replace(op)
+    return true
   }
 
   /** False when the table is not there: install() then. Adding one that is there changes nothing. */
   addNetwork(network: FirewallNetwork): boolean {
+    this.#version++
     this.#networks.set(network.bridge, network)
     return this.#add(networkElements(network))
   }
 
   /** What is gone already is no error. */
   removeNetwork(network: FirewallNetwork): void {
+    this.#version++
     this.#networks.delete(network.bridge)
     this.#delete(networkElements(network))
   }
 
   /** Once the ports are held. False when the table is not there: install() then. Publishing again changes nothing. */
   publish(ports: readonly PublishedPort[]): boolean {
+    this.#version++
     for (const port of ports) {
       this.#ports.set(keyOf(port), port)
       if (this.isRelayed(port)) this.#relay?.open(port)
@@ -108,6 +123,7 @@ export class Firewall {
 
   /** Before the ports are given back. What is gone already is no error. */
   withdraw(ports: readonly PublishedPort[]): void {
+    this.#version++
     for (const port of ports) {
       // The same address and port may lead elsewhere by now.
       if (this.#ports.get(keyOf(port))?.containerIp === port.containerIp) this.#ports.delete(keyOf(port))
@@ -150,13 +166,35 @@ export class Firewall {
   }
 
   async remove(op: Op): Promise<void> {
-    await apply(op, `table inet ${this.#table}\ndelete table inet ${this.#table}\n`)
+    await apply(op, `table inet ${this.table}\ndelete table inet ${this.table}\n`)
   }
 
   /** The table stays. */
   async close(): Promise<void> {
     this.#socket[Symbol.dispose]()
     await this.#relay?.close()
+  }
+
+  async #replace(op: Op): Promise<void> {
+    let done: number
+    do {
+      done = this.#version
+      await this.#apply(op)
+      // What came or went meanwhile may have met the table of before.
+    } while (done !== this.#version)
+    this.#identity = tableIdentity(this.#socket, this.table)
+  }
+
+  async #apply(op: Op): Promise<void> {
+    const ports = [...this.#ports.values()]
+    await apply(
+      op,
+      render(this.table, {
+        networks: [...this.#networks.values()],
+        ports: ports.filter((port) => !this.isRelayed(port)),
+        relayed: ports.filter((port) => this.isRelayed(port)),
+      }),
+    )
   }
 
   #elementOf(port: PublishedPort): Element {
@@ -172,7 +210,7 @@ export class Firewall {
 
   #add(elements: readonly Element[]): boolean {
     try {
-      addElements(this.#socket, this.#table, elements)
+      addElements(this.#socket, this.table, elements)
       return true
     } catch (error) {
       if (hasCode(error, 'ENOENT')) return false
@@ -183,7 +221,7 @@ export class Firewall {
   #delete(elements: readonly Element[]): void {
     for (const element of elements) {
       try {
-        deleteElements(this.#socket, this.#table, [element])
+        deleteElements(this.#socket, this.table, [element])
       } catch (error) {
         if (!hasCode(error, 'ENOENT')) throw error
       }

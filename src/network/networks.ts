@@ -5,7 +5,7 @@ import { EngineError, hasCode } from '../lib/errors.ts'
 import { newId, shortId } from '../lib/id.ts'
 import { Lock } from '../lib/lock.ts'
 import type { Logger } from '../lib/log.ts'
-import type { Op } from '../lib/op.ts'
+import { detached, type Op } from '../lib/op.ts'
 import type { Emit } from '../wire/system.ts'
 import { isMountPoint, MNT_DETACH, mount, MS_BIND, MS_PRIVATE, MS_SHARED, unmount } from '../host/mount.ts'
 import { NetlinkSocket } from '../host/netlink.ts'
@@ -26,6 +26,7 @@ import { checkNetworkName, chooseSubnets, driverPart, type NetworkRequest } from
 import { Dns } from './dns/dns.ts'
 import { DockerUser } from './docker-user.ts'
 import { Firewall, type FirewallState } from './firewall.ts'
+import { FirewallWatch } from './firewall-watch.ts'
 import {
   AddressPool,
   cut,
@@ -97,6 +98,7 @@ export class Networks {
   readonly #bases: { readonly v4: readonly AddressBase[]; readonly v6: readonly AddressBase[] }
   readonly #firewall: Firewall
   readonly #dockerUser: DockerUser
+  readonly #watch: FirewallWatch
   readonly #netlink: NetlinkSocket
   readonly #plumbing = new Plumbing()
   readonly #ports = new Ports()
@@ -133,6 +135,13 @@ export class Networks {
       respectHost: o.respectHostFirewall ?? false,
     })
     this.#dockerUser = new DockerUser(o.instance)
+    this.#watch = new FirewallWatch(this.#firewall.table, op.log, {
+      onOwn: async (drained) => {
+        if (await this.#firewall.repair(detached(op, 10_000), { drained }))
+          op.log.warn('another program changed or removed our firewall table: it is back')
+      },
+      onDockerUser: () => this.#allowBridges(detached(op, 10_000)),
+    })
     this.#sandboxes = new Sandboxes({
       log: op.log,
       records: o.store.table('sandboxes', decodeSandbox),
@@ -143,7 +152,9 @@ export class Networks {
       dns: this.#dns,
       netlink: parts.netlink,
       network: (ref) => this.#use(this.#record(ref)),
-      restoreFirewall: (inner) => this.#firewall.install(inner, this.#firewallState()),
+      restoreFirewall: async (inner) => {
+        await this.#firewall.repair(inner, { drained: true })
+      },
       emit: (action, id, container) => this.#emit(action, this.#records.get(id), { container }),
       leaving: (hostInterface) => {
         this.#leaving.add(hostInterface)
@@ -180,6 +191,8 @@ export class Networks {
     self.#plumbing.start()
     self.#dns.start()
     self.#raise(op)
+    // Before the first look, so that what changes after it is noticed.
+    self.#watch.start()
     await Promise.all([self.#firewall.install(op, self.#firewallState()), self.#allowBridges(op)])
     return self
   }
@@ -227,7 +240,7 @@ export class Networks {
     const network = firewallNetwork(record)
     if (network && !this.#firewall.addNetwork(network)) {
       op.log.warn('the firewall table was lost: putting it back')
-      await this.#firewall.install(op, this.#firewallState())
+      await this.#firewall.repair(op, { drained: true })
     }
     await this.#allowBridges(op)
     undo.move()
@@ -351,6 +364,7 @@ export class Networks {
   /** The daemon stops: without sandboxes nothing of ours stays in the kernel, with some their network does. */
   async close(op: Op): Promise<void> {
     clearTimeout(this.#sweep)
+    await this.#watch.close()
     for (const { id } of this.#sandboxes.all()) this.#ports.release(id)
     if (this.#sandboxes.size === 0) {
       // The kernel is about to remove them, all in the time that one takes here.
