@@ -118,11 +118,17 @@ function onSignals(log: Logger, stop: (signal: NodeJS.Signals) => void): void {
   process.on('SIGPIPE', () => log.debug('SIGPIPE'))
 }
 
+/**
+ * Where systemd wants to be told. Taken out of the environment, as sd_notify(3) can do: crun would pass it on to
+ * containers, and wait for them to use it.
+ */
+const managerSocket = process.env['NOTIFY_SOCKET'] ?? ''
+delete process.env['NOTIFY_SOCKET']
+
 function tellManager(log: Logger, state: string): void {
-  const address = process.env['NOTIFY_SOCKET']
-  if (address === undefined || address === '') return
+  if (managerSocket === '') return
   try {
-    notify(address, state)
+    notify(managerSocket, state)
   } catch (error) {
     log.warn('the service manager could not be told', { state, error })
   }

@@ -133,6 +133,17 @@ suite('nothing is lost when the daemon dies', () => {
     assert.equal(await s.ok('start', '-a', 'made'), 'later')
   })
 
+  // crun takes the socket of systemd's services for its container's.
+  test('containers are none of the service manager’s business', async () => {
+    await d.stop()
+    await d.start({ NOTIFY_SOCKET: `@gantry-test-${d.tag}` })
+    assert.equal(await s.ok('run', '--rm', 'busybox', 'sh', '-c', 'echo "[$NOTIFY_SOCKET]"'), '[]')
+    await s.ok('run', '-d', '--name', 'served', 'busybox', 'sleep', '100')
+    assert.equal(await s.ok('exec', 'served', 'sh', '-c', 'echo "[$NOTIFY_SOCKET]"'), '[]')
+    await d.stop()
+    await d.start()
+  })
+
   test('the process is named gantryd', () => {
     assert.equal(readFileSync(`/proc/${d.pid}/comm`, 'utf8').trim(), 'gantryd')
   })

@@ -137,12 +137,16 @@ export class Daemon {
   }
 
   /** Starts it and waits until it answers. */
-  async start(): Promise<void> {
+  async start(env: Record<string, string> = {}): Promise<void> {
     assert.equal(this.#child, undefined, 'the daemon runs already')
     mkdirSync(this.execRoot, { recursive: true })
     if (!existsSync(`${this.home}/daemon.json`))
       await command(['sh', '-c', `echo '{}' > ${this.home}/daemon.json`])
-    const child = spawn(join(root, 'bin/gantryd'), this.arguments(), { stdio: 'pipe', detached: true })
+    const child = spawn(join(root, 'bin/gantryd'), this.arguments(), {
+      stdio: 'pipe',
+      detached: true,
+      env: { ...process.env, ...env },
+    })
     this.#child = child
     child.stdin.end()
     this.#ended = finished(child, 'gantryd', 2 ** 31 - 1)
