@@ -44,6 +44,12 @@ export const daemonOptions = [
   },
   { flag: 'bip', key: 'bip', type: 'string', help: 'Address of the default bridge, CIDR' },
   { flag: 'mtu', key: 'mtu', type: 'integer', help: 'MTU of the default bridge' },
+  {
+    flag: 'respect-host-firewall',
+    key: 'respect-host-firewall',
+    type: 'boolean',
+    help: 'Published ports obey the host’s own firewall rules',
+  },
   { flag: 'default-runtime', key: 'default-runtime', type: 'string', help: 'OCI runtime for containers' },
   { flag: 'add-runtime', key: 'runtimes', type: 'runtimes', help: 'Register an OCI runtime, name=path' },
   { flag: 'cgroup-parent', key: 'cgroup-parent', type: 'string', help: 'Parent cgroup of all containers' },

@@ -51,6 +51,7 @@ export function resolve(s: Settings): { config: Config; tls: TlsFiles | undefine
     debug,
     runtime: runtimeOf(s),
     bridge: { name: bridge, address: s.bip ?? '', mtu },
+    respectHostFirewall: s['respect-host-firewall'] ?? false,
     cgroupParent: cgroupParent(s['cgroup-parent'] ?? (own === '' ? '/gantry' : `/gantry-${own}`)),
     dns: s.dns ?? [],
     dnsSearch: s['dns-search'] ?? [],

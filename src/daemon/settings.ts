@@ -22,6 +22,7 @@ export const fileSchema = z.strictObject({
   bridge: text.exactOptional(),
   bip: text.exactOptional(),
   mtu: z.int().exactOptional(),
+  'respect-host-firewall': z.boolean().exactOptional(),
   'default-runtime': text.exactOptional(),
   runtimes: z.record(z.string(), z.strictObject({ path: z.string() })).exactOptional(),
   'cgroup-parent': text.exactOptional(),

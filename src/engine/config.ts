@@ -19,6 +19,8 @@ export interface Config {
   readonly runtime: { readonly name: string; readonly path: string }
   /** The default bridge. Empty address: the first free pool; else CIDR of the bridge itself. */
   readonly bridge: { readonly name: string; readonly address: string; readonly mtu: number }
+  /** Published ports obey the host's own firewall rules instead of being redirected past them. */
+  readonly respectHostFirewall: boolean
   /** Parent of the containers' cgroups, a path below each hierarchy's root, with a leading slash. */
   readonly cgroupParent: string
   readonly dns: readonly string[]

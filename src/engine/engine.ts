@@ -112,6 +112,7 @@ export class Engine {
           mtu: config.bridge.mtu,
           ...(config.bridge.address === '' ? {} : { address: config.bridge.address }),
         },
+        respectHostFirewall: config.respectHostFirewall,
         instance,
         emit,
       }),
