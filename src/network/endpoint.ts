@@ -1,5 +1,6 @@
 import { closeSync, openSync } from 'node:fs'
 import { hasCode } from '../lib/errors.ts'
+import { SyscallError } from '../host/libc.ts'
 import { NetlinkSocket } from '../host/netlink.ts'
 import { inNetns } from '../host/netns.ts'
 import {
@@ -15,6 +16,8 @@ import {
 } from '../host/rtnetlink.ts'
 import { writeSysctl } from '../host/sysctl.ts'
 import type { EndpointRecord } from './record.ts'
+
+const ENODEV = 19
 
 /** What an endpoint is plugged into. */
 export interface Socket {
@@ -38,7 +41,6 @@ export function connect(
   o: { netnsPath: string; endpoint: EndpointRecord; socket: Socket },
 ): void {
   const { endpoint } = o
-  const { index } = endpoint
   const namespace = openSync(o.netnsPath, 'r')
   try {
     host.request(
@@ -46,7 +48,8 @@ export function connect(
         name: endpoint.hostInterface,
         master: o.socket.bridge,
         mtu: o.socket.mtu,
-        peer: { name: endpoint.interface, namespace, mac: endpoint.mac, index },
+        // The kernel chooses the index: the next one that the namespace has not had.
+        peer: { name: endpoint.interface, namespace, mac: endpoint.mac, index: 0 },
       }),
       setHairpin(endpoint.hostInterface),
     )
@@ -61,6 +64,7 @@ export function connect(
     for (const [name, value] of Object.entries(endpoint.sysctls))
       writeSysctl(sysctlPath(endpoint, name), value)
     using socket = new NetlinkSocket()
+    const index = indexOf(socket, endpoint.interface)
     socket.request(
       setUp(index),
       ...addressesOf(endpoint).map(({ address, prefix }) => addAddress(index, address, prefix)),
@@ -72,16 +76,16 @@ export function connect(
 export function route(netnsPath: string, defaults: Defaults): void {
   inNetns(netnsPath, () => {
     using socket = new NetlinkSocket()
-    const links = listLinks(socket)
     for (const [any, way] of [
       ['0.0.0.0/0', defaults.v4],
       ['::/0', defaults.v6],
     ] as const) {
-      const index = links.find((link) => link.name === way?.interface)?.index
       // One that was there before may lead elsewhere: IPv6 would keep both.
       if (way === undefined || any === '::/0') ignoreMissing(() => socket.request(deleteRoute(any)))
-      if (way && index !== undefined)
-        socket.request(addRoute({ destination: any, gateway: way.gateway, index }))
+      if (way)
+        socket.request(
+          addRoute({ destination: any, gateway: way.gateway, index: indexOf(socket, way.interface) }),
+        )
     }
   })
 }
@@ -95,8 +99,9 @@ export function silence(o: { netnsPath: string; endpoint: EndpointRecord }): voi
   ignoreMissing(() =>
     inNetns(o.netnsPath, () => {
       using socket = new NetlinkSocket()
+      const index = indexOf(socket, o.endpoint.interface)
       for (const { address, prefix } of addressesOf(o.endpoint))
-        ignoreMissing(() => socket.request(deleteAddress(o.endpoint.index, address, prefix)))
+        ignoreMissing(() => socket.request(deleteAddress(index, address, prefix)))
     }),
   )
 }
@@ -113,6 +118,13 @@ function addressesOf(endpoint: EndpointRecord): { address: string; prefix: numbe
     // Docker: link-local addresses stand for themselves alone.
     ...endpoint.linkLocal.map((address) => ({ address, prefix: address.includes(':') ? 64 : 16 })),
   ]
+}
+
+/** Throws ENODEV, as the kernel does for names. */
+function indexOf(socket: NetlinkSocket, name: string): number {
+  const index = listLinks(socket).find((link) => link.name === name)?.index
+  if (index === undefined) throw new SyscallError('netlink', ENODEV, `link ${name}`)
+  return index
 }
 
 /** `net.ipv4.conf.IFNAME.log_martians`, with the interface's name, which may have dots. */

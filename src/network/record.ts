@@ -63,9 +63,8 @@ const endpointRecord = z.object({
   mac: z.string(),
   /** The veth's end on the host; empty for macvlan and ipvlan. */
   hostInterface: z.string(),
-  /** Its end in the container, and that one's index. */
+  /** Its end in the container. */
   interface: z.string(),
-  index: z.number().default(2),
   /** The default route is that of the endpoint with the highest one. */
   gwPriority: z.number().default(0),
   /** What the container is called on the network, best first. None where there is no name service. */

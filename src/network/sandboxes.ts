@@ -260,7 +260,6 @@ export class Sandboxes {
       hostInterface: network.bridge ? `gv${randomBytes(6).toString('hex')}` : '',
       interface:
         o.interface ?? lowestFree(0, (n) => used.has(network.interfacePrefix + n), network.interfacePrefix),
-      index: Number(lowestFree(2, (n) => at.beside.some((e) => e.index === n), '')),
       gwPriority: o.gwPriority ?? 0,
       names: isPredefined(network.name) ? [] : [...(o.names ?? [])],
       sysctls: { ...o.sysctls },
