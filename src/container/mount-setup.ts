@@ -2,9 +2,9 @@
  * From a container's mount records to what the OCI runtime binds. Where a plain bind will not do (a path inside a volume, other
  * ids, an image), the mount is made here first, in a folder of the container's, and bound from there.
  */
-import { closeSync, constants, fstatSync, realpathSync } from 'node:fs'
+import { closeSync, constants, fstatSync, realpathSync, statSync } from 'node:fs'
 import { mkdir, readdir, rmdir, unlink, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
 import { MNT_DETACH, mounts, mountsUnder, unmount, type MountEntry } from '../host/mount.ts'
@@ -115,22 +115,18 @@ async function giveAway(
   { mount, source, owner }: { mount: MountRecord; source: string; owner: { uid: number; gid: number } },
 ): Promise<void> {
   const { uid, gid } = owner
-  if (mount.type === 'bind' && (source === '/' || vital.test(source)))
-    throw new EngineError('invalid', `U would change the owner of ${source}, which belongs to the host`)
+  const real = realpathSync(source)
+  if (mount.type === 'bind' && (real === '/' || vital.test(real)))
+    throw new EngineError('invalid', `U would change the owner of ${real}, which belongs to the host`)
   if (mount.subpath !== undefined)
     return runVolumeJob(op, { kind: 'chown', root: source, path: mount.subpath, uid, gid })
-  const isFile = mount.type === 'bind' && !isDirectory(source)
-  const root = isFile ? dirname(source) : source
-  await runVolumeJob(op, { kind: 'chown', root, path: isFile ? source.slice(root.length) : '.', uid, gid })
+  const isFile = !statSync(real).isDirectory()
+  const root = isFile ? dirname(real) : real
+  await runVolumeJob(op, { kind: 'chown', root, path: isFile ? basename(real) : '.', uid, gid })
 }
 
 const vital =
   /^\/(bin|boot|dev|etc|lib|lib32|lib64|libx32|proc|root|run|sbin|sys|usr|var|home|opt|srv|tmp|mnt|media)$|^\/(usr|boot|dev|proc|sys|etc|bin|lib|lib64|sbin)\//
-
-function isDirectory(path: string): boolean {
-  using folder = RootDir.open(dirname(path))
-  return folder.stat(path.slice(dirname(path).length)).kind === 'directory'
-}
 
 /** Resolved by the kernel inside the volume: what a container wrote there leads nowhere else. */
 async function stage(
