@@ -53,6 +53,12 @@ export function describeProcess(pid: number): { name: string; user: string } | u
   return { name, user: entry?.split(':')[0] ?? uid }
 }
 
+/** How many descriptors this process may have open. */
+export function openFilesLimit(): number {
+  const limits = readFileSync('/proc/self/limits', 'utf8')
+  return Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? 1024)
+}
+
 /** The capabilities that this process has and can therefore give, as `CAP_…`. */
 export function ownCapabilities(): string[] {
   const mask = BigInt(

@@ -2,10 +2,11 @@
 import { statSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { parentPort } from 'node:worker_threads'
+import { openFilesLimit } from '../../host/proc.ts'
 import { hasCode, messageOf } from '../../lib/errors.ts'
 import type { Attachment, DnsCommand, DnsReply } from './dns.ts'
 import { Names } from './names.ts'
-import { Resolver } from './resolver.ts'
+import { Resolver, type Load } from './resolver.ts'
 import { resolverAddress, Server } from './server.ts'
 import { Upstream } from './upstream.ts'
 
@@ -13,6 +14,8 @@ const names = new Names()
 const sandboxes = new Map<string, Sandbox>()
 /** Servers that are asked from the host's namespace are the same for all. */
 const hostUpstreams = new Map<string, Upstream>()
+
+const load: Load = { forwarded: 0, limit: Math.floor(openFilesLimit() / 8) }
 
 interface Sandbox {
   /** Its namespace and its servers. */
@@ -78,7 +81,7 @@ function attach(sandbox: string, o: Attachment): void {
     own.push(upstream)
     return [upstream]
   })
-  const resolver = new Resolver({ names, upstreams, view: o })
+  const resolver = new Resolver({ names, upstreams, view: o, load })
   const server = new Server(o.netnsPath, {
     port: o.port,
     answer: (query, stream) => resolver.answer(query, stream),

@@ -31,10 +31,12 @@ const world: Server = {
   },
   askStream: () => Promise.resolve(Buffer.from('world, at length')),
 }
+const load = { forwarded: 0, limit: 2000 }
 const resolver = (view: Partial<View> = {}, upstreams: readonly Server[] = [world]) =>
   new Resolver({
     names,
     upstreams,
+    load,
     view: { networks: ['net'], external: true, extra: {}, ndotsSet: false, ...view },
   })
 const query = (name: string, type = 'A', more: Packet = {}) =>
@@ -173,10 +175,14 @@ test('random bytes never throw', () => {
   }
 })
 
-test('a container’s questions to the world are limited', async () => {
+test('questions to the world that are under way are limited', async () => {
   const busy = resolver({}, [{ ...world, ask: () => () => {} }])
   for (let i = 0; i < 1024; i++) void busy.answer(query('example.org'), false)
   assert.equal((await ask(busy, query('example.org'))).rcode, 'REFUSED')
+  // And those of all together.
+  const other = resolver({}, [{ ...world, ask: () => () => {} }])
+  for (let i = 1024; i < load.limit; i++) void other.answer(query('example.org'), false)
+  assert.equal((await ask(other, query('example.org'))).rcode, 'REFUSED')
   assert.deepEqual(data(await ask(busy, query('web'))), ['10.1.0.2'])
 })
 

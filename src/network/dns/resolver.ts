@@ -5,6 +5,12 @@ import { addressKeyOfPointer, type Family, type Names } from './names.ts'
 /** Docker's limit on the questions of one container that are under way to its upstream servers. */
 const maxForwarded = 1024
 
+/** What the containers have under way together: each question takes a descriptor or two of the daemon's. */
+export interface Load {
+  forwarded: number
+  readonly limit: number
+}
+
 export interface View {
   /** Whose names it knows, in the order of preference. */
   readonly networks: readonly string[]
@@ -20,13 +26,15 @@ export interface View {
 export class Resolver {
   readonly #names: Names
   readonly #upstreams: readonly Server[]
+  readonly #all: Load
   #view: View
   #extra = new Map<string, readonly string[]>()
   #forwarded = 0
 
-  constructor(o: { names: Names; upstreams: readonly Server[]; view: View }) {
+  constructor(o: { names: Names; upstreams: readonly Server[]; view: View; load: Load }) {
     this.#names = o.names
     this.#upstreams = o.upstreams
+    this.#all = o.load
     this.#view = o.view
     this.update(o.view)
   }
@@ -77,17 +85,20 @@ export class Resolver {
     const isAddress = query.type === TYPE.A || query.type === TYPE.AAAA
     // Docker: an empty answer makes the client go on with its search domains.
     if (isAddress && this.#view.ndotsSet && !query.name.includes('.')) return empty(query, RCODE.ok)
-    if (this.#forwarded >= maxForwarded) return empty(query, RCODE.refused)
+    if (this.#forwarded >= maxForwarded || this.#all.forwarded >= this.#all.limit)
+      return empty(query, RCODE.refused)
     return this.#forward(query, stream)
   }
 
   async #forward(query: Query, stream: boolean): Promise<Buffer> {
     this.#forwarded++
+    this.#all.forwarded++
     try {
       const reply = await (stream ? forwardStream : forward)(query, this.#upstreams)
       return reply ?? empty(query, RCODE.servFail)
     } finally {
       this.#forwarded--
+      this.#all.forwarded--
     }
   }
 }

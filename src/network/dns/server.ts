@@ -11,7 +11,7 @@ import { frame, StreamMessages } from './stream.ts'
 export const resolverAddress = '127.0.0.11'
 /** Room for some thousand queries that come at once. Bytes. */
 const queue = 4 << 20
-const maxConnections = 256
+const maxConnections = 128
 /** RFC 7766: long enough for a client's next query. Milliseconds. */
 const idle = 10_000
 
