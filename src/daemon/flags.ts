@@ -5,7 +5,7 @@ import { daemonOptions, flagAliases, unsupportedKeys, type DaemonOption } from '
 /** Flags as given, by long name; what may repeat is a list, switches are booleans, the rest is text still to be decoded. */
 export type Flags = ReadonlyMap<string, string | boolean | readonly string[]>
 
-const repeatable: ReadonlySet<string> = new Set(['list', 'ulimits', 'runtimes'])
+const repeatable: ReadonlySet<string> = new Set(['list', 'ulimits', 'runtimes', 'pools'])
 
 /** Reads a command line as dockerd's (pflag): `--name value`, `--name=value`, `-Nvalue`, `--switch[=false]`. Throws kind `invalid`. */
 export function parseFlags(argv: readonly string[]): Flags {

@@ -48,6 +48,27 @@ test('wrong flags are refused by name', () => {
   assert.throws(() => settingsOfFlags(parseFlags(['--default-ulimit', 'nofile'])), { kind: 'invalid' })
 })
 
+test('address pools: base and size, checked against each other', () => {
+  assert.deepEqual(
+    config(
+      '--default-address-pool',
+      'base=10.0.0.0/8,size=24',
+      '--default-address-pool=size=64,base=fd00::/48',
+    ).addressPools,
+    [
+      { base: '10.0.0.0/8', size: 24 },
+      { base: 'fd00::/48', size: 64 },
+    ],
+  )
+  for (const pool of [
+    '10.0.0.0/8',
+    'base=10.0.0.0/24,size=16',
+    'base=nowhere/8,size=9',
+    'base=10.0.0.0/8,size=33',
+  ])
+    assert.throws(() => config('--default-address-pool', pool), { kind: 'invalid' }, pool)
+})
+
 test('file and flags know the same keys, and every flag is in the help', () => {
   assert.deepEqual(
     Object.keys(fileSchema.shape).toSorted(),

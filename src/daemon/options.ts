@@ -2,7 +2,16 @@
  * Every daemon flag and daemon.json key in one table: what parses them, what `--help` prints and what docs/compat.md
  * is held to. Names and meanings are dockerd's.
  */
-export type OptionType = 'string' | 'boolean' | 'list' | 'integer' | 'size' | 'level' | 'ulimits' | 'runtimes'
+export type OptionType =
+  | 'string'
+  | 'boolean'
+  | 'list'
+  | 'integer'
+  | 'size'
+  | 'level'
+  | 'ulimits'
+  | 'runtimes'
+  | 'pools'
 
 export interface DaemonOption {
   /** Long flag without dashes; absent: a key of daemon.json only. */
@@ -43,6 +52,12 @@ export const daemonOptions = [
     help: 'Name of the default bridge; made when missing',
   },
   { flag: 'bip', key: 'bip', type: 'string', help: 'Address of the default bridge, CIDR' },
+  {
+    flag: 'default-address-pool',
+    key: 'default-address-pools',
+    type: 'pools',
+    help: 'Pool for networks without a subnet, base=CIDR,size=BITS (repeatable)',
+  },
   { flag: 'mtu', key: 'mtu', type: 'integer', help: 'MTU of the default bridge' },
   {
     flag: 'respect-host-firewall',
@@ -117,7 +132,6 @@ export const unsupportedKeys: readonly string[] = [
   'cpu-rt-period',
   'cpu-rt-runtime',
   'data-path-addr',
-  'default-address-pools',
   'default-cgroupns-mode',
   'default-gateway',
   'default-gateway-v6',
@@ -179,7 +193,6 @@ export const flagAliases: Readonly<Record<string, string>> = {
   'exec-opt': 'exec-opts',
   'registry-mirror': 'registry-mirrors',
   'insecure-registry': 'insecure-registries',
-  'default-address-pool': 'default-address-pools',
   'default-network-opt': 'default-network-opts',
   'authorization-plugin': 'authorization-plugins',
   feature: 'features',

@@ -51,6 +51,7 @@ export function resolve(s: Settings): { config: Config; tls: TlsFiles | undefine
     debug,
     runtime: runtimeOf(s),
     bridge: { name: bridge, address: s.bip ?? '', mtu },
+    addressPools: (s['default-address-pools'] ?? []).map(checkPool),
     respectHostFirewall: s['respect-host-firewall'] ?? false,
     cgroupParent: cgroupParent(s['cgroup-parent'] ?? (own === '' ? '/gantry' : `/gantry-${own}`)),
     dns: s.dns ?? [],
@@ -73,6 +74,18 @@ function invalid(message: string): EngineError {
 function directory(key: string, path: string): string {
   if (!isAbsolute(path)) throw invalid(`${key} ${JSON.stringify(path)}: want an absolute path`)
   return path.length > 1 ? path.replace(/\/+$/, '') : path
+}
+
+function checkPool(pool: { base: string; size: number }): { base: string; size: number } {
+  const [address = '', bits = ''] = pool.base.split('/')
+  const width = isIP(address) === 4 ? 32 : isIP(address) === 6 ? 128 : 0
+  if (width === 0 || !/^\d{1,3}$/.test(bits) || Number(bits) > width)
+    throw invalid(`default-address-pools: invalid base ${JSON.stringify(pool.base)}: want ADDRESS/BITS`)
+  if (pool.size < Number(bits) || pool.size > width)
+    throw invalid(
+      `default-address-pools: invalid size ${pool.size} of ${pool.base}: want ${bits} to ${width}`,
+    )
+  return pool
 }
 
 function level(text: string): LogLevel {

@@ -21,6 +21,7 @@ export const fileSchema = z.strictObject({
   debug: z.boolean().exactOptional(),
   bridge: text.exactOptional(),
   bip: text.exactOptional(),
+  'default-address-pools': z.array(z.strictObject({ base: z.string(), size: z.int() })).exactOptional(),
   mtu: z.int().exactOptional(),
   'respect-host-firewall': z.boolean().exactOptional(),
   'default-runtime': text.exactOptional(),
@@ -136,6 +137,12 @@ function decode(option: DaemonOption, value: string | boolean | readonly string[
           return [name, { Name: name, Soft: Number(soft), Hard: Number(hard ?? soft) }]
         }),
       )
+    case 'pools':
+      return list.map((entry) => {
+        const match = /^(?:base=([^,]+),size=(\d+)|size=(\d+),base=([^,]+))$/.exec(entry)
+        if (!match) throw fail('want base=CIDR,size=BITS')
+        return { base: match[1] ?? match[4], size: Number(match[2] ?? match[3]) }
+      })
     case 'runtimes':
       return Object.fromEntries(
         list.map((entry) => {

@@ -21,6 +21,8 @@ export interface Config {
   readonly bridge: { readonly name: string; readonly address: string; readonly mtu: number }
   /** Published ports obey the host's own firewall rules instead of being redirected past them. */
   readonly respectHostFirewall: boolean
+  /** Where networks get subnets that nobody chose; none: docker's pools. */
+  readonly addressPools: readonly { readonly base: string; readonly size: number }[]
   /** Parent of the containers' cgroups, a path below each hierarchy's root, with a leading slash. */
   readonly cgroupParent: string
   readonly dns: readonly string[]

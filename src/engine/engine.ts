@@ -113,6 +113,7 @@ export class Engine {
           ...(config.bridge.address === '' ? {} : { address: config.bridge.address }),
         },
         respectHostFirewall: config.respectHostFirewall,
+        addressPools: config.addressPools,
         instance,
         emit,
       }),

@@ -109,7 +109,7 @@ test(`${count} random operations leave nothing (seed ${seed})`, async (t) => {
   for (let done = 0; done < count; done += 3) {
     // A container is changed by one operation at a time: its lock sees to that in the daemon.
     const kinds = [pick(operations.slice(0, 2)), pick(operations.slice(2, 4)), pick(operations.slice(4))]
-    const results = await Promise.allSettled(kinds.map((operation) => operation?.()))
+    const results = await Promise.allSettled(kinds.map(async (operation) => operation?.()))
     for (const result of results)
       if (result.status === 'rejected')
         assert.ok(
