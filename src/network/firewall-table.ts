@@ -46,7 +46,8 @@ ${familySets(6, state)}
     iifname . ip6 daddr @subnets6 return
     meta nfproto { ipv4, ipv6 } drop
   }
-  # From outside no packet for the host's loopback is real: ports published there stay there.
+  # From outside no packet for the host's loopback is real: ports published there stay there. Those for ::1 never leave the
+  # loopback interface: they are relayed.
   chain prerouting {
     type nat hook prerouting priority dstnat; policy accept;
     ip daddr 127.0.0.0/8 return
@@ -55,6 +56,7 @@ ${familySets(6, state)}
   }
   chain output {
     type nat hook output priority -100; policy accept;
+    ip6 daddr ::1 return
     fib daddr type local jump published
   }
   chain published {
@@ -68,7 +70,6 @@ ${familySets(6, state)}
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
     ip saddr 127.0.0.0/8 oifname @bridges masquerade
-    ip6 saddr ::1 oifname @bridges masquerade
     ct status dnat oifname . ip saddr @subnets4 masquerade
     ct status dnat oifname . ip6 saddr @subnets6 masquerade
     ip saddr @masquerade4 oifname != @bridges masquerade

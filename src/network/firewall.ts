@@ -118,7 +118,7 @@ export class Firewall {
       this.#ports.set(keyOf(port), port)
       if (this.isRelayed(port)) this.#relay?.open(port)
     }
-    return this.#add(ports.map((port) => this.#elementOf(port)))
+    return this.#add(ports.flatMap((port) => this.#elementsOf(port)))
   }
 
   /** Before the ports are given back. What is gone already is no error. */
@@ -128,14 +128,24 @@ export class Firewall {
       // The same address and port may lead elsewhere by now.
       if (this.#ports.get(keyOf(port))?.containerIp === port.containerIp) this.#ports.delete(keyOf(port))
       if (this.isRelayed(port)) this.#relay?.shut(port)
+      // The table knows a relayed port by its number alone, whatever its addresses.
+      const elements = this.#elementsOf(port)
+      this.#delete(this.#isRelayedElsewhere(port) ? elements.filter((e) => e.set !== 'relayed') : elements)
     }
-    const gone = ports.filter((port) => !this.isRelayed(port) || !this.#sharesElement(port))
-    this.#delete(gone.map((port) => this.#elementOf(port)))
   }
 
-  /** Whether clients reach the container through the relay: it sees the bridge's address instead of theirs. */
+  /** Whether rules lead clients to the container: it sees their addresses. */
+  isRedirected(port: PublishedPort): boolean {
+    const sameFamily = isIPv6(port.hostIp) === isIPv6(port.containerIp)
+    return !this.#respectHost && sameFamily && port.hostIp !== '::1'
+  }
+
+  /**
+   * Whether clients, at least some, reach the container through the relay: it sees the bridge's address instead of theirs. Packets
+   * for ::1 cannot leave the loopback interface, unlike those for 127.0.0.1.
+   */
   isRelayed(port: PublishedPort): boolean {
-    return this.#respectHost || isIPv6(port.hostIp) !== isIPv6(port.containerIp)
+    return !this.isRedirected(port) || port.hostIp === '::'
   }
 
   /**
@@ -175,6 +185,12 @@ export class Firewall {
     await this.#relay?.close()
   }
 
+  #isRelayedElsewhere(port: PublishedPort): boolean {
+    for (const other of this.#ports.values())
+      if (other.proto === port.proto && other.hostPort === port.hostPort && this.isRelayed(other)) return true
+    return false
+  }
+
   async #replace(op: Op): Promise<void> {
     let done: number
     do {
@@ -191,21 +207,16 @@ export class Firewall {
       op,
       render(this.table, {
         networks: [...this.#networks.values()],
-        ports: ports.filter((port) => !this.isRelayed(port)),
+        ports: ports.filter((port) => this.isRedirected(port)),
         relayed: ports.filter((port) => this.isRelayed(port)),
       }),
     )
   }
 
-  #elementOf(port: PublishedPort): Element {
-    return this.isRelayed(port) ? relayedElement(port) : redirectElement(port)
-  }
-
-  /** The table knows a relayed port by its number alone, whatever its addresses. */
-  #sharesElement(port: PublishedPort): boolean {
-    for (const other of this.#ports.values())
-      if (other.proto === port.proto && other.hostPort === port.hostPort && this.isRelayed(other)) return true
-    return false
+  #elementsOf(port: PublishedPort): Element[] {
+    const elements = this.isRedirected(port) ? [redirectElement(port)] : []
+    if (this.isRelayed(port)) elements.push(relayedElement(port))
+    return elements
   }
 
   #add(elements: readonly Element[]): boolean {

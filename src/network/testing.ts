@@ -5,8 +5,8 @@ import { promisify } from 'node:util'
 const execute = promisify(execFile)
 
 /** Answers TCP connections and datagrams on a port with the peer's address. */
-const serverCode = (port: number) => `
-  require('net').createServer((s) => s.end(s.remoteAddress)).listen(${port}, '0.0.0.0', () => console.log('ready'))
+const serverCode = (port: number, ip: string) => `
+  require('net').createServer((s) => s.end(s.remoteAddress)).listen(${port}, '${ip}', () => console.log('ready'))
   const u = require('dgram').createSocket('udp4')
   u.on('message', (_, from) => u.send(from.address, from.port, from.address)).bind(${port})`
 
@@ -23,8 +23,14 @@ const inside = (netns: string | undefined, code: string): [string, string[]] =>
     : ['nsenter', [`--net=${netns}`, process.execPath, '-e', code]]
 
 /** A server in a namespace (or in the host's) that runs until disposed. */
-export async function serve(netns: string | undefined, port: number): Promise<Disposable> {
-  const child = spawn(...inside(netns, serverCode(port)), { stdio: ['ignore', 'pipe', 'inherit'] })
+export async function serve(
+  netns: string | undefined,
+  port: number,
+  o: { ip?: string } = {},
+): Promise<Disposable> {
+  const child = spawn(...inside(netns, serverCode(port, o.ip ?? '0.0.0.0')), {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   await new Promise<void>((resolve, reject) => {
     child.stdout.once('data', () => resolve())
     child.once('exit', (code) => reject(new Error(`the test server ended with ${code}`)))
