@@ -358,5 +358,59 @@ export function userNetworkScenarios(client: ClientName): void {
       assert.equal(await s.ok('network', 'prune', '-f'), 'Deleted Networks:\nkept\n')
       assert.equal(await s.ok('network', 'ls', '--filter', 'type=custom', '--format', '{{.Name}}'), 'used')
     })
+
+    test('events of networks', async () => {
+      const since = String(Math.floor(Date.now() / 1000) - 1)
+      await s.ok('network', 'create', 'told')
+      await s.ok('run', '-d', '--name', 'teller', '--network', 'told', ...sleeper)
+      await s.ok('network', 'disconnect', 'told', 'teller')
+      await s.ok('network', 'connect', 'told', 'teller')
+      await s.ok('rm', '-f', 'teller')
+      await s.ok('network', 'rm', 'told')
+      const filters = ['--filter', 'type=network', '--filter', 'network=told']
+      const out = await s.ok(
+        'events',
+        '--since',
+        since,
+        '--until',
+        String(Math.floor(Date.now() / 1000) + 1),
+        ...filters,
+        '--format',
+        '{{.Action}} {{.Actor.Attributes.type}}',
+      )
+      const actions = ['create', 'connect', 'disconnect', 'connect', 'disconnect', 'destroy']
+      assert.deepEqual(
+        out.split('\n'),
+        actions.map((action) => `${action} bridge`),
+      )
+    })
+
+    test(
+      'kill -9 of the daemon: connections and addresses stay, names come back',
+      { skip: client !== 'gantry' },
+      async () => {
+        await s.ok('network', 'create', '--ipv6', 'kept')
+        await s.ok('run', '-d', '--name', 'web', '--network', 'kept', ...server)
+        await s.ok('run', '-d', '--name', 'asker', '--network', 'kept', ...sleeper)
+        const before = await endpoints('web')
+        // A connection that lives through it: asked only after the next daemon has started.
+        await s.ok(
+          'exec',
+          '-d',
+          'asker',
+          'sh',
+          '-c',
+          '(while [ ! -e /go ]; do sleep 0.1; done; echo "GET / HTTP/1.0"; echo) | nc web 8080 > /got',
+        )
+        await s.daemon.killHard()
+        await s.daemon.start()
+        await serves('asker', 'http://web:8080/')
+        assert.deepEqual(await endpoints('web'), before)
+        await s.ok('exec', 'asker', 'touch', '/go')
+        await eventually(async () => assert.match(await s.ok('exec', 'asker', 'cat', '/got'), /hi$/))
+        await s.ok('rm', '-f', 'web', 'asker')
+        await s.ok('network', 'rm', 'kept')
+      },
+    )
   })
 }
