@@ -322,7 +322,7 @@ export class Containers {
     for (const c of live)
       for (const { volume } of c.record.mounts)
         if (volume !== undefined) held.set(volume, [...(held.get(volume) ?? []), c.id])
-    this.#host.volumes.settle(held)
+    await this.#host.volumes.settle(held)
     await sweepStaged(mountsFolder(this.#paths), new Set(live.map((c) => c.mountsDirectory)))
   }
 

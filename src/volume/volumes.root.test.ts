@@ -81,7 +81,7 @@ test('populate() stays inside the image: a symlink at the path leads nowhere els
 
 test('a volume with mount options is mounted for its first holder, until the last lets go; a deletion never follows the mount', async (t) => {
   const { folder, volumes } = await open(t)
-  volumes.settle(new Map())
+  await volumes.settle(new Map())
   const host = join(folder, 'host')
   mkdirSync(host)
   writeFileSync(join(host, 'precious'), 'x')

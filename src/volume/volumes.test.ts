@@ -156,8 +156,16 @@ test('after a kill: content that was half copied in is gone', async (t) => {
   const record = store.table('volumes', (value) => value as Record<string, unknown>)
   record.put('db', { ...record.get('db'), populating: true })
   const reopened = await again()
+  let users = ['c1']
+  reopened.askUsers(() => users)
+  await reopened.settle(new Map())
+  assert.deepEqual(readdirSync(mountpoint), ['half'])
+  record.put('db', { ...record.get('db'), populating: true })
+  users = []
+  const once = await again()
+  await once.settle(new Map())
   assert.deepEqual(readdirSync(mountpoint), [])
-  assert.equal(await reopened.isEmpty(op, 'db'), true)
+  assert.equal(await once.isEmpty(op, 'db'), true)
 })
 
 test('make() and fill() are all or nothing', async (t) => {

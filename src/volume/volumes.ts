@@ -177,12 +177,20 @@ export class Volumes {
     if (this.#settled) unmountVolume(this.#dataOf(name))
   }
 
-  /** At boot, once: who holds what since before; other mounts of an earlier daemon go. */
-  settle(held: ReadonlyMap<string, readonly string[]>): void {
+  /**
+   * At boot, once, when containers are known: who holds what since before. Other mounts of an earlier daemon go, and
+   * so does content that was half copied in: a container's creation, or an import, starts anew.
+   */
+  async settle(held: ReadonlyMap<string, readonly string[]>): Promise<void> {
     for (const [name, holders] of held) this.#holders.set(name, new Set(holders))
     this.#settled = true
     for (const { name, options } of this.#records.values())
       if (isMounted(options) && !this.#holders.has(name)) unmountVolume(this.#dataOf(name))
+    for (const record of this.#records.values())
+      if (record.populating && !isMounted(record.options)) {
+        await this.#clear(record.name)
+        this.#save({ ...record, populating: false })
+      }
   }
 
   /** Calls back with the path of the content, which is mounted for as long. */
@@ -391,11 +399,17 @@ export class Volumes {
     try {
       await work()
     } catch (error) {
-      await clear(this.#dataOf(name))
+      await this.#clear(name)
       set(false)
       throw error
     }
     set(false)
+  }
+
+  /** Half of something is worse than nothing, but nothing is worse than to lose what a container may have written. */
+  async #clear(name: string): Promise<void> {
+    if (this.#usedBy(name).length === 0) await clear(this.#dataOf(name))
+    else this.#op.log.warn('content is incomplete, and stays: the volume is in use', { name })
   }
 
   async #moveAway(name: string, to: string): Promise<void> {
@@ -440,12 +454,6 @@ export class Volumes {
       const labels: Record<string, string> = /^[0-9a-f]{64}$/.test(name) ? { [anonymousLabel]: '' } : {}
       this.#save({ name, createdAt: info.birthtime.toISOString(), labels, options: {}, populating: false })
     }
-    for (const record of this.#records.values())
-      if (record.populating && !isMounted(record.options)) {
-        // Half of something is worse than nothing: a container's creation, or an import, starts anew.
-        await clear(this.#dataOf(record.name))
-        this.#save({ ...record, populating: false })
-      }
     for (const name of this.#records.keys())
       if (!folders.includes(name)) op.log.warn('the directory of a volume is missing', { name })
   }
