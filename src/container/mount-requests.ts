@@ -17,8 +17,6 @@ export interface MountRequest extends Omit<MountRecord, 'source' | 'volume' | 'i
   readonly labels: Record<string, string>
   /** Of the volume's driver. */
   readonly driverOptions: Record<string, string>
-  /** `-v` makes a missing source directory; `--mount` refuses it. */
-  readonly createSource: boolean
   readonly idMap?: IdMapRequest
 }
 

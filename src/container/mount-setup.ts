@@ -14,6 +14,7 @@ import { resolveUser, type OciMount } from '../runtime/index.ts'
 import { runVolumeJob } from '../volume/index.ts'
 import type { Container } from './container.ts'
 import type { Host } from './host.ts'
+import { checkSource } from './mounts.ts'
 import type { MountRecord } from './record.ts'
 import { isLive } from './state.ts'
 
@@ -101,7 +102,10 @@ async function sourceOf(
   { mount, index }: { mount: MountRecord; index: number },
 ): Promise<string> {
   if (mount.volume !== undefined) return host.volumes.hold(op, mount.volume, c.id)
-  if (!mount.image) return mount.source
+  if (!mount.image) {
+    await checkSource(mount)
+    return mount.source
+  }
   const workspace = imageWorkspace(c, index)
   await host.snapshots.prepare(op, workspace, { lowers: mount.image.layers })
   return host.snapshots.mount(op, workspace, mount.image.layers)

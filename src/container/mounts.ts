@@ -53,10 +53,10 @@ export async function resolveMounts(
     mounts.push(mount)
   }
   for (const request of requests) {
-    const { noCopy, labels: _labels, driverOptions: _options, createSource, idMap, ...mount } = request
+    const { noCopy, labels: _labels, driverOptions: _options, idMap, ...mount } = request
     switch (mount.type) {
       case 'bind': {
-        await checkSource(mount.source, createSource)
+        await checkSource(mount)
         mounts.push({ ...mount, ...(await mapped(o, idMap, mount.source)) })
         break
       }
@@ -163,13 +163,16 @@ function present<T>(find: () => T): T {
   }
 }
 
-async function checkSource(source: string, create: boolean): Promise<void> {
+/** Docker: -v makes a missing source directory, --mount refuses it. */
+export async function checkSource({
+  source,
+  createSource,
+}: Pick<MountRecord, 'source' | 'createSource'>): Promise<void> {
   try {
     await stat(source)
   } catch (cause) {
     if (!hasCode(cause, 'ENOENT')) throw cause
-    // Docker: -v makes a missing source directory, --mount refuses it.
-    if (create) await mkdir(source, { recursive: true, mode: 0o755 })
+    if (createSource) await mkdir(source, { recursive: true, mode: 0o755 })
     else
       throw new EngineError(
         'invalid',

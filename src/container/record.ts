@@ -21,6 +21,8 @@ export interface MountRecord {
   readonly recursive: boolean
   /** Options of a tmpfs: `size=64m`, `mode=1777`, … */
   readonly options: readonly string[]
+  /** A missing source directory of a bind is made, also at a later start. */
+  readonly createSource: boolean
   /** What is mounted below a read-only mount: read-only too where the kernel can, or never, or surely. */
   readonly readOnlyBelow: 'possible' | 'never' | 'required'
   /** A path inside the volume or image, which is mounted in its place. */
@@ -79,6 +81,7 @@ const schema = z.object({
       propagation: z.string(),
       recursive: z.boolean(),
       options: z.array(z.string()),
+      createSource: z.boolean().default(false),
       readOnlyBelow: z.enum(['possible', 'never', 'required']).default('possible'),
       subpath: z.string().optional(),
       chown: z.boolean().default(false),

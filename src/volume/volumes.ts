@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EngineError, hasCode } from '../lib/errors.ts'
@@ -159,6 +159,8 @@ export class Volumes {
     using _lock = await this.#locks.acquire(name, op.signal)
     const record = this.#record(name)
     const path = this.#dataOf(name)
+    if (!existsSync(path))
+      throw new EngineError('conflict', `the directory of volume ${name} is missing: ${path}`)
     if (!isMounted(record.options)) return path
     const holders = this.#holders.get(name) ?? new Set()
     if (!isMountPoint(path)) await mountVolume(record.options, path)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chownSync, existsSync, mkdirSync, mkdtempSync, statSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { command, missing, system, type ClientName, type Session } from '../harness.ts'
@@ -153,6 +153,15 @@ export function volumeScenarios(client: ClientName): void {
         'type=bind,src=/no/such,dst=/h',
         'busybox',
       )
+    })
+
+    test('a source directory that is gone at the start is made again for -v, and named for --mount', async () => {
+      const host = join(folder(), 'later')
+      await s.ok('create', '--name', 'short', '-v', `${host}:/h`, 'busybox', 'ls', '-d', '/h')
+      await s.ok('create', '--name', 'long', '--mount', `type=bind,src=${host},dst=/h`, 'busybox', 'true')
+      rmSync(host, { recursive: true })
+      await s.fails(1, /bind source path does not exist/, 'start', 'long')
+      assert.equal(await s.ok('start', '-a', 'short'), '/h')
     })
 
     test('tmpfs has size and mode', async () => {
