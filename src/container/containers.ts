@@ -25,6 +25,7 @@ import { reconcile } from './reconcile.ts'
 import { remove, type RemoveOptions } from './remove.ts'
 import { start } from './start.ts'
 import { isLive } from './state.ts'
+import { unseenEnd, watchUnseenEnds } from './unseen-ends.ts'
 import { kill, pause, stop, unpause, type StopOptions } from './stop.ts'
 import { top } from './top.ts'
 
@@ -39,6 +40,7 @@ export class Containers {
   readonly #execs: Execs
   readonly #op: Op
   readonly #exits: Disposable
+  readonly #unseen: Disposable
   /** Ends and automatic removals under way: awaited by close(). */
   readonly #background = new Set<Promise<void>>()
 
@@ -50,6 +52,13 @@ export class Containers {
     this.#exits = host.runtime.onExit(({ id, ...exit }) => {
       const c = this.#byId.get(id)
       if (c) this.#track(this.#onExit(c, exit))
+    })
+    this.#unseen = watchUnseenEnds({
+      list: () => this.#byId.values(),
+      report: (c) => {
+        op.log.warn('a container ended unseen: its conmon was killed', { id: c.id, name: c.name })
+        this.#track(this.#onExit(c, host.runtime.exitOf(c.id, c.bundle) ?? unseenEnd()))
+      },
     })
   }
 
@@ -303,6 +312,7 @@ export class Containers {
   async close(): Promise<void> {
     await Promise.allSettled(this.#background)
     this.#exits[Symbol.dispose]()
+    this.#unseen[Symbol.dispose]()
   }
 
   /** Folders of containers whose creation the daemon did not live to record. */

@@ -1,13 +1,10 @@
-import { startTime } from '../host/proc.ts'
 import type { Op } from '../lib/op.ts'
 import type { Container } from './container.ts'
 import { recordEnd, release } from './end.ts'
 import { save, type Host } from './host.ts'
 import { removeFiles } from './remove.ts'
 import { isLive } from './state.ts'
-
-/** Docker's exit code for a process whose end nobody saw. */
-const unknownExitCode = 255
+import { hasEnded, unseenEnd } from './unseen-ends.ts'
 
 /**
  * At boot the kernel and conmon outrank the record: what ended meanwhile gets its exit code, what was half started
@@ -34,9 +31,9 @@ export async function reconcile(
     await recordEnd(op, host, c, exit)
     return 'ended'
   }
-  if (startTime(state.pid) !== state.pidStartTime) {
+  if (hasEnded(c)) {
     op.log.warn('a container ended unseen', { id: c.id, name: c.name })
-    await recordEnd(op, host, c, { exitCode: unknownExitCode, oomKilled: false, finishedAt: new Date() })
+    await recordEnd(op, host, c, unseenEnd())
     return 'ended'
   }
   const actual = await host.runtime.inspect(op, c.id)

@@ -133,6 +133,24 @@ suite('nothing is lost when the daemon dies', () => {
     assert.equal(await s.ok('start', '-a', 'made'), 'later')
   })
 
+  test('a container whose monitor was killed runs on, and its end is noticed', async () => {
+    const monitor = async (name: string) => {
+      const id = await s.ok('inspect', '--format', '{{.Id}}', name)
+      return Number(readFileSync(`${d.execRoot}/c/${id.slice(0, 32)}/conmon.pid`, 'utf8'))
+    }
+    await s.ok('run', '-d', '--name', 'orphan', 'busybox', 'sleep', '1000')
+    process.kill(await monitor('orphan'), 'SIGKILL')
+    assert.equal(await s.ok('exec', 'orphan', 'echo', 'alive'), 'alive')
+    await s.ok('kill', 'orphan')
+    assert.equal(
+      await s.ok('inspect', '--format', '{{.State.Status}} {{.State.ExitCode}}', 'orphan'),
+      'exited 255',
+    )
+    await s.ok('start', 'orphan')
+    process.kill(await monitor('orphan'), 'SIGKILL')
+    await s.ok('rm', '-f', 'orphan')
+  })
+
   // crun takes the socket of systemd's services for its container's.
   test('containers are none of the service manager’s business', async () => {
     await d.stop()
