@@ -15,6 +15,13 @@ export { openLog, type LogOptions } from './log-reader.ts'
 export type { OciMount, OciProcess, OciSpec } from './oci-spec.ts'
 export { Runtime, type CreateOptions, type RuntimeState } from './runtime.ts'
 export type { StepOptions } from './run-step.ts'
-export { buildSpec, execProcess, type NamespaceChoice, type SpecInput } from './spec.ts'
+export {
+  buildSpec,
+  execProcess,
+  maskedPaths,
+  readonlyPaths,
+  type NamespaceChoice,
+  type SpecInput,
+} from './spec.ts'
 export { RuntimeStartError } from './start-error.ts'
 export { resolveUser, type ResolvedUser } from './user.ts'

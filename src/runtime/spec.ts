@@ -43,7 +43,8 @@ export type NamespaceChoice = 'private' | 'host' | { readonly path: string }
 const initTarget = '/sbin/docker-init'
 const defaultShmSize = 64 << 20
 
-const maskedPaths = [
+/** Docker's: what /proc and /sys would tell or let change about the host. */
+export const maskedPaths: readonly string[] = [
   '/proc/asound',
   '/proc/acpi',
   '/proc/interrupts',
@@ -57,7 +58,14 @@ const maskedPaths = [
   '/sys/firmware',
   '/sys/devices/virtual/powercap',
 ]
-const readonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']
+/** Docker's. */
+export const readonlyPaths: readonly string[] = [
+  '/proc/bus',
+  '/proc/fs',
+  '/proc/irq',
+  '/proc/sys',
+  '/proc/sysrq-trigger',
+]
 
 /**
  * The runtime's config.json for a container as Docker would make it. Pure but for the facts of the host. Throws kind `invalid` or
@@ -112,7 +120,7 @@ export function buildSpec(i: SpecInput, facts: HostFacts = hostFacts()): OciSpec
       ...(Object.keys(sysctl).length > 0 && { sysctl }),
       // Docker: null is the default, an empty list is none.
       maskedPaths: open ? [] : (h.MaskedPaths ?? withThermal(facts)),
-      readonlyPaths: open ? [] : (h.ReadonlyPaths ?? readonlyPaths),
+      readonlyPaths: open ? [] : (h.ReadonlyPaths ?? [...readonlyPaths]),
     },
   }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { encodeState, portSummaries, statusText } from './encode-container.ts'
+import { encodeHostConfig, encodeState, portSummaries, statusText } from './encode-container.ts'
 
 const now = Date.parse('2026-01-01T12:00:00Z')
 const ago = (seconds: number) => new Date(now - seconds * 1000).toISOString()
@@ -35,4 +35,17 @@ test('portSummaries() lists published and exposed ports', () => {
     { IP: '0.0.0.0', PrivatePort: 80, PublicPort: 8080, Type: 'tcp' },
     { PrivatePort: 53, Type: 'udp' },
   ])
+})
+
+test('encodeHostConfig() shows what was left open as what it came to', () => {
+  const shown = encodeHostConfig({ IpcMode: '', MemorySwappiness: -1, PidsLimit: 0, Memory: 7, Binds: null })
+  assert.equal(shown.IpcMode, 'private')
+  assert.equal(shown.CgroupnsMode, 'private')
+  assert.deepEqual(
+    [shown.MemorySwappiness, shown.PidsLimit, shown.Memory, shown.Binds],
+    [null, null, 7, null],
+  )
+  assert.ok(shown.MaskedPaths?.includes('/proc/kcore'))
+  assert.equal(encodeHostConfig({ Privileged: true }).MaskedPaths, null)
+  assert.deepEqual(encodeHostConfig({ ReadonlyPaths: [] }).ReadonlyPaths, [])
 })

@@ -3,6 +3,7 @@ import type { Container, State } from '../../container/index.ts'
 import { isLive, parsePort } from '../../container/index.ts'
 import { humanDuration } from '../../lib/units.ts'
 import type { Endpoint, Sandbox } from '../../network/index.ts'
+import { maskedPaths, readonlyPaths } from '../../runtime/index.ts'
 import type {
   ContainerConfig,
   ContainerInspect,
@@ -241,6 +242,20 @@ const hostConfigDefaults: HostConfig = {
   IOMaximumBandwidth: 0,
 }
 
+/** What clients left open (docker's own sends empty texts, -1 or 0 for that) is shown as what it came to. */
+export function encodeHostConfig(given: HostConfig): HostConfig {
+  const said = Object.entries(given).filter(
+    ([, value]) => value !== undefined && value !== null && value !== '',
+  )
+  const paths = given.Privileged
+    ? { MaskedPaths: null, ReadonlyPaths: null }
+    : { MaskedPaths: [...maskedPaths], ReadonlyPaths: [...readonlyPaths] }
+  const shown: HostConfig = { ...hostConfigDefaults, ...paths, ...Object.fromEntries(said) }
+  if (shown.MemorySwappiness === -1) shown.MemorySwappiness = null
+  if ((shown.PidsLimit ?? 0) <= 0) shown.PidsLimit = null
+  return shown
+}
+
 export function encodeInspect(
   c: Container,
   o: NetworkFacts & { execIds: string[]; sizes: { rw: number; rootFs: number } | undefined },
@@ -264,7 +279,7 @@ export function encodeInspect(
     ProcessLabel: '',
     AppArmorProfile: '',
     ExecIDs: o.execIds.length > 0 ? o.execIds : null,
-    HostConfig: { ...hostConfigDefaults, ...c.hostConfig },
+    HostConfig: encodeHostConfig(c.hostConfig),
     GraphDriver: { Name: 'overlayfs', Data: {} },
     ...(o.sizes ? { SizeRw: o.sizes.rw, SizeRootFs: o.sizes.rootFs } : {}),
     Mounts: c.mounts,
