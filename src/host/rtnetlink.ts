@@ -24,6 +24,7 @@ const RTM_GETROUTE = 26
 const IFLA_ADDRESS = 1
 const IFLA_IFNAME = 3
 const IFLA_MTU = 4
+const IFLA_LINK = 5
 const IFLA_MASTER = 10
 const IFLA_LINKINFO = 18
 const IFLA_IFALIAS = 20
@@ -33,7 +34,11 @@ const IFLA_INFO_DATA = 2
 const IFLA_INFO_SLAVE_KIND = 4
 const IFLA_INFO_SLAVE_DATA = 5
 const IFLA_BRPORT_MODE = 4
+const IFLA_BRPORT_ISOLATED = 33
 const VETH_INFO_PEER = 1
+const IFLA_MACVLAN_MODE = 1
+const IFLA_IPVLAN_MODE = 1
+const IFLA_IPVLAN_FLAGS = 2
 const IFA_ADDRESS = 1
 const IFA_LOCAL = 2
 const IFA_BROADCAST = 4
@@ -130,6 +135,58 @@ export const createVeth = (o: {
   ]),
 })
 
+export const macvlanModes = { private: 1, vepa: 2, bridge: 4, passthru: 8 } as const
+export const ipvlanFlags = { bridge: 0, private: 1, vepa: 2 } as const
+export type SharedLink =
+  | { readonly kind: 'macvlan'; readonly mode: keyof typeof macvlanModes }
+  /** Layer 2: the interfaces have the parent's MAC address. */
+  | { readonly kind: 'ipvlan'; readonly flag: keyof typeof ipvlanFlags }
+
+/**
+ * An interface that shares the link `parent` of this namespace, made down in the namespace that the descriptor refers to.
+ * EOPNOTSUPP: the kernel has no such links.
+ */
+export const createShared = (o: {
+  name: string
+  parent: number
+  namespace: number
+  link: SharedLink
+  mtu: number
+  mac: string
+}): Request => ({
+  what: `create ${o.link.kind} ${o.name}`,
+  type: RTM_NEWLINK,
+  flags: NLM_F_CREATE | NLM_F_EXCL,
+  body: Buffer.concat([
+    linkHeader({}),
+    attribute(IFLA_IFNAME, o.name),
+    attribute(IFLA_LINK, o.parent),
+    attribute(IFLA_MTU, o.mtu),
+    attribute(IFLA_NET_NS_FD, o.namespace),
+    ...(o.link.kind === 'macvlan' && o.mac !== '' ? [attribute(IFLA_ADDRESS, macBytes(o.mac))] : []),
+    attribute(IFLA_LINKINFO, [
+      attribute(IFLA_INFO_KIND, o.link.kind),
+      attribute(
+        IFLA_INFO_DATA,
+        o.link.kind === 'macvlan'
+          ? [attribute(IFLA_MACVLAN_MODE, macvlanModes[o.link.mode])]
+          : [
+              attribute(IFLA_IPVLAN_MODE, u16(0)),
+              attribute(IFLA_IPVLAN_FLAGS, u16(ipvlanFlags[o.link.flag])),
+            ],
+      ),
+    ]),
+  ]),
+})
+
+/** Fails in every case, as it names no parent: with EOPNOTSUPP when the kernel does not know links of this kind. */
+export const probeShared = (kind: SharedLink['kind']): Request => ({
+  what: `probe ${kind}`,
+  type: RTM_NEWLINK,
+  flags: NLM_F_CREATE | NLM_F_EXCL,
+  body: Buffer.concat([linkHeader({}), attribute(IFLA_LINKINFO, [attribute(IFLA_INFO_KIND, kind)])]),
+})
+
 /**
  * Lets a bridge port get its own frames back. With br_netfilter a container that calls its own published port is
  * redirected within the bridge, to the port that it came from: without this the frame is dropped there.
@@ -143,6 +200,20 @@ export const setHairpin = (name: string): Request => ({
     attribute(IFLA_LINKINFO, [
       attribute(IFLA_INFO_SLAVE_KIND, 'bridge'),
       attribute(IFLA_INFO_SLAVE_DATA, [attribute(IFLA_BRPORT_MODE, Buffer.from([1]))]),
+    ]),
+  ]),
+})
+
+/** Isolated ports of a bridge get no frames from each other, only what the host sends them. */
+export const setIsolated = (name: string): Request => ({
+  what: `isolate bridge port ${name}`,
+  type: RTM_NEWLINK,
+  body: Buffer.concat([
+    linkHeader({}),
+    attribute(IFLA_IFNAME, name),
+    attribute(IFLA_LINKINFO, [
+      attribute(IFLA_INFO_SLAVE_KIND, 'bridge'),
+      attribute(IFLA_INFO_SLAVE_DATA, [attribute(IFLA_BRPORT_ISOLATED, Buffer.from([1]))]),
     ]),
   ]),
 })
@@ -312,6 +383,12 @@ function routeHeader(family: number, prefix: number): Buffer {
 }
 
 const familyOf = (address: string): number => (isIPv4(address) ? AF_INET : AF_INET6)
+
+function u16(value: number): Buffer {
+  const data = Buffer.alloc(2)
+  data.writeUInt16LE(value)
+  return data
+}
 
 function u32be(value: number): Buffer {
   return Buffer.from(u32(value)).swap32()

@@ -1,5 +1,6 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { EngineError } from '../lib/errors.ts'
+import { ipvlanFlags, macvlanModes } from '../host/rtnetlink.ts'
 import {
   AddressPool,
   canonical,
@@ -59,6 +60,35 @@ const bridgePrefix = 'com.docker.network.bridge.'
 
 /** The driver's part of a network, from its options. An option that nothing obeys is refused by name. */
 export function driverPart(o: NetworkRequest, id: string): Drivers {
+  return o.driver === 'macvlan' || o.driver === 'ipvlan' ? sharedPart(o, o.driver) : bridgePart(o, id)
+}
+
+/** macvlan and ipvlan: containers are hosts of their own on the link `parent`. */
+function sharedPart(o: NetworkRequest, kind: 'macvlan' | 'ipvlan'): Drivers {
+  let mtu = 1500
+  let link = ''
+  let mode = 'bridge'
+  for (const [key, value] of Object.entries(o.options)) {
+    if (key === 'parent') link = value
+    else if (key === 'com.docker.network.driver.mtu') mtu = readMtu(value)
+    else if (key === (kind === 'macvlan' ? 'macvlan_mode' : 'ipvlan_flag')) mode = value
+    else if (key === 'ipvlan_mode' && kind === 'ipvlan') {
+      if (value !== 'l2')
+        throw new EngineError('unsupported', `ipvlan_mode ${value} is not supported: Gantry's ipvlan is l2`)
+    } else throw new EngineError('unsupported', `network option ${key} is not supported by driver ${kind}`)
+  }
+  if (link === '')
+    throw new EngineError('unsupported', `a ${kind} network needs the link that it shares: -o parent=LINK`)
+  const bad = new EngineError('invalid', `unknown ${kind} mode: ${JSON.stringify(mode)}`)
+  if (kind === 'macvlan') {
+    if (!Object.hasOwn(macvlanModes, mode)) throw bad
+    return { mtu, interfacePrefix: 'eth', parent: { kind, link, mode: mode as keyof typeof macvlanModes } } // a key
+  }
+  if (!Object.hasOwn(ipvlanFlags, mode)) throw bad
+  return { mtu, interfacePrefix: 'eth', parent: { kind, link, flag: mode as keyof typeof ipvlanFlags } } // a key
+}
+
+function bridgePart(o: NetworkRequest, id: string): Drivers {
   let mtu = 1500
   let interfacePrefix = 'eth'
   const bridge = {

@@ -6,13 +6,16 @@ import { inNetns } from '../host/netns.ts'
 import {
   addAddress,
   addRoute,
+  createShared,
   createVeth,
   deleteAddress,
   deleteLink,
   deleteRoute,
   listLinks,
   setHairpin,
+  setIsolated,
   setUp,
+  type SharedLink,
 } from '../host/rtnetlink.ts'
 import { writeSysctl } from '../host/sysctl.ts'
 import type { EndpointRecord } from './record.ts'
@@ -21,9 +24,13 @@ const ENODEV = 19
 
 /** What an endpoint is plugged into. */
 export interface Socket {
-  /** Index of the bridge. */
-  readonly bridge: number
+  /** Index of the bridge, or of the link that is shared. */
+  readonly link: number
   readonly mtu: number
+  /** A share of the link instead of a port of the bridge. */
+  readonly shared?: SharedLink | undefined
+  /** It hears from the host alone, not from its neighbours on the bridge. */
+  readonly isolated?: boolean | undefined
 }
 
 /** By which of its interfaces a namespace reaches the world. */
@@ -43,16 +50,22 @@ export function connect(
   const { endpoint } = o
   const namespace = openSync(o.netnsPath, 'r')
   try {
-    host.request(
-      createVeth({
-        name: endpoint.hostInterface,
-        master: o.socket.bridge,
-        mtu: o.socket.mtu,
-        // The kernel chooses the index: the next one that the namespace has not had.
-        peer: { name: endpoint.interface, namespace, mac: endpoint.mac, index: 0 },
-      }),
-      setHairpin(endpoint.hostInterface),
-    )
+    if (o.socket.shared) {
+      const { link: parent, mtu, shared } = o.socket
+      const { interface: name, mac } = endpoint
+      host.request(createShared({ name, parent, namespace, link: shared, mtu, mac }))
+    } else
+      host.request(
+        createVeth({
+          name: endpoint.hostInterface,
+          master: o.socket.link,
+          mtu: o.socket.mtu,
+          // The kernel chooses the index: the next one that the namespace has not had.
+          peer: { name: endpoint.interface, namespace, mac: endpoint.mac, index: 0 },
+        }),
+        setHairpin(endpoint.hostInterface),
+        ...(o.socket.isolated ? [setIsolated(endpoint.hostInterface)] : []),
+      )
   } finally {
     closeSync(namespace)
   }
@@ -102,6 +115,16 @@ export function silence(o: { netnsPath: string; endpoint: EndpointRecord }): voi
       const index = indexOf(socket, o.endpoint.interface)
       for (const { address, prefix } of addressesOf(o.endpoint))
         ignoreMissing(() => socket.request(deleteAddress(index, address, prefix)))
+    }),
+  )
+}
+
+/** Deletes the interface inside a namespace that lives on: of networks that have no end on the host. Idempotent. */
+export function remove(netnsPath: string, name: string): void {
+  ignoreMissing(() =>
+    inNetns(netnsPath, () => {
+      using socket = new NetlinkSocket()
+      socket.request(deleteLink(name))
     }),
   )
 }

@@ -10,7 +10,7 @@ import type { Emit } from '../wire/system.ts'
 import { isMountPoint, MNT_DETACH, mount, MS_BIND, MS_PRIVATE, MS_SHARED, unmount } from '../host/mount.ts'
 import { NetlinkSocket } from '../host/netlink.ts'
 import * as netns from '../host/netns.ts'
-import { deleteAddress, listLinks } from '../host/rtnetlink.ts'
+import { deleteAddress, listLinks, probeShared } from '../host/rtnetlink.ts'
 import { writeSysctl } from '../host/sysctl.ts'
 import type { Store, Table } from '../store/index.ts'
 import {
@@ -222,10 +222,10 @@ export class Networks {
     using _lock = await this.#changes.acquire(op.signal)
     if ([...this.#records.values()].some((n) => n.name === o.name))
       throw new EngineError('conflict', `network with name ${o.name} already exists`)
-    checkDriver(o.driver)
+    checkDriver(this.#netlink, o.driver)
     const id = newId()
     const parts = driverPart(o, id)
-    this.#checkBridgeName(o.name, parts.bridge?.name)
+    this.#checkLink(o.name, parts)
     await using undo = new AsyncDisposableStack()
     let record: NetworkRecord
     for (let collisions = 0; ; collisions++) {
@@ -407,7 +407,7 @@ export class Networks {
     const record: NetworkRecord = {
       id,
       name: o.name,
-      driver: 'bridge',
+      driver: o.driver === 'macvlan' || o.driver === 'ipvlan' ? o.driver : 'bridge',
       createdAt: new Date().toISOString(),
       internal: o.internal,
       attachable: o.attachable,
@@ -443,9 +443,7 @@ export class Networks {
   #use(record: NetworkRecord, o: { known: boolean } = { known: true }): LiveNetwork {
     const found = this.#live.get(record.id)
     if (found) return found
-    if (!record.bridge)
-      throw new EngineError('invalid', `containers do not join the network ${record.name} this way`)
-    const link = record.name === 'bridge' ? this.#bridge.index : this.#makeBridge(record, record.bridge, o)
+    const link = this.#linkOf(record, o)
     const pool = (family: 4 | 6): AddressPool | undefined => {
       const subnet = record.subnets.find((s) => parseCidr(s.subnet).family === family)
       if (!subnet) return undefined
@@ -460,6 +458,18 @@ export class Networks {
     }
     this.#live.set(record.id, live)
     return live
+  }
+
+  /** Index of the bridge, made when it is not there, or of the link that is shared. */
+  #linkOf(record: NetworkRecord, o: { known: boolean }): number {
+    if (record.name === 'bridge') return this.#bridge.index
+    if (record.bridge) return this.#makeBridge(record, record.bridge, o)
+    const parent = record.parent?.link
+    if (parent === undefined)
+      throw new EngineError('invalid', `containers do not join the network ${record.name} this way`)
+    const link = listLinks(this.#netlink).find((l) => l.name === parent)
+    if (!link) throw new EngineError('invalid', `the host has no link ${parent} for network ${record.name}`)
+    return link.index
   }
 
   #makeBridge(
@@ -519,7 +529,12 @@ export class Networks {
     return this.#hostBlocks(record.bridge?.name).some((taken) => overlaps(taken.block, block))
   }
 
-  #checkBridgeName(name: string, bridge: string | undefined): void {
+  #checkLink(name: string, parts: ReturnType<typeof driverPart>): void {
+    const bridge = parts.bridge?.name
+    const parent = parts.parent?.link
+    const sharer = [...this.#records.values()].find((n) => parent !== undefined && n.parent?.link === parent)
+    if (sharer)
+      throw new EngineError('forbidden', `network ${sharer.name} is already using parent interface ${parent}`)
     const other = [...this.#records.values()].find((n) => bridge !== undefined && n.bridge?.name === bridge)
     if (other)
       throw new EngineError(
@@ -589,18 +604,29 @@ export class Networks {
   }
 }
 
-function checkDriver(driver: string): void {
+function checkDriver(netlink: NetlinkSocket, driver: string): void {
   if (driver === 'bridge') return
   if (driver === 'host' || driver === 'null')
     throw new EngineError('forbidden', `only one instance of "${driver}" network is allowed`)
   if (driver === 'overlay')
     throw new EngineError('unsupported', 'network driver overlay is not supported: Gantry has no swarm mode')
-  if (driver === 'macvlan' || driver === 'ipvlan')
-    throw new EngineError('unsupported', `network driver ${driver} is not supported yet`)
+  if (driver === 'macvlan' || driver === 'ipvlan') return checkKernel(netlink, driver)
   throw new EngineError(
     'not-found',
     `could not find a network driver "${driver}": plugin "${driver}" not found`,
   )
+}
+
+function checkKernel(netlink: NetlinkSocket, driver: 'macvlan' | 'ipvlan'): void {
+  try {
+    netlink.request(probeShared(driver))
+  } catch (error) {
+    if (hasCode(error, 'EOPNOTSUPP', 'ENOTSUP'))
+      throw new EngineError(
+        'unsupported',
+        `network driver ${driver} is not supported: the kernel of this host has no ${driver}`,
+      )
+  }
 }
 
 function basesOf(chosen: readonly AddressBase[], site: string) {

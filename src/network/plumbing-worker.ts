@@ -2,8 +2,9 @@ import { parentPort } from 'node:worker_threads'
 import { SyscallError } from '../host/libc.ts'
 import { NetlinkSocket } from '../host/netlink.ts'
 import * as netns from '../host/netns.ts'
-import { connect, disconnect, route, silence } from './endpoint.ts'
+import { connect, disconnect, remove, route, silence } from './endpoint.ts'
 import type { Job, Plug, Reply } from './plumbing.ts'
+import type { EndpointRecord } from './record.ts'
 
 const host = new NetlinkSocket()
 
@@ -29,7 +30,7 @@ function run(job: Job): void {
     case 'plug':
       return plug(job.netnsPath, job.plug)
     case 'unplug':
-      return disconnect(host, job.endpoint.hostInterface)
+      return unplug(job.netnsPath, job.endpoint)
     case 'route':
       return route(job.netnsPath, job.defaults)
     case 'delete-link':
@@ -43,7 +44,7 @@ function attach({ netnsPath, plugs, defaults }: Extract<Job, { kind: 'attach' }>
     for (const plug of plugs) connect(host, { netnsPath, ...plug })
     if (defaults.v4 || defaults.v6) route(netnsPath, defaults)
   } catch (error) {
-    for (const { endpoint } of plugs) disconnect(host, endpoint.hostInterface)
+    for (const { endpoint } of plugs) unplug(netnsPath, endpoint)
     netns.remove(netnsPath)
     throw error
   }
@@ -53,7 +54,12 @@ function plug(netnsPath: string, { endpoint, socket }: Plug): void {
   try {
     connect(host, { netnsPath, endpoint, socket })
   } catch (error) {
-    disconnect(host, endpoint.hostInterface)
+    unplug(netnsPath, endpoint)
     throw error
   }
+}
+
+function unplug(netnsPath: string, endpoint: EndpointRecord): void {
+  if (endpoint.hostInterface === '') remove(netnsPath, endpoint.interface)
+  else disconnect(host, endpoint.hostInterface)
 }

@@ -43,7 +43,20 @@ const networkRecord = z.object({
     })
     .optional(),
   /** Of drivers `macvlan` and `ipvlan` alone: the host's link that their interfaces share. */
-  parent: z.object({ link: z.string(), mode: z.string() }).optional(),
+  parent: z
+    .discriminatedUnion('kind', [
+      z.object({
+        kind: z.literal('macvlan'),
+        link: z.string(),
+        mode: z.enum(['private', 'vepa', 'bridge', 'passthru']),
+      }),
+      z.object({
+        kind: z.literal('ipvlan'),
+        link: z.string(),
+        flag: z.enum(['bridge', 'private', 'vepa']),
+      }),
+    ])
+    .optional(),
 })
 
 const endpointRecord = z.object({

@@ -255,7 +255,8 @@ export class Sandboxes {
       prefix6: live.v6?.subnet.prefix ?? 0,
       gateway6: gateway(6),
       linkLocal: [...(o.linkLocal ?? [])],
-      mac: mac ?? macOf(ip || ip6),
+      // ipvlan: the parent's.
+      mac: network.parent?.kind === 'ipvlan' ? '' : (mac ?? macOf(ip || ip6)),
       // New for each join: the veth of the join before may still be on its way out.
       hostInterface: network.bridge ? `gv${randomBytes(6).toString('hex')}` : '',
       interface:
@@ -282,7 +283,9 @@ export class Sandboxes {
 
   #plugOf(endpoint: EndpointRecord): Plug {
     const live = this.#t.network(endpoint.networkId)
-    return { endpoint, socket: { bridge: live.link, mtu: live.record.mtu } }
+    const { mtu, parent, bridge } = live.record
+    const isolated = bridge !== undefined && !bridge.icc
+    return { endpoint, socket: { link: live.link, mtu, shared: parent, isolated } }
   }
 
   /** Ends one endpoint; whatever of it exists goes, the record last. */
