@@ -7,6 +7,7 @@ import type {
   ExecConfig,
   ExecInspect,
   ExecStartBody,
+  PortCheckInfo,
   TopResponse,
   WaitResponse,
 } from '../wire/container.ts'
@@ -87,6 +88,11 @@ export class Containers {
 
   inspect(id: string, o: { size?: boolean } = {}): Promise<ContainerInspect> {
     return this.#t.json('GET', at(id, '/json'), { query: { size: o.size || undefined } })
+  }
+
+  /** Who can reach its published ports. */
+  checkPorts(id: string): Promise<{ Ports: PortCheckInfo[] }> {
+    return this.#t.json('GET', `/gantry/containers/${encodeURIComponent(id)}/ports`)
   }
 
   /** False when it was running already. */

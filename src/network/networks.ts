@@ -10,6 +10,7 @@ import type { Emit } from '../wire/system.ts'
 import { isMountPoint, MNT_DETACH, mount, MS_BIND, MS_PRIVATE, MS_SHARED, unmount } from '../host/mount.ts'
 import { NetlinkSocket } from '../host/netlink.ts'
 import * as netns from '../host/netns.ts'
+import { query } from '../host/nft.ts'
 import { deleteAddress, listLinks, probeShared } from '../host/rtnetlink.ts'
 import { writeSysctl } from '../host/sysctl.ts'
 import type { Store, Table } from '../store/index.ts'
@@ -37,6 +38,7 @@ import {
   type AddressBase,
 } from './ipam.ts'
 import { Plumbing } from './plumbing.ts'
+import { checkPort, isListening, type PortCheck } from './port-check.ts'
 import { Ports } from './ports.ts'
 import { decodeNetwork, decodeSandbox, type NetworkRecord } from './record.ts'
 import {
@@ -48,6 +50,7 @@ import {
   type ResolverOptions,
   type ResolvOptions,
 } from './resolv.ts'
+import { decodeRuleset } from './ruleset.ts'
 import {
   checkAddresses,
   checkMac,
@@ -326,6 +329,27 @@ export class Networks {
   /** A running container is called otherwise from now on. */
   rename(id: string, owner: string, names: (networkName: string) => readonly string[]): void {
     this.#sandboxes.rename(id, owner, names)
+  }
+
+  /** Who can reach each published port of a running container, as the host's rules are now. */
+  async checkPorts(op: Op, sandboxId: string): Promise<PortCheck[]> {
+    const record = this.#sandboxes.get(sandboxId)
+    if (!record) return []
+    const ports = publishedPorts(record)
+    const ruleset = decodeRuleset(
+      (await query(op, ['list', 'ruleset'])) ?? { nftables: [] },
+      this.#firewall.table,
+    )
+    return ports.map((port) => {
+      const endpoint = record.endpoints.find((e) => e.ip === port.containerIp || e.ip6 === port.containerIp)
+      return checkPort({
+        port,
+        redirected: this.#firewall.isRedirected(port),
+        bridge: this.#records.get(endpoint?.networkId ?? '')?.bridge?.name ?? '',
+        listening: isListening(record.netnsPath, port),
+        ruleset,
+      })
+    })
   }
 
   resolvConf(o: ResolvOptions): Promise<string> {

@@ -352,3 +352,21 @@ export interface TopResponse {
   Titles: string[]
   Processes: string[][]
 }
+
+/** Whether one place reaches a container through a published port; why not, or on what it depends. */
+export interface ReachInfo {
+  readonly Reach: 'yes' | 'no' | 'maybe'
+  readonly Because: string
+}
+
+/** Gantry's own: one entry of `GET /gantry/containers/:id/ports`. */
+export interface PortCheckInfo {
+  readonly ContainerPort: number
+  readonly Type: 'tcp' | 'udp'
+  readonly HostIp: string
+  readonly HostPort: number
+  readonly Way: string
+  readonly Loopback: ReachInfo
+  readonly ThisHost: ReachInfo
+  readonly OtherHosts: ReachInfo
+}

@@ -2,6 +2,7 @@ import type { Engine } from '../../engine/index.ts'
 import { buildRoutes } from './build.ts'
 import { containerRoutes } from './containers.ts'
 import { execRoutes } from './exec.ts'
+import { gantryPortRoutes } from './gantry-ports.ts'
 import { gantryVolumeRoutes } from './gantry-volumes.ts'
 import { imageRoutes } from './images.ts'
 import { networkRoutes } from './networks.ts'
@@ -19,6 +20,7 @@ export function dockerRoutes(engine: Engine): Route[] {
     ...buildRoutes(engine),
     ...volumeRoutes(engine),
     ...gantryVolumeRoutes(engine),
+    ...gantryPortRoutes(engine),
     ...networkRoutes(engine),
     ...refusals,
   ]

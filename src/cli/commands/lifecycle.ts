@@ -1,5 +1,6 @@
 /** Commands that name containers and do one thing to each. */
 import { DaemonError } from '../../client/index.ts'
+import type { PortCheckInfo } from '../../wire/container.ts'
 import { command, ExitError, forEach } from '../command.ts'
 import { bool, int, string, value, type Flag, type Values } from '../flags.ts'
 import { alignTable } from '../text.ts'
@@ -142,10 +143,15 @@ export const top = command({
 })
 
 export const port = command({
-  usage: 'CONTAINER [PRIVATE_PORT[/PROTO]]',
+  usage: '[OPTIONS] CONTAINER [PRIVATE_PORT[/PROTO]]',
   arguments: [1, 2],
-  flags: {},
-  async run(context, _flags, [name = '', asked]) {
+  flags: { check: bool('Show who can reach each port, and what stands in the way') },
+  async run(context, flags, [name = '', asked]) {
+    if (flags.check) {
+      const { Ports } = await context.client.containers.checkPorts(name)
+      context.out(checkTable(asked === undefined ? Ports : Ports.filter((p) => isPort(p, asked))))
+      return
+    }
     const { NetworkSettings } = await context.client.containers.inspect(name)
     const ports = NetworkSettings.Ports ?? {}
     const text = (binding: { HostIp?: string; HostPort?: string }) => {
@@ -168,3 +174,20 @@ export const port = command({
     context.out(bindings.map((binding) => `${text(binding)}\n`).join(''))
   },
 })
+
+const isPort = (p: PortCheckInfo, asked: string): boolean =>
+  `${p.ContainerPort}/${p.Type}` === (asked.includes('/') ? asked : `${asked}/tcp`)
+
+function checkTable(ports: readonly PortCheckInfo[]): string {
+  const reach = ({ Reach, Because }: PortCheckInfo['Loopback']) =>
+    Reach + (Because === '' ? '' : `: ${Because}`)
+  const rows = ports.map((p) => [
+    `${p.ContainerPort}/${p.Type}`,
+    `${p.HostIp.includes(':') ? `[${p.HostIp}]` : p.HostIp}:${p.HostPort}`,
+    p.Way,
+    reach(p.Loopback),
+    reach(p.ThisHost),
+    reach(p.OtherHosts),
+  ])
+  return alignTable([['PORT', 'PUBLISHED', 'WAY', 'LOOPBACK', 'THIS HOST', 'OTHER HOSTS'], ...rows])
+}
