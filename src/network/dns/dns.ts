@@ -143,7 +143,7 @@ export class Dns {
       name: 'gantry-dns',
       // Its descriptors are opened past Node, which would only warn of them.
       trackUnmanagedFds: false,
-      resourceLimits: { maxOldGenerationSizeMb: 256 },
+      resourceLimits: { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 6 },
     })
     worker.unref()
     worker.on('message', (reply: DnsReply) => this.#settle(reply))
