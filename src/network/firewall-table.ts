@@ -34,8 +34,11 @@ ${familySets(6, state)}
   # and no port behind which another network is.
   chain guard {
     type filter hook prerouting priority raw; policy accept;
-    iifname @bridges ip daddr 127.0.0.0/8 drop
-    iifname @bridges ip saddr 127.0.0.0/8 drop
+    iifname @bridges jump guarded
+  }
+  chain guarded {
+    ip daddr 127.0.0.0/8 drop
+    ip saddr 127.0.0.0/8 drop
     iifname @internal jump inside
   }
   chain inside {
@@ -75,15 +78,16 @@ ${familySets(6, state)}
     ip saddr @masquerade4 oifname != @bridges masquerade
     ip6 saddr @masquerade6 oifname != @bridges masquerade
   }
+  # What was let in once goes on: most packets are judged by the first rule alone.
   chain forward {
     type filter hook forward priority filter; policy accept;
+    ct state established,related accept
     iifname . oifname @icc accept
     iifname @internal drop
     oifname @internal drop
     oifname @bridges jump inbound
   }
   chain inbound {
-    ct state established,related accept
     ct status dnat accept
     drop
   }
