@@ -44,9 +44,9 @@ export class Containers {
   /** Ends and automatic removals under way: awaited by close(). */
   readonly #background = new Set<Promise<void>>()
 
-  private constructor(op: Op, host: Omit<Host, 'find'>, paths: ContainerPaths) {
+  private constructor(op: Op, host: Omit<Host, 'find' | 'all'>, paths: ContainerPaths) {
     this.#op = background(op.log)
-    this.#host = { ...host, find: (ref) => this.find(ref) }
+    this.#host = { ...host, find: (ref) => this.find(ref), all: () => this.list() }
     this.#paths = paths
     this.#execs = new Execs(this.#host)
     this.#exits = host.runtime.onExit(({ id, ...exit }) => {
@@ -63,7 +63,7 @@ export class Containers {
   }
 
   /** Reads the records and brings them in line with what the kernel and conmon say. */
-  static async open(op: Op, host: Omit<Host, 'find'>, paths: ContainerPaths): Promise<Containers> {
+  static async open(op: Op, host: Omit<Host, 'find' | 'all'>, paths: ContainerPaths): Promise<Containers> {
     await mkdir(paths.data, { recursive: true, mode: 0o710 })
     await mkdir(paths.bundles, { recursive: true, mode: 0o700 })
     await mkdir(mountsFolder(paths), { recursive: true, mode: 0o700 })

@@ -9,6 +9,7 @@ import type { ContainerConfig, HostConfig, ImageConfig, NetworkingConfig } from 
 import { Container, type ContainerPaths } from './container.ts'
 import { emit, type Host } from './host.ts'
 import { resolveMounts, type Owner } from './mounts.ts'
+import { planLinks } from './links.ts'
 import { checkName } from './names.ts'
 import { planNetworks } from './networking.ts'
 import type { ContainerRecord, MountRecord } from './record.ts'
@@ -46,7 +47,8 @@ export async function create(
     hostConfig: filled,
     networking: request.networking,
   })
-  const hostConfig = { ...filled, NetworkMode: plan.mode }
+  const links = planLinks(host, { name, mode: plan.mode, hostConfig: filled })
+  const hostConfig = { ...filled, NetworkMode: plan.mode, ...(links.length > 0 && { Links: links }) }
 
   await using undo = new AsyncDisposableStack()
   const made: string[] = []

@@ -36,6 +36,7 @@ export interface Host {
   readonly log: Logger
   /** By id, name, or a prefix of an id. */
   find(ref: string): Container
+  all(): Container[]
 }
 
 /** Writes the change to the database, then to memory. */

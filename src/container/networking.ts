@@ -6,6 +6,7 @@ import type { EndpointRequest, Network, Sandbox } from '../network/index.ts'
 import type { ContainerConfig, EndpointSettings, HostConfig, NetworkingConfig } from '../wire/container.ts'
 import { sharedWith, type Container } from './container.ts'
 import { save, type Host } from './host.ts'
+import { linkHosts, linkedBy } from './links.ts'
 import { portRequests } from './ports.ts'
 import { isLive } from './state.ts'
 
@@ -167,7 +168,19 @@ export async function joinNetworks(op: Op, host: Host, c: Container): Promise<Ne
     dns: await dnsOf(host, c, networks),
   })
   await writeFiles(host, c, sandbox)
+  await tellLinked(host, c)
   return { sandbox, namespace: { path: sandbox.netnsPath }, files: c }
+}
+
+/** Docker: who links to a container that comes back with another address learns of it. */
+async function tellLinked(host: Host, child: Container): Promise<void> {
+  for (const c of linkedBy(host, child)) {
+    try {
+      await writeFiles(host, c, host.networks.sandbox(c.id))
+    } catch (error) {
+      if (kindOf(error) !== 'conflict') throw error // another container of its links is not there
+    }
+  }
 }
 
 function requestOf(
@@ -203,7 +216,9 @@ function resolverOptions(host: Host, c: Container) {
 async function dnsOf(host: Host, c: Container, networks: readonly EndpointRequest[]) {
   const ipv6 = networks.some((request) => host.networks.find(request.network).ipv6)
   const { upstreams, ndotsSet } = await host.networks.resolverConf({ ...resolverOptions(host, c), ipv6 })
-  return { upstreams: [...upstreams], ndotsSet, extra: {} }
+  const leadsOut = networks.some((request) => !host.networks.find(request.network).internal)
+  const extra = leadsOut ? { 'host.docker.internal': [host.networks.hostGateway] } : {}
+  return { upstreams: [...upstreams], ndotsSet, extra }
 }
 
 /** hostname, hosts and resolv.conf, in place: they are mounted in the container when it runs. */
@@ -223,7 +238,7 @@ async function writeFiles(host: Host, c: Container, sandbox: Sandbox | undefined
           hostname: name,
           ...(c.config.Domainname ? { domainname: c.config.Domainname } : {}),
           ip: endpoints.flatMap((e) => [e.ip, e.ip6]).filter((address) => address !== ''),
-          extraHosts: c.hostConfig.ExtraHosts ?? [],
+          extraHosts: [...(c.hostConfig.ExtraHosts ?? []), ...linkHosts(host, c)],
         })
   await Promise.all([
     writeFile(c.hostnamePath, `${name}\n`, { mode: 0o644 }),

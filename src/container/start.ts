@@ -8,6 +8,7 @@ import { RuntimeStartError, buildSpec, resolveUser, type OciMount, type SpecInpu
 import type { Container } from './container.ts'
 import { emit, save, type Host } from './host.ts'
 import { releaseMounts, setUpMounts } from './mount-setup.ts'
+import { linkVariables } from './links.ts'
 import { joinNetworks, type NetworkPlace } from './networking.ts'
 import { assertCan } from './state.ts'
 
@@ -113,6 +114,7 @@ function specInput(
   const has = (name: string) => env.some((entry) => entry.startsWith(`${name}=`))
   if (c.tty && !has('TERM')) env.unshift('TERM=xterm')
   if (!has('HOSTNAME')) env.unshift(`HOSTNAME=${hostname}`)
+  env.push(...linkVariables(host, c).filter((entry) => !has(entry.split('=', 1)[0] ?? '')))
   if (!has('PATH')) env.unshift(defaultPath)
   if (!has('HOME')) env.push(`HOME=${user.home}`)
   const securityOpt = [...(hostConfig.SecurityOpt ?? [])]

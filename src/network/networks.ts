@@ -362,8 +362,12 @@ export class Networks {
   }
 
   /** Docker: `host-gateway` is the default bridge's own address, whatever network the container is on. */
+  get hostGateway(): string {
+    return this.#bridge.gateway
+  }
+
   hostsFile(o: HostsOptions): string {
-    return hostsFile({ gateway: this.#bridge.gateway, ...o })
+    return hostsFile({ gateway: this.hostGateway, ...o })
   }
 
   /**

@@ -87,7 +87,7 @@ export function containerRoutes(engine: Deps): Route[] {
       path: '/containers/:id',
       handler: change(async (op, ref, { query }) => {
         if (query.flag('link'))
-          throw new EngineError('unsupported', 'removing links is not supported: Gantry makes none')
+          throw new EngineError('unsupported', 'removing a link is not supported: it goes with its container')
         await containers.remove(op, ref, { force: query.flag('force'), volumes: query.flag('v') })
       }),
     },

@@ -57,7 +57,7 @@ export const hostConfigRules: Readonly<Record<keyof HostConfig, Rule>> = {
   Init: 'obeyed',
   IpcMode: only('--ipc', 'host', 'private', 'shareable'),
   Isolation: only('--isolation', 'default'),
-  Links: only('--link'),
+  Links: 'obeyed',
   LogConfig: {
     flag: '--log-driver',
     hint: 'logs are kept in the k8s-file format, without options',

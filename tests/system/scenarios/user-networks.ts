@@ -359,6 +359,47 @@ export function userNetworkScenarios(client: ClientName): void {
       assert.equal(await s.ok('network', 'ls', '--filter', 'type=custom', '--format', '{{.Name}}'), 'used')
     })
 
+    test('--link on the default bridge: names and variables, which follow a restart', async () => {
+      await s.ok('run', '-d', '--name', 'store', '--expose', '8080', '-e', 'MODE=x', ...server)
+      await s.ok('run', '-d', '--name', 'app', '--link', 'store:db', ...sleeper)
+      await serves('app', 'http://db:8080/')
+      await serves('app', 'http://store:8080/')
+      const env = await s.ok('exec', 'app', 'env')
+      assert.match(env, /^DB_PORT=tcp:\/\/[\d.]+:8080$/m)
+      assert.match(env, /^DB_NAME=\/app\/db$/m)
+      assert.match(env, /^DB_ENV_MODE=x$/m)
+      await s.ok('stop', '-t', '0', 'store')
+      await s.ok('run', '-d', '--name', 'taker', ...sleeper)
+      await s.ok('start', 'store')
+      await serves('app', 'http://db:8080/')
+      await s.ok('stop', '-t', '0', 'store', 'app')
+      await s.fails(1, /Cannot link to a non running container: \/store AS \/app\/db/, 'start', 'app')
+      await s.fails(125, /could not get container for nobody/, 'run', '--rm', '--link', 'nobody', ...sleeper)
+    })
+
+    test('host.docker.internal and host-gateway lead to the host', async () => {
+      await s.ok('network', 'create', 'net')
+      const gateway = await s.ok('network', 'inspect', '-f', '{{(index .IPAM.Config 0).Gateway}}', 'bridge')
+      const script = 'grep -w me /etc/hosts; nslookup host.docker.internal'
+      const out = await s.ok(
+        'run',
+        '--rm',
+        '--network',
+        'net',
+        '--add-host',
+        'me:host-gateway',
+        'busybox',
+        'sh',
+        '-c',
+        script,
+      )
+      assert.ok(out.startsWith(`${gateway}\tme\n`), out)
+      assert.ok(
+        out.split('\n').some((line) => line.endsWith(gateway) && line.startsWith('Address')),
+        out,
+      )
+    })
+
     test('events of networks', async () => {
       const since = String(Math.floor(Date.now() / 1000) - 1)
       await s.ok('network', 'create', 'told')
@@ -409,6 +450,14 @@ export function userNetworkScenarios(client: ClientName): void {
         await s.ok('exec', 'asker', 'touch', '/go')
         await eventually(async () => assert.match(await s.ok('exec', 'asker', 'cat', '/got'), /hi$/))
         await s.ok('rm', '-f', 'web', 'asker')
+        // Without containers nothing of a network stays in the kernel; the next daemon makes it again as it was.
+        const config = (await inspectNetwork('kept')).IPAM.Config
+        await s.daemon.stop()
+        await s.daemon.start()
+        assert.deepEqual((await inspectNetwork('kept')).IPAM.Config, config)
+        await s.ok('run', '-d', '--name', 'web', '--network', 'kept', ...server)
+        assert.deepEqual((await endpoints('web'))['kept']?.IPAddress, before['kept']?.IPAddress)
+        await s.ok('rm', '-f', 'web')
         await s.ok('network', 'rm', 'kept')
       },
     )
