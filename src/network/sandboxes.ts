@@ -332,7 +332,8 @@ export class Sandboxes {
   async #serveNames(op: Op, record: SandboxRecord): Promise<void> {
     const named = record.endpoints.filter((e) => !isPredefined(e.networkName))
     for (const endpoint of named) this.#register(endpoint)
-    if (named.length === 0) return
+    // Programs that read resolv.conf before still ask there.
+    if (named.length === 0) return this.#t.dns.update(record.id, { networks: [] })
     const { v4, v6 } = gatewaysOf(record.endpoints)
     await this.#t.dns.attach(op, {
       sandbox: record.id,

@@ -11,8 +11,8 @@ suite('names of containers', () => {
   const addressOf = (name: string, network: string) =>
     s.ok('inspect', '-f', `{{.NetworkSettings.Networks.${network}.IPAddress}}`, name)
   /** What a container's own resolver says: addresses and names, or why there is none. */
-  async function lookup(from: string, name: string, type = 'a'): Promise<string[]> {
-    const { stdout } = await s.run(['exec', from, 'nslookup', `-type=${type}`, name])
+  async function lookup(from: string, name: string, type = 'a', ...server: string[]): Promise<string[]> {
+    const { stdout } = await s.run(['exec', from, 'nslookup', `-type=${type}`, name, ...server])
     const answer = stdout.replace(/^Server:.*\nAddress:.*\n/, '')
     return [...answer.matchAll(/^Address: (\S+)|name = (\S+)|: (NXDOMAIN|SERVFAIL|REFUSED)$/gm)].map(
       ([, address, target, failure]) => address ?? target ?? failure ?? '',
@@ -67,6 +67,9 @@ suite('names of containers', () => {
     assert.deepEqual(await lookup('asker', 'shop'), ['SERVFAIL'])
     await s.ok('exec', '-d', 'asker', 'nc', '-u', '-l', '-p', '53')
     assert.deepEqual(await lookup('asker', 'db'), [await addressOf('db', 'back')])
+    await s.ok('network', 'disconnect', 'back', 'asker')
+    // A program that read resolv.conf before still asks there.
+    assert.deepEqual(await lookup('asker', 'db', 'a', '127.0.0.11'), ['SERVFAIL'])
   })
 
   test('--dns, --dns-search, --dns-option; of two upstream servers one may be dead', async () => {
