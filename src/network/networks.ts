@@ -11,7 +11,7 @@ import { isMountPoint, MNT_DETACH, mount, MS_BIND, MS_PRIVATE, MS_SHARED, unmoun
 import { NetlinkSocket } from '../host/netlink.ts'
 import * as netns from '../host/netns.ts'
 import { query } from '../host/nft.ts'
-import { deleteAddress, listLinks, probeShared } from '../host/rtnetlink.ts'
+import { deleteAddress, listLinks, listRoutes, probeShared } from '../host/rtnetlink.ts'
 import { writeSysctl } from '../host/sysctl.ts'
 import type { Store, Table } from '../store/index.ts'
 import {
@@ -340,12 +340,16 @@ export class Networks {
       (await query(op, ['list', 'ruleset'])) ?? { nftables: [] },
       this.#firewall.table,
     )
+    const links = listLinks(this.#netlink)
+    const routes = listRoutes(this.#netlink).filter((route) => parseCidr(route.destination).prefix === 0)
+    const uplink = links.find((link) => link.index === routes[0]?.linkIndex)?.name
     return ports.map((port) => {
       const endpoint = record.endpoints.find((e) => e.ip === port.containerIp || e.ip6 === port.containerIp)
       return checkPort({
         port,
         redirected: this.#firewall.isRedirected(port),
         bridge: this.#records.get(endpoint?.networkId ?? '')?.bridge?.name ?? '',
+        uplink,
         listening: isListening(record.netnsPath, port),
         ruleset,
       })

@@ -25,6 +25,7 @@ const check = (o: Partial<CheckInput> & { hostIp?: string }) => {
     port,
     redirected: true,
     bridge: 'br0',
+    uplink: undefined,
     listening: true,
     ruleset: ruleset(),
     ...rest,
@@ -101,6 +102,9 @@ test('rules are read as they stand: ports, addresses, families, returns, our own
     check({ ruleset: ruleset(table('ip6', { f: { hook: 'forward', policy: 'drop' } })) })[2],
     'yes',
   )
+  const wired = forward([match(meta('iifname'), 'eth0'), drop])
+  assert.match(check({ ruleset: wired, uplink: 'eth0' })[2] ?? '', /^no/)
+  assert.equal(check({ ruleset: wired, uplink: 'eth1' })[2], 'yes')
   const named = (elem: string[]) =>
     ruleset([
       { set: { family: 'inet', table: 'filter', name: 'theirs', elem } },

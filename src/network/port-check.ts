@@ -29,6 +29,8 @@ export interface CheckInput {
   readonly redirected: boolean
   /** Of the container's network. */
   readonly bridge: string
+  /** By which interface other hosts come; undefined: by any. */
+  readonly uplink: string | undefined
   /** A program in the container has a socket on the port. */
   readonly listening: boolean
   /** All tables of the host but our own. */
@@ -57,7 +59,7 @@ export function checkPort(o: CheckInput): PortCheck {
       : reachBy(o.ruleset, localPackets(o, !o.redirected)),
     otherHosts: local
       ? no('published on the loopback address alone')
-      : reachBy(o.ruleset, [o.redirected ? forwarded(o) : arriving(o, undefined)]),
+      : reachBy(o.ruleset, [o.redirected ? forwarded(o) : arriving(o, o.uplink)]),
   }
 }
 
@@ -95,7 +97,7 @@ const towardsContainer = ({ port }: CheckInput) => ({
 const forwarded = (o: CheckInput): Packet => ({
   ...towardsContainer(o),
   hook: 'forward',
-  iifname: undefined,
+  iifname: o.uplink,
   oifname: o.bridge,
 })
 

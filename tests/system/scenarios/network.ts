@@ -116,6 +116,27 @@ export function networkScenarios(client: ClientName): void {
       assert.notEqual(port, other)
     })
 
+    test('a range of host ports gives each container the first that is free; IPv6 clients are served alike', async () => {
+      const port = await freePort()
+      const range = `${port}-${port + 20}:8080`
+      const ports: string[] = []
+      for (const name of ['one', 'two']) {
+        await s.ok('run', '-d', '--name', name, '-p', range, ...server)
+        const lines = (await s.ok('port', name)).trim().split('\n').toSorted()
+        const [four = '', six = ''] = lines
+        ports.push(four.replace(/^8080\/tcp -> 0\.0\.0\.0:/, ''))
+        assert.equal(six, `8080/tcp -> [::]:${ports.at(-1)}`, 'one number for both families')
+      }
+      assert.equal(new Set(ports).size, 2)
+      assert.ok(ports.every((text) => Number(text) >= port && Number(text) <= port + 20))
+      for (const text of ports)
+        for (const host of ['127.0.0.1', '[::1]']) await serves(get(`${host}:${text}`))
+      await s.ok('run', '-d', '--name', 'six', '-p', '[::1]::8080', ...server)
+      const [, only] = /^\[::1\]:(\d+)$/.exec(await s.ok('port', 'six', '8080')) ?? []
+      await serves(get(`[::1]:${only}`))
+      assert.notEqual((await command(get(`127.0.0.1:${only}`))).code, 0)
+    })
+
     test('UDP', async () => {
       const port = await freePort()
       // busybox has no UDP server: the host's Node, in the host's root, in the container's network.
