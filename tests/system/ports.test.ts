@@ -72,7 +72,7 @@ suite('published ports', () => {
     }
     assert.match(
       await s.ok('port', '--check', 'web', '8080'),
-      new RegExp(`^PORT .*\n8080/tcp +0\\.0\\.0\\.0:${port} [^\n]*\n$`),
+      new RegExp(`^PORT .*\n8080/tcp +0\\.0\\.0\\.0:${port} [^\n]*$`),
     )
   })
 })
