@@ -112,7 +112,9 @@ test('queries and answers pass as they are: unknown types, EDNS, bytes that nobo
   const odd = Buffer.from('\x07\x07\x81\x80\0\x01\0\0\0\0\0\x01\x01x\0\xff\x01\0\x01odd bytes', 'latin1')
   let seen: Buffer | undefined
   await using _up = await fakeUpstream(
-    (query) => {
+    (query, stream) => {
+      if (stream)
+        return { answers: Array.from({ length: 1500 }, () => record('big.example.org', '192.0.2.1')) }
       if (query.questions?.[0]?.name !== 'x') return { flags: 0x200 }
       seen = encode(query)
       const reply = Buffer.from(odd)
@@ -126,6 +128,7 @@ test('queries and answers pass as they are: unknown types, EDNS, bytes that nobo
   assert.deepEqual(await exchange(here, query), odd)
   assert.ok(seen)
   assert.equal((await ask(here, { name: 'big.example.org', edns: 1232 })).flag_tc, true)
+  assert.equal((await ask(here, { name: 'big.example.org', stream: true })).answers?.length, 1500)
 })
 
 test('forged answers are not believed', async () => {
@@ -201,7 +204,6 @@ test('a server that comes back is asked again', async () => {
 })
 
 test('another daemon takes over, also where one was killed', async () => {
-  // A new one: the kernel remembers where queries of the tests before went.
   const netnsPath = join(folder, 'd')
   netns.create(netnsPath)
   const daemon = (address: string): Dns => {

@@ -202,10 +202,7 @@ export class Dns {
   }
 }
 
-/**
- * The same after a restart of the daemon: what the kernel remembers of a client's queries still leads to it. When it is taken another
- * one will do.
- */
+/** The same after a restart of the daemon, so that the rules in the namespace can stay. When it is taken another one will do. */
 function portOf(sandbox: string): number {
   return ports.first + (createHash('sha256').update(sandbox).digest().readUInt32BE(0) % ports.count)
 }
