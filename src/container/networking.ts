@@ -1,5 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises'
-import { EngineError, kindOf } from '../lib/errors.ts'
+import { EngineError, kindOf, messageOf } from '../lib/errors.ts'
 import { shortId } from '../lib/id.ts'
 import type { Op } from '../lib/op.ts'
 import type { EndpointRequest, Network, Sandbox } from '../network/index.ts'
@@ -32,7 +32,7 @@ export function planNetworks(
   if (peer !== undefined) {
     checkShared(o)
     if (given.some(([name]) => name !== mode)) throw new EngineError('invalid', noShared)
-    return { mode: `container:${host.find(peer).id}`, networking: {} }
+    return { mode: `container:${peerOf(host, peer).id}`, networking: {} }
   }
   const main = nameOf(host, mode)
   const endpoints: Endpoints = { [main]: {} }
@@ -52,6 +52,16 @@ export function planNetworks(
   if (wide) endpoints[main] = { ...own, MacAddress: wide }
   for (const [name, settings] of Object.entries(endpoints)) check(host, name, settings ?? {})
   return { mode, networking: { EndpointsConfig: endpoints } }
+}
+
+function peerOf(host: Host, ref: string): Container {
+  try {
+    return host.find(ref)
+  } catch (cause) {
+    if (kindOf(cause) !== 'not-found') throw cause
+    // A 404 says of a create that the image is missing, and clients would pull that.
+    throw new EngineError('invalid', messageOf(cause), { cause })
+  }
 }
 
 /** Docker's conflicts of a namespace that belongs to another container. */
@@ -124,13 +134,14 @@ function driverOptions(options: Readonly<Record<string, string>>): Partial<Endpo
 }
 
 function readSysctl(text: string): [string, string] {
-  const match = /^(net\.(?:ipv4|ipv6|mpls)\.(?:conf|neigh)\.IFNAME\.\w+)=(.*)$/.exec(text.trim())
+  const match = /^(net\.(?:ipv4|ipv6|mpls)\.(?:conf|neigh))\.ifname\.(\w+)=(.*)$/i.exec(text.trim())
   if (!match)
     throw new EngineError(
       'invalid',
       `invalid endpoint sysctl setting ${JSON.stringify(text)}: want net.ipv4.conf.IFNAME.NAME=VALUE`,
     )
-  return [match[1] ?? '', match[2] ?? '']
+  // Docker's client makes it lower case in some places.
+  return [`${match[1] ?? ''}.IFNAME.${match[2] ?? ''}`, match[3] ?? '']
 }
 
 /** Docker: name, aliases, short id, hostname. On the networks of the user's alone. */
@@ -157,7 +168,13 @@ export async function joinNetworks(op: Op, host: Host, c: Container): Promise<Ne
     await writeFiles(host, c, undefined)
     return { namespace: 'host', files: c }
   }
-  const entries = Object.entries(c.endpoints)
+  const entries = Object.entries(c.endpoints).map(
+    ([ref, settings]) => [host.networks.find(ref).name, settings] as const,
+  )
+  // Networks that were made after the container, or that it comes back to, are known by their names from here on.
+  const known = Object.keys(c.record.networking.EndpointsConfig ?? {})
+  if (known.length !== entries.length || entries.some(([name]) => !known.includes(name)))
+    saveEndpoints(host, c, Object.fromEntries(entries))
   const networks =
     mode === 'none' ? [] : entries.map(([name, settings]) => requestOf(host, c, { name, settings }))
   const sandbox = await host.networks.join(op, {

@@ -117,6 +117,7 @@ export const rm = command({
         await context.client.networks.remove(name)
       } catch (error) {
         if (!flags.force || !isMissing(error)) throw error
+        return undefined
       }
       return name
     }),

@@ -150,6 +150,11 @@ export function userNetworkScenarios(client: ClientName): void {
       await s.ok('restart', '-t', '0', 'cc')
       await serves('cc', 'http://web:8080/')
       assert.deepEqual(Object.keys(await endpoints('cc')), ['two'])
+      // Off all networks it comes back to that of its mode.
+      await s.ok('network', 'disconnect', 'two', 'cc')
+      assert.deepEqual(await endpoints('cc'), {})
+      await s.ok('restart', '-t', '0', 'cc')
+      assert.match((await endpoints('cc'))['one']?.IPAddress ?? '', /^10\.202\.1\./)
       await s.ok(
         'run',
         '-d',
