@@ -68,9 +68,12 @@ export class DockerUser {
     const chain = `${family} filter DOCKER-USER`
     const mine = o.rules.filter((rule) => rule.comment === this.#tag)
     const end = [o.rules.at(-1)].find((rule) => rule?.expr.some((e) => 'return' in e))
-    // Ours are the last ones: the admin's rules, whenever they came, are asked first.
-    const last = o.rules.slice(0, end ? -1 : undefined).slice(-mine.length || o.rules.length)
-    const inPlace = mine.every((rule, i) => rule === last[i])
+    // The admin's rules, whenever they came, are asked first. Those of another gantryd are no reason to move: it would move, too.
+    const behind = o.rules.slice(
+      o.rules.findIndex((rule) => rule.comment === this.#tag),
+      end ? -1 : undefined,
+    )
+    const inPlace = behind.every((rule) => rule.comment?.startsWith('gantry_'))
     if (inPlace && mine.map(interfaceOf).join() === o.wanted.join()) return []
     const place = end ? `insert rule ${chain} handle ${end.handle}` : `add rule ${chain}`
     return [

@@ -114,12 +114,19 @@ test('a dockerd that starts later: its chain gets our accepts at once, once, beh
     nft('insert rule ip filter DOCKER-USER ip saddr 10.9.9.8 drop')
     await sleep(300)
     const second = rules('ip')
+    // Two daemons leave each other's rules where they are.
+    const peer = new DockerUser('y')
+    await peer.allow(op, ['br-b'])
+    await sleep(300)
+    const both = list('chain', 'ip', 'filter', 'DOCKER-USER').match(/gantry_./g).join()
+    await peer.withdraw(op)
     await dockerUser.withdraw(op)
-    console.log(JSON.stringify({ first, second, left: rules('ip'), six: rules('ip6') }))`)
+    console.log(JSON.stringify({ first, second, both, left: rules('ip'), six: rules('ip6') }))`)
   const accepts = ['iifname', 'oifname'].map((side) => `${side} "br-a" accept comment "gantry_x"`)
-  const { first, second, left, six } = seen as Record<string, string[]>
+  const { first, second, both, left, six } = seen as Record<string, string[]>
   assert.deepEqual(first, [...accepts, 'return'])
   assert.deepEqual(second, ['ip saddr 10.9.9.8 drop', 'return', 'ip saddr 10.9.9.9 drop', ...accepts])
+  assert.equal(both, 'gantry_x,gantry_x,gantry_y,gantry_y')
   assert.deepEqual(left, ['ip saddr 10.9.9.8 drop', 'return', 'ip saddr 10.9.9.9 drop'])
   assert.deepEqual(six, ['return'])
 })
