@@ -44,7 +44,7 @@ test('what the user gives wins; search "." means none', async (t) => {
 test('resolverConf() names our resolver alone and keeps the servers for it', async (t) => {
   const path = file(
     t,
-    'nameserver 127.0.0.53\nnameserver 10.0.0.53\nnameserver fd00::53\nnameserver ?\nsearch a b\noptions edns0\n',
+    'nameserver 127.0.0.53\nnameserver 10.0.0.53\nnameserver fd00::53\nnameserver ?\nsearch a b\noptions edns0\nsortlist 10.0.0.0\n',
   )
   const { text, ...rest } = await resolverConf({ ...none, ipv6: false }, path)
   assert.deepEqual(rest, { upstreams: ['host(127.0.0.53)', '10.0.0.53', 'host(fd00::53)'], ndotsSet: false })
@@ -55,6 +55,7 @@ test('resolverConf() names our resolver alone and keeps the servers for it', asy
 nameserver 127.0.0.11
 search a b
 options edns0 ndots:0
+sortlist 10.0.0.0
 
 # Based on host file: 'FILE' (internal resolver)
 # ExtServers: [host(127.0.0.53) 10.0.0.53 host(fd00::53)]

@@ -41,21 +41,22 @@ function render(o: ResolvOptions, text: string): string {
     ...servers.map((server) => `nameserver ${server}`),
     ...(search.length > 0 ? [`search ${search.join(' ')}`] : []),
     ...(options.length > 0 ? [`options ${options.join(' ')}`] : []),
+    ...host.other,
     '',
   ].join('\n')
 }
 
-function parse(text: string): { servers: string[]; search: string[]; options: string[] } {
-  const result: ReturnType<typeof parse> = { servers: [], search: [], options: [] }
+function parse(text: string): { servers: string[]; search: string[]; options: string[]; other: string[] } {
+  const result: ReturnType<typeof parse> = { servers: [], search: [], options: [], other: [] }
   for (const line of text.split('\n')) {
-    const [keyword, ...values] = line
-      .replace(/[#;].*$/, '')
-      .trim()
-      .split(/\s+/)
+    const directive = line.replace(/[#;].*$/, '').trim()
+    const [keyword = '', ...values] = directive.split(/\s+/)
     if (keyword === 'nameserver') result.servers.push(...values.slice(0, 1))
     // resolv.conf(5): the last of search and domain wins; options add up.
     if (keyword === 'search' || keyword === 'domain') result.search = values
     if (keyword === 'options') result.options.push(...values)
+    // Docker: what it does not know (sortlist) is passed on.
+    if (!['', 'nameserver', 'search', 'domain', 'options'].includes(keyword)) result.other.push(directive)
   }
   return result
 }
@@ -111,6 +112,7 @@ export async function resolverConf(o: ResolverOptions, path = '/etc/resolv.conf'
     `nameserver ${ourResolver}`,
     ...(search.length > 0 ? [`search ${search.join(' ')}`] : []),
     `options ${options.join(' ')}`,
+    ...host.other,
     '',
     `# Based on host file: '${path}' (internal resolver)`,
     upstreams.length > 0 ? `# ExtServers: [${upstreams.join(' ')}]` : '# NO EXTERNAL NAMESERVERS DEFINED',
