@@ -38,7 +38,7 @@ import {
   type AddressBase,
 } from './ipam.ts'
 import { Plumbing } from './plumbing.ts'
-import { checkPort, isListening, type PortCheck } from './port-check.ts'
+import { checkPort, hasLegacyRules, isListening, type PortCheck } from './port-check.ts'
 import { Ports } from './ports.ts'
 import { decodeNetwork, decodeSandbox, type NetworkRecord } from './record.ts'
 import {
@@ -350,6 +350,7 @@ export class Networks {
         redirected: this.#firewall.isRedirected(port),
         bridge: this.#records.get(endpoint?.networkId ?? '')?.bridge?.name ?? '',
         uplink,
+        legacy: hasLegacyRules(),
         listening: isListening(record.netnsPath, port),
         ruleset,
       })

@@ -26,6 +26,7 @@ const check = (o: Partial<CheckInput> & { hostIp?: string }) => {
     redirected: true,
     bridge: 'br0',
     uplink: undefined,
+    legacy: false,
     listening: true,
     ruleset: ruleset(),
     ...rest,
@@ -41,6 +42,7 @@ test('where a port is bound decides first', () => {
   assert.deepEqual(check({ hostIp: '127.0.0.1' }), ['yes', alone, alone])
   assert.deepEqual(check({ hostIp: '10.0.0.1' }), ['no: published on 10.0.0.1 alone', 'yes', 'yes'])
   const nobody = 'no: nothing in the container listens on 80/tcp'
+  assert.match(check({ legacy: true })[2] ?? '', /maybe: depends on rules of iptables-legacy/)
   assert.deepEqual(check({ listening: false }), [nobody, nobody, nobody])
 })
 

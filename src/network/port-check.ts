@@ -33,6 +33,8 @@ export interface CheckInput {
   readonly uplink: string | undefined
   /** A program in the container has a socket on the port. */
   readonly listening: boolean
+  /** There are rules of iptables-legacy, which nft does not list. */
+  readonly legacy: boolean
   /** All tables of the host but our own. */
   readonly ruleset: Ruleset
 }
@@ -53,18 +55,20 @@ export function checkPort(o: CheckInput): PortCheck {
   return {
     port,
     way,
-    loopback: any || local ? reachBy(o.ruleset, here) : no(`published on ${port.hostIp} alone`),
+    loopback: any || local ? reachBy(o, here) : no(`published on ${port.hostIp} alone`),
     thisHost: local
       ? no('published on the loopback address alone')
-      : reachBy(o.ruleset, localPackets(o, !o.redirected)),
+      : reachBy(o, localPackets(o, !o.redirected)),
     otherHosts: local
       ? no('published on the loopback address alone')
-      : reachBy(o.ruleset, [o.redirected ? forwarded(o) : arriving(o, o.uplink)]),
+      : reachBy(o, [o.redirected ? forwarded(o) : arriving(o, o.uplink)]),
   }
 }
 
-function reachBy(ruleset: Ruleset, packets: readonly Packet[]): Reachability {
-  let worst: Judgement = { outcome: 'accept' }
+function reachBy({ ruleset, legacy }: CheckInput, packets: readonly Packet[]): Reachability {
+  let worst: Judgement = legacy
+    ? { outcome: 'maybe', by: 'rules of iptables-legacy, which are not read' }
+    : { outcome: 'accept' }
   for (const packet of packets) {
     const judgement = judge(ruleset, packet)
     if (judgement.outcome === 'drop') return { reach: 'no', because: `dropped by ${judgement.by}` }
@@ -129,4 +133,16 @@ export function isListening(netnsPath: string, port: PublishedPort): boolean {
     if (hasCode(error, 'ENOENT', 'EINVAL')) return false // its namespace is gone
     throw error
   }
+}
+
+/** Tables of iptables-legacy exist where it was used since the start of the machine, with rules or without. */
+export function hasLegacyRules(): boolean {
+  return ['ip', 'ip6'].some((family) => {
+    try {
+      return readFileSync(`/proc/net/${family}_tables_names`, 'utf8').trim() !== ''
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return false // a kernel without them
+      throw error
+    }
+  })
 }
