@@ -57,6 +57,7 @@ before(async () => {
     'pwd',
     'wc',
     'find',
+    'ln',
   ])
     symlinkSync('busybox', join(base, 'bin', name))
   writeFileSync(
@@ -485,6 +486,35 @@ test('bad requests: one clear sentence each, nothing left', async () => {
   })
   writeFileSync(join(dir, 'Dockerfile'), 'FROM busybox\nUSER nobody-here\nRUN true\n')
   await assert.rejects(build(dir), /unable to find user nobody-here/)
+  await assertClean()
+})
+
+test('COPY --link: a layer of its own, followed by no link and found again on any base', async () => {
+  const text = (first: string) => `FROM busybox
+RUN ${first} && mkdir -p /real /dir && echo kept > /dir/kept && ln -s real /lnk
+COPY --link f /lnk/
+COPY --link --chown=7:8 --chmod=640 f /dir/new
+ADD --link d /dir/
+RUN cat /dir/kept /lnk/f && ls -d /real/* ; stat -c '%a %u:%g %F %n' /dir/new /lnk /dir/x
+`
+  const dir = context({ Dockerfile: text('true'), f: 'f\n', 'd/x': 'x' })
+  const { image, log: output, ran } = await build(dir)
+  assert.equal(ran.length, 5)
+  assert.equal(
+    output.replace(/^ls:.*\n/m, ''),
+    'kept\nf\n640 7:8 regular file /dir/new\n755 0:0 directory /lnk\n644 0:0 regular file /dir/x\n',
+  )
+  assert.deepEqual(layerFiles(image, 2), ['./dir', './dir/new'])
+  assert.equal(image.config.history?.filter((row) => !row.empty_layer).length, image.layers.length)
+  writeFileSync(join(dir, 'Dockerfile'), text('echo other > /other'))
+  const again = await build(dir)
+  assert.equal(again.ran.length, 2)
+  assert.deepEqual(again.image.layers.slice(2, 5), image.layers.slice(2, 5))
+  assert.deepEqual((await build(dir)).ran, [])
+  await assert.rejects(
+    build(context({ Dockerfile: 'FROM busybox\nCOPY --link --chown=app f /f\n', f: 'f' })),
+    /unable to find user app/,
+  )
   await assertClean()
 })
 

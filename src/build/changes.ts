@@ -46,7 +46,7 @@ export async function applyChanges(
   const converter = new Converter(program, {
     buildArgs: {},
     network: 'none',
-    works: { image: noWork, context: noWork, run: noWork, copy: noWork, workdir: noWork },
+    works: { image: noWork, context: noWork, run: noWork, copy: noWork, workdir: noWork, stack: noWork },
     progress: new Progress(() => {}),
     findImage: () => Promise.reject(new Error('a change of the config needs no image')),
   })

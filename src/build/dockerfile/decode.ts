@@ -126,6 +126,14 @@ class Decoder {
     return word
   }
 
+  #boolFlag(name: string): boolean {
+    const word = this.#flags.get(name)
+    this.#flags.delete(name)
+    if (!word || word.text === 'false') return false
+    if (word.text === '' || word.text === 'true') return true
+    throw this.#error(`expecting boolean value for flag --${name}, not: ${word.text}`, word.range)
+  }
+
   #refuseFlags(...names: string[]): void {
     for (const name of names) {
       const word = this.#flags.get(name)
@@ -175,10 +183,11 @@ class Decoder {
   }
 
   #copy(kind: 'copy' | 'add'): Instruction {
-    this.#refuseFlags('link', 'parents', 'exclude', 'checksum', 'unpack', 'keep-git-dir')
+    this.#refuseFlags('parents', 'exclude', 'checksum', 'unpack', 'keep-git-dir')
     const from = kind === 'copy' ? this.#flag('from') : undefined
     const chown = this.#flag('chown')
     const chmod = this.#flag('chmod')
+    const link = this.#boolFlag('link')
     const words = this.#jsonOrList()
     const target = words.pop()
     if (!target || words.length === 0)
@@ -194,6 +203,7 @@ class Decoder {
       sources: words.filter((word) => !isHeredoc(word)),
       heredocs: this.#node.heredocs,
       target,
+      link,
       ...(from && { from }),
       ...(chown && { chown }),
       ...(chmod && { chmod }),

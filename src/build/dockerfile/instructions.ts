@@ -36,6 +36,7 @@ export type Instruction =
       from?: Word
       chown?: Word
       chmod?: Word
+      link: boolean
     })
   | (Base & { kind: 'workdir'; path: Word })
   | (Base & { kind: 'env'; pairs: readonly Assignment[] })

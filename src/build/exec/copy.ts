@@ -31,6 +31,7 @@ export function copyWork(tools: Tools, step: CopyStep): Work<Tree> {
     target: step.target,
     chown: step.chown ?? null,
     mode: step.mode ?? null,
+    ...(step.link && { link: true }),
     inline: step.inline.map((file) => ({ ...file })),
   })
   const byContent = async (op: Op, inputs: readonly Tree[], io: Io) => {

@@ -48,5 +48,15 @@ export function makeWorks(tools: Tools, context: ContextSource): Works {
     run: (step) => runWork(tools, step),
     copy: (step) => copyWork(tools, step),
     workdir: (step) => workdirWork(tools, step),
+    stack: () => ({
+      keys: [],
+      run: (_op, trees) => {
+        const layers = trees.flatMap((tree) => tree.layers)
+        return Promise.resolve({
+          result: { layers, createdAt: trees.at(-1)?.createdAt ?? '' },
+          cacheable: false,
+        })
+      },
+    }),
   }
 }

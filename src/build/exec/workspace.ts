@@ -1,5 +1,7 @@
+import { readdirSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { removeXattr } from '../../host/xattr.ts'
 import type { Digest } from '../../lib/digest.ts'
 import { newId } from '../../lib/id.ts'
 import { detached, type Op } from '../../lib/op.ts'
@@ -62,8 +64,19 @@ export async function makeLayer(
       op.signal.throwIfAborted()
       await tools.snapshots.unmount(op, space.id)
       o.clean?.(space)
+      if (o.layers.length === 0) clearOpaque(space.upper)
       const layer = await tools.snapshots.commit(op, space.id, { lease: tools.lease })
       return { layers: [...o.layers, layer.diffId], createdAt: new Date().toISOString() }
     },
   })
+}
+
+/**
+ * The kernel marks directories that are made at the root of an overlay as hiding what is below. On an empty base there
+ * is nothing to hide, and a layer that is put on another base later must not.
+ */
+function clearOpaque(upper: string): void {
+  for (const entry of readdirSync(upper, { withFileTypes: true, encoding: 'buffer' }))
+    if (entry.isDirectory())
+      removeXattr(Buffer.concat([Buffer.from(`${upper}/`), entry.name]), 'trusted.overlay.opaque')
 }

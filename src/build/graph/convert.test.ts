@@ -46,6 +46,7 @@ async function run(text: string, o: Partial<ConvertOptions> = {}) {
       run: (step) => (runs.push(step), work),
       copy: (step) => (copies.push(step), work),
       workdir: () => work,
+      stack: () => work,
     },
     findImage: (_op, ref) => {
       if (!ref.startsWith('busybox')) throw new EngineError('not-found', `No such image: ${ref}`)

@@ -178,13 +178,15 @@ export class StageBuilder {
       )
     const chown = i.chown && this.#text(i.chown, site)
     const mode = i.chmod && this.#mode(i.chmod, site)
-    const base = this.#draft.tree
+    // A linked copy stands on nothing, and finds no link of the base to follow.
+    const base = i.link ? undefined : this.#draft.tree
     const step: CopyStep = {
       sources,
       inline: i.heredocs.map((doc) => ({ name: doc.name, data: this.#document(doc, i, site) })),
       from: i.from ? 'tree' : 'context',
       target,
       extract: i.kind === 'add',
+      link: i.link,
       onBase: base !== undefined,
       ...(chown !== undefined && { chown }),
       ...(mode !== undefined && { mode }),
@@ -195,12 +197,24 @@ export class StageBuilder {
       words: new Map(sources.map((source, index) => [source, i.sources[index]?.range ?? i.node.range])),
       work: this.#converter.options.works.copy(step),
       inputs: from ? [from] : [],
+      alone: i.link,
     })
-    const flags = [chown !== undefined && `--chown=${chown}`, i.chmod && `--chmod=${i.chmod.text}`].filter(
-      Boolean,
-    )
+    const flags = [
+      chown !== undefined && `--chown=${chown}`,
+      i.chmod && `--chmod=${i.chmod.text}`,
+      i.link && '--link',
+    ].filter(Boolean)
     const shown = [...flags, ...sources, ...i.heredocs.map((doc) => `<<${doc.name}`)]
-    addHistory(this.#draft, `${name} ${shown.join(' ')} ${this.#text(i.target, site)} # buildkit`, vertex)
+    const createdBy = `${name} ${shown.join(' ')} ${this.#text(i.target, site)} # buildkit`
+    addHistory(this.#draft, createdBy, i.link ? this.#stacked(vertex) : vertex)
+  }
+
+  /** What stands by itself, put on the tree so far. */
+  #stacked(vertex: Vertex<Tree>): Vertex<Tree> {
+    const { tree } = this.#draft
+    if (!tree) return vertex
+    const work = this.#converter.options.works.stack()
+    return makeVertex('stack', { name: vertex.name, inputs: [tree, vertex], work, hidden: true })
   }
 
   async #copySource(op: Op, i: InstructionOf<'copy' | 'add'>, o: { site: Site; sources: readonly string[] }) {
@@ -348,11 +362,13 @@ export class StageBuilder {
       work: Work<Tree>
       inputs?: readonly Vertex<Tree>[]
       words?: ReadonlyMap<string, Range>
+      /** Not on the tree so far. */
+      alone?: boolean
     },
   ): Vertex<Tree> {
     const shown = text.replace(/^\S+/, (keyword) => keyword.toUpperCase())
     const { prefix, step } = this.#steps.next(i, shown)
-    const base = this.#draft.tree ? [this.#draft.tree] : []
+    const base = this.#draft.tree && !o.alone ? [this.#draft.tree] : []
     return makeVertex(o.definition, {
       name: prefix + shown,
       inputs: [...base, ...(o.inputs ?? [])],

@@ -13,6 +13,8 @@ export interface Works {
   /** Inputs: base tree (when `onBase`), then the source tree or context (when there are sources). */
   copy(step: CopyStep): Work<Tree>
   workdir(step: WorkdirStep): Work<Tree>
+  /** Inputs: trees, bottom first. The layers of one on those of the other. */
+  stack(): Work<Tree>
 }
 
 export interface RunStep {
@@ -36,6 +38,8 @@ export interface CopyStep {
   readonly target: string
   readonly chown?: string
   readonly mode?: number
+  /** The copy is a layer by itself, for any base. */
+  readonly link: boolean
   /** ADD: local archives are unpacked. */
   readonly extract: boolean
   readonly onBase: boolean

@@ -13,18 +13,22 @@ export class Progress {
   }
 
   announce(vertex: VertexInfo): void {
+    if (vertex.hidden) return
     this.#update(vertex.id, vertex.name, {}, vertex.step)
   }
 
   started(vertex: VertexInfo): void {
+    if (vertex.hidden) return
     this.#update(vertex.id, vertex.name, { started: Date.now() }, vertex.step)
   }
 
   completed(vertex: VertexInfo, cached: boolean): void {
+    if (vertex.hidden) return
     this.#update(vertex.id, vertex.name, { completed: Date.now(), cached }, vertex.step)
   }
 
   failed(vertex: VertexInfo, error: unknown): void {
+    if (vertex.hidden) return
     this.#update(vertex.id, vertex.name, { completed: Date.now(), error: messageOf(error) }, vertex.step)
   }
 

@@ -10,6 +10,8 @@ export interface VertexInfo {
   readonly id: Digest
   readonly name: string
   readonly step?: BuildStep
+  /** Bookkeeping that people need not see. */
+  readonly hidden?: boolean
 }
 
 /** A piece of work in a graph. Its id is the digest of what it does and of the vertices it depends on. */
@@ -50,7 +52,7 @@ export interface Io {
 
 export function makeVertex<R>(
   definition: Json,
-  o: { name: string; inputs: readonly Vertex<R>[]; work: Work<R>; step?: BuildStep },
+  o: { name: string; inputs: readonly Vertex<R>[]; work: Work<R>; step?: BuildStep; hidden?: boolean },
 ): Vertex<R> {
   const id = digestOf(JSON.stringify([definition, o.inputs.map((v) => v.id)]))
   return { id, ...o }
