@@ -66,7 +66,7 @@ export async function infoOf(engine: Engine): Promise<SystemInfo> {
     ],
     Plugins: {
       Volume: ['local'],
-      Network: ['bridge', 'host', 'null'],
+      Network: ['bridge', 'host', 'ipvlan', 'macvlan', 'null'],
       Authorization: null,
       Log: ['k8s-file'],
     },
