@@ -13,6 +13,17 @@ export interface Volume {
   readonly anonymous: boolean
 }
 
+/** A pruned volume that can still be had back. */
+export interface TrashedVolume {
+  /** Of this piece of trash; several may have had one name. */
+  readonly id: string
+  readonly name: string
+  readonly path: string
+  readonly createdAt: string
+  readonly since: string
+  readonly until: string
+}
+
 export interface VolumeRequest {
   /** Without one the volume is anonymous. */
   readonly name?: string

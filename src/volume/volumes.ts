@@ -9,34 +9,21 @@ import { isMountPoint } from '../host/mount.ts'
 import type { Store, Table } from '../store/index.ts'
 import type { Emit } from '../wire/system.ts'
 import { checkOptions, isMounted, mountVolume, unmountBelow, unmountVolume } from './driver.ts'
+import { clear, dataFolder, importPrefix, isEmptyTree, removingPrefix, trashPrefix } from './folders.ts'
 import { run } from './jobs.ts'
 import {
   anonymousLabel,
   checkName,
   volumeRecord,
+  type TrashedVolume,
   type Volume,
   type VolumeRecord,
   type VolumeRequest,
 } from './record.ts'
+import { Uses } from './uses.ts'
 
-export type { Volume, VolumeRequest } from './record.ts'
+export type { TrashedVolume, Volume, VolumeRequest } from './record.ts'
 
-/** A pruned volume that can still be had back. */
-export interface TrashedVolume {
-  /** Of this piece of trash; several may have had one name. */
-  readonly id: string
-  readonly name: string
-  readonly path: string
-  readonly createdAt: string
-  readonly since: string
-  readonly until: string
-}
-
-const dataFolder = '_data'
-/** Names of volumes cannot start with a dot. */
-const removingPrefix = '.removing-'
-const trashPrefix = '.trash-'
-const importPrefix = '.new-'
 /** How long setTimeout can wait. */
 const maxWait = 2 ** 31 - 1
 
@@ -51,9 +38,7 @@ export class Volumes {
   readonly #locks = new KeyedLock()
   /** Who keeps a volume with mount options mounted. */
   readonly #holders = new Map<string, Set<string>>()
-  /** Who uses a volume just now besides the containers that are known. */
-  readonly #claims = new Map<string, { readonly who: string }[]>()
-  #usedBy: (name: string) => readonly string[] = () => []
+  readonly #uses = new Uses()
   /** Until the holders that outlived an earlier daemon are known, nothing is unmounted. */
   #settled = false
   #timer: NodeJS.Timeout | undefined
@@ -119,7 +104,7 @@ export class Volumes {
     using _lock = await this.#locks.acquire(name, op.signal)
     if (o.force && !this.#records.has(name)) return
     this.#record(name)
-    this.#assertUnused(name, { verb: 'remove', ...(o.except !== undefined && { except: o.except }) })
+    this.#uses.assertNone(name, { verb: 'remove', ...(o.except !== undefined && { except: o.except }) })
     const gone = join(this.#root, `${removingPrefix}${newId().slice(0, 12)}-${name}`)
     await this.#moveAway(name, gone)
     this.#forget(name)
@@ -131,11 +116,11 @@ export class Volumes {
 
   /** Who tells the ids of the containers that mount a volume, running or not. */
   askUsers(usedBy: (name: string) => readonly string[]): void {
-    this.#usedBy = usedBy
+    this.#uses.ask(usedBy)
   }
 
   users(name: string): readonly string[] {
-    return this.#usedBy(name)
+    return this.#uses.containers(name)
   }
 
   /**
@@ -143,15 +128,7 @@ export class Volumes {
    * mounts are decided, disposed when it is known: in between nobody can remove the volume.
    */
   claim(name: string, who = 'a container that is being created'): Disposable {
-    const claim = { who }
-    this.#claims.set(name, [...(this.#claims.get(name) ?? []), claim])
-    return {
-      [Symbol.dispose]: () => {
-        const left = (this.#claims.get(name) ?? []).filter((other) => other !== claim)
-        if (left.length > 0) this.#claims.set(name, left)
-        else this.#claims.delete(name)
-      },
-    }
+    return this.#uses.claim(name, who)
   }
 
   /** Where the volume's content is; one with mount options is mounted for its first holder. Idempotent for one holder. */
@@ -291,7 +268,7 @@ export class Volumes {
     using _second = await this.#locks.acquire(second, op.signal)
     const record = this.#record(name)
     this.#assertFree(to)
-    this.#assertUnused(name, { verb: 'rename' })
+    this.#uses.assertNone(name, { verb: 'rename' })
     const { [anonymousLabel]: _anonymous, ...labels } = record.labels
     unmountBelow(this.#dataOf(name))
     // The directory first: one without a record becomes a volume again, so a crash here loses nothing but labels.
@@ -310,7 +287,7 @@ export class Volumes {
     const record = this.#record(name)
     if (o.createdAt !== undefined && record.createdAt !== o.createdAt)
       throw new EngineError('conflict', `remove ${name}: it is another volume by now`)
-    this.#assertUnused(name, { verb: 'remove' })
+    this.#uses.assertNone(name, { verb: 'remove' })
     const now = Date.now()
     const folder = `${trashPrefix}${newId().slice(0, 12)}`
     const trashed: VolumeRecord = {
@@ -410,7 +387,7 @@ export class Volumes {
 
   /** Half of something is worse than nothing, but nothing is worse than to lose what a container may have written. */
   async #clear(name: string): Promise<void> {
-    if (this.#usedBy(name).length === 0) await clear(this.#dataOf(name))
+    if (this.#uses.containers(name).length === 0) await clear(this.#dataOf(name))
     else this.#op.log.warn('content is incomplete, and stays: the volume is in use', { name })
   }
 
@@ -422,13 +399,6 @@ export class Volumes {
     } catch (error) {
       if (!hasCode(error, 'ENOENT')) throw error // somebody deleted the directory by hand
     }
-  }
-
-  #assertUnused(name: string, o: { verb: string; except?: string }): void {
-    const claims = (this.#claims.get(name) ?? []).map(({ who }) => who)
-    const users = [...this.#usedBy(name), ...claims].filter((user) => user !== o.except)
-    if (users.length > 0)
-      throw new EngineError('conflict', `${o.verb} ${name}: volume is in use - [${users.join(', ')}]`)
   }
 
   #assertFree(name: string): void {
@@ -537,23 +507,4 @@ export class Volumes {
     this.#table.delete(name)
     this.#records.delete(name)
   }
-}
-
-async function clear(folder: string): Promise<void> {
-  const entries = await readdir(folder).catch((error: unknown) => {
-    if (hasCode(error, 'ENOENT')) return []
-    throw error
-  })
-  for (const entry of entries) {
-    unmountBelow(join(folder, entry))
-    await rm(join(folder, entry), { recursive: true, force: true })
-  }
-}
-
-async function isEmptyTree(folder: string): Promise<boolean> {
-  const names = await readdir(folder)
-  if (names.length === 0) return true
-  return (
-    names.length === 1 && names[0] === dataFolder && (await readdir(join(folder, dataFolder))).length === 0
-  )
 }
