@@ -76,12 +76,16 @@ export function connect(
     else ignoreMissing(() => writeSysctl(`net/ipv6/conf/${endpoint.interface}/disable_ipv6`, '1'))
     for (const [name, value] of Object.entries(endpoint.sysctls))
       writeSysctl(sysctlPath(endpoint, name), value)
+    // Neighbours that knew the address by another MAC address hear of this one: IPv4 at the link's start, IPv6 with each address.
+    writeSysctl(`net/ipv4/conf/${endpoint.interface}/arp_notify`, '1')
+    if (ipv6) writeSysctl(`net/ipv6/conf/${endpoint.interface}/ndisc_notify`, '1')
     using socket = new NetlinkSocket()
     const index = indexOf(socket, endpoint.interface)
-    socket.request(
-      setUp(index),
-      ...addressesOf(endpoint).map(({ address, prefix }) => addAddress(index, address, prefix)),
-    )
+    const add = (of: 4 | 6) =>
+      addressesOf(endpoint)
+        .filter(({ address }) => address.includes(':') === (of === 6))
+        .map(({ address, prefix }) => addAddress(index, address, prefix))
+    socket.request(...add(4), setUp(index), ...add(6))
   })
 }
 

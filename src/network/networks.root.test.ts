@@ -222,6 +222,34 @@ test('another host reaches published ports alone, and sees its own address in th
   }
 })
 
+test('who takes an address over is known to its neighbours at once', async () => {
+  const subnet = (text: string) => ({ subnet: text, ipRange: '', gateway: '', aux: {} })
+  await networks.create(op, {
+    name: 'taken-over',
+    driver: 'bridge',
+    internal: false,
+    attachable: false,
+    ipv4: true,
+    ipv6: true,
+    subnets: [subnet('10.204.8.0/24'), subnet('fd00:204:8::/64')],
+    options: {},
+    labels: {},
+  })
+  const network = 'taken-over'
+  const asker = await join1({ networks: [{ network }] })
+  const addresses = { network, ip: '10.204.8.5', ip6: 'fd00:204:8::5' }
+  for (const mac of ['02:42:00:00:00:51', undefined]) {
+    const web = await join1({ networks: [{ ...addresses, mac }] })
+    {
+      using _server = await serve(web.netnsPath, 80)
+      assert.equal(await call(asker.netnsPath, { ip: addresses.ip, port: 80 }), asker.endpoint?.ip)
+    }
+    await networks.leave(op, web.id)
+  }
+  await networks.leave(op, asker.id)
+  await networks.remove(op, network)
+})
+
 test('conflicts name the container or the process, and leave nothing', async () => {
   const port = { containerPort: 80, proto: 'tcp', hostIp: '', hostPort: 18085 } as const
   const web = await join1({ ports: [port] })
