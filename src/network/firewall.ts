@@ -65,6 +65,8 @@ export class Firewall {
   readonly #socket = openNftSocket()
   readonly #networks = new Map<string, FirewallNetwork>()
   readonly #ports = new Map<string, PublishedPort>()
+  /** Those that are relayed, by protocol and number: the table knows no more of them. */
+  readonly #relayed = new Map<string, Set<string>>()
   readonly #installing = new Lock()
   /** Counts changes of networks and ports. */
   #version = 0
@@ -81,8 +83,9 @@ export class Firewall {
     using _lock = await this.#installing.acquire(op.signal)
     this.#networks.clear()
     this.#ports.clear()
+    this.#relayed.clear()
     for (const network of state.networks) this.#networks.set(network.bridge, network)
-    for (const port of state.ports) this.#ports.set(keyOf(port), port)
+    for (const port of state.ports) this.#note(port)
     await this.#replace(op)
   }
 
@@ -115,7 +118,7 @@ export class Firewall {
   publish(ports: readonly PublishedPort[]): boolean {
     this.#version++
     for (const port of ports) {
-      this.#ports.set(keyOf(port), port)
+      this.#note(port)
       if (this.isRelayed(port)) this.#relay?.open(port)
     }
     return this.#add(ports.flatMap((port) => this.#elementsOf(port)))
@@ -125,12 +128,8 @@ export class Firewall {
   withdraw(ports: readonly PublishedPort[]): void {
     this.#version++
     for (const port of ports) {
-      // The same address and port may lead elsewhere by now.
-      if (this.#ports.get(keyOf(port))?.containerIp === port.containerIp) this.#ports.delete(keyOf(port))
       if (this.isRelayed(port)) this.#relay?.shut(port)
-      // The table knows a relayed port by its number alone, whatever its addresses.
-      const elements = this.#elementsOf(port)
-      this.#delete(this.#isRelayedElsewhere(port) ? elements.filter((e) => e.set !== 'relayed') : elements)
+      this.#delete(this.#forget(port))
     }
   }
 
@@ -185,10 +184,24 @@ export class Firewall {
     await this.#relay?.close()
   }
 
-  #isRelayedElsewhere(port: PublishedPort): boolean {
-    for (const other of this.#ports.values())
-      if (other.proto === port.proto && other.hostPort === port.hostPort && this.isRelayed(other)) return true
-    return false
+  #note(port: PublishedPort): void {
+    this.#ports.set(keyOf(port), port)
+    if (!this.isRelayed(port)) return
+    const alike = this.#relayed.get(numberOf(port)) ?? new Set()
+    this.#relayed.set(numberOf(port), alike.add(keyOf(port)))
+  }
+
+  /** Returns the elements that go with it. */
+  #forget(port: PublishedPort): Element[] {
+    const elements = this.#elementsOf(port)
+    // The same address and port may lead elsewhere by now.
+    if (this.#ports.get(keyOf(port))?.containerIp === port.containerIp) {
+      this.#ports.delete(keyOf(port))
+      const alike = this.#relayed.get(numberOf(port))
+      alike?.delete(keyOf(port))
+      if (alike?.size === 0) this.#relayed.delete(numberOf(port))
+    }
+    return elements.filter((element) => element.set !== 'relayed' || !this.#relayed.has(numberOf(port)))
   }
 
   async #replace(op: Op): Promise<void> {
@@ -243,6 +256,8 @@ export class Firewall {
 const protocols = { tcp: 6, udp: 17 }
 
 const keyOf = (port: PublishedPort): string => `${port.proto} ${port.hostIp} ${port.hostPort}`
+
+const numberOf = (port: PublishedPort): string => `${port.proto} ${port.hostPort}`
 
 const relayedElement = ({ proto, hostPort }: PublishedPort): Element => ({
   set: 'relayed',
