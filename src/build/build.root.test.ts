@@ -518,6 +518,83 @@ RUN cat /dir/kept /lnk/f && ls -d /real/* ; stat -c '%a %u:%g %F %n' /dir/new /l
   await assertClean()
 })
 
+test('RUN --mount=type=bind: context and stages, read-only or written for nothing, keyed by what is in them', async () => {
+  const text = `FROM busybox AS s
+RUN mkdir -p /out/deep && echo made > /out/deep/f && ln -s /out /alias && ln -s run /var-run && mkdir /run
+FROM s
+WORKDIR /w
+RUN --mount=target=/ctx --mount=src=one,target=one --mount=from=s,source=/alias/deep,target=/m,rw \\
+    --mount=type=tmpfs,target=/var-run/t,size=1m \\
+    ls /ctx && cat one /m/f && stat -c %u:%g /ctx/one && echo y > /m/f && cat /m/f && ! echo x 2>/dev/null > /ctx/x && \\
+    stat -f -c %T /run/t && echo t > /run/t/x && echo kept > /w/kept
+`
+  const dir = context({ Dockerfile: text, '.dockerignore': 'two\nDockerfile', one: '1\n', two: '2' })
+  execFileSync('chown', ['1234', join(dir, 'one')])
+  const { image, log: output } = await build(dir)
+  assert.equal(output, 'one\n1\nmade\n0:0\ny\ntmpfs\n')
+  assert.deepEqual(layerFiles(image), ['./w', './w/kept'])
+  assert.deepEqual((await build(dir)).ran, [])
+  writeFileSync(join(dir, 'two'), 'ignored')
+  assert.deepEqual((await build(dir)).ran, [])
+  writeFileSync(join(dir, 'one'), '1b\n')
+  assert.equal((await build(dir)).ran.length, 1)
+  // The stage ran again and gave the same files in another layer stack.
+  writeFileSync(join(dir, 'Dockerfile'), text.replace('AS s\n', 'AS t\nCOPY one /o\nFROM busybox AS s\n'))
+  assert.deepEqual((await build(dir)).ran, [])
+  for (const [flag, message] of [
+    ['source=gone', /"\/gone": not found/],
+    ['source=two', /"\/two": not found \(it is there, but \.dockerignore:1 "two" keeps it out\)/],
+    ['from=s,source=/gone', /"\/gone": not found/],
+  ] as const) {
+    writeFileSync(join(dir, 'Dockerfile'), `FROM busybox AS s\nFROM s\nRUN --mount=${flag},target=/m true\n`)
+    await assert.rejects(build(dir), (error) => {
+      assert.ok(error instanceof BuildError)
+      assert.match(error.message, message)
+      assert.match(error.excerpt, /\^{10}/)
+      return true
+    })
+  }
+  await assertClean()
+})
+
+test('RUN --mount=type=cache: kept between builds and restarts, no part of the layer or the key', async () => {
+  const dir = context({
+    Dockerfile: `FROM busybox AS s
+RUN mkdir /d && echo seed > /d/f && chown 3:4 /d
+FROM busybox
+ARG N
+RUN --mount=type=cache,target=/root/.cache --mount=type=cache,target=/c,id=c,mode=0711,uid=5,gid=6 \\
+    --mount=type=cache,target=/s,from=s,source=/d \\
+    echo $N >> /root/.cache/log; cat /root/.cache/log /s/f; stat -c '%a %u:%g' /c /s; echo $N > /s/f
+`,
+  })
+  const one = await build(dir, { buildArgs: { N: '1' } })
+  assert.equal(one.log, '1\nseed\n711 5:6\n755 3:4\n')
+  assert.deepEqual(layerFiles(one.image), [])
+  await m.close()
+  m = await open()
+  const two = await build(dir, { buildArgs: { N: '2' } })
+  assert.equal(two.log, '1\n2\n1\n711 5:6\n755 3:4\n')
+  assert.deepEqual((await build(dir, { buildArgs: { N: '1' } })).ran, [])
+  assert.ok((await m.builder.prune(op())).bytes >= 6)
+  assert.deepEqual(readdirSync(join(root, 'build/mounts')), [])
+  await assertClean()
+})
+
+test('caches are shared, private or locked', async () => {
+  const steps = (sharing: string) => {
+    const step = (n: number) =>
+      `FROM busybox AS s${n}\nRUN --mount=type=cache,target=/c,id=${sharing},sharing=${sharing} \\\n` +
+      `  touch /c/${n}; sleep 0.6; find /c -type f | wc -l > /n\n`
+    const text = `${step(1)}${step(2)}FROM busybox\nCOPY --from=s1 /n /1\nCOPY --from=s2 /n /2\nRUN cat /1 /2\n`
+    return build(context({ Dockerfile: text }))
+  }
+  assert.equal((await steps('shared')).log, '2\n2\n')
+  assert.equal((await steps('private')).log, '1\n1\n')
+  assert.deepEqual((await steps('locked')).log.trim().split('\n').toSorted(), ['1', '2'])
+  await assertClean()
+})
+
 test('here-documents', async () => {
   const { image, log: output } = await build(
     context({

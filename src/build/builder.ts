@@ -22,6 +22,7 @@ import { ScanThread } from './context/scan-thread.ts'
 import { readDockerfile, readIgnore } from './definition.ts'
 import { BuildError } from './dockerfile/source.ts'
 import { parseProgram } from './dockerfile/stages.ts'
+import { CacheMounts } from './exec/cache-mounts.ts'
 import type { Tools } from './exec/tools.ts'
 import { makeWorks, type ContextSource } from './exec/works.ts'
 import { imageOf } from './export.ts'
@@ -65,13 +66,15 @@ export interface BuildRequest {
 export class Builder {
   readonly #o: BuilderOptions
   readonly #cache: StepCache
+  readonly #cacheMounts: CacheMounts
   readonly #solver: Solver<Tree>
   readonly #scanner = new ScanThread()
   readonly #running = new Set<AbortController>()
   readonly #settled = new Set<Promise<unknown>>()
 
-  private constructor(o: BuilderOptions) {
+  private constructor(o: BuilderOptions, cacheMounts: CacheMounts) {
     this.#o = o
+    this.#cacheMounts = cacheMounts
     this.#cache = new StepCache(o.store, (layer) => o.snapshots.layer(layer) !== undefined)
     this.#solver = new Solver({ cache: this.#cache, limit: availableParallelism() + 1 })
   }
@@ -83,7 +86,7 @@ export class Builder {
     for (const name of await readdir(join(o.root, 'spool')))
       await rm(join(o.root, 'spool', name), { force: true })
     for (const id of await readdir(o.runDir)) await removeStep(op, o, id)
-    return new Builder(o)
+    return new Builder(o, await CacheMounts.open(join(o.root, 'mounts')))
   }
 
   /**
@@ -128,14 +131,18 @@ export class Builder {
     return { layers: this.#cache.layers() }
   }
 
-  /** Empties the build cache. `bytes`: what its layers take that no image has; they go with the next collection. */
+  /**
+   * Empties the build cache. `bytes`: what its layers take that no image has (they go with the next collection), and
+   * the cache mounts that no step uses.
+   */
   async prune(_op: Op): Promise<{ bytes: number; records: number }> {
     const { layers, records } = this.#cache.clear()
     const used = this.#o.images.references().layers
     let bytes = 0
     for (const layer of layers) if (!used.has(layer)) bytes += this.#o.snapshots.layer(layer)?.size ?? 0
     await rm(join(this.#o.root, 'hashes'), { recursive: true, force: true })
-    return { bytes, records }
+    const mounts = await this.#cacheMounts.prune()
+    return { bytes: bytes + mounts.bytes, records: records + mounts.count }
   }
 
   /** Stops all builds and waits until nothing of them is left. */
@@ -153,7 +160,8 @@ export class Builder {
     await using undo = new AsyncDisposableStack()
     const progress = new Progress(report)
     const { snapshots, runtime, networks, runDir, cgroupParent } = this.#o
-    const tools: Tools = { snapshots, runtime, networks, lease, runDir, cgroupParent, scanner: this.#scanner }
+    const own = { cacheMounts: this.#cacheMounts, scanner: this.#scanner }
+    const tools: Tools = { snapshots, runtime, networks, lease, runDir, cgroupParent, ...own }
     const root = await this.#contextRoot(op, request.context, { undo, tools })
     const hostPaths = request.context.kind === 'directory'
     const definition = await progress.task(

@@ -2,6 +2,7 @@ import { EngineError } from '../../lib/errors.ts'
 import { parseDuration } from '../../lib/units.ts'
 import type { HealthConfig } from '../../wire/container.ts'
 import type { Assignment, CommandLine, Instruction, Word } from './instructions.ts'
+import { checkMountFlag } from './mounts.ts'
 import { findHeredocs, wordSpans, type InstructionNode, type LogicalText } from './parser.ts'
 import { BuildError, type Range, type Source } from './source.ts'
 import { didYouMean } from './suggest.ts'
@@ -32,6 +33,8 @@ class Decoder {
   readonly #name: string
   #args: LogicalText
   readonly #flags = new Map<string, Word>()
+  /** Flags that may come several times, in order. */
+  readonly #repeated = new Map<string, Word[]>()
 
   constructor(node: InstructionNode, context: DecodeContext) {
     this.#node = node
@@ -112,8 +115,9 @@ class Decoder {
       const valueStart = equals < 0 ? span.end : span.start + equals + 1
       const value = this.#word(valueStart, span.end)
       const range = equals < 0 ? this.#args.range(span.start, span.end) : value.range
-      if (this.#flags.has(name) && !['mount', 'exclude'].includes(name))
-        throw this.#error(`duplicate flag specified: --${name}`, range)
+      const several = this.#repeated.get(name) ?? []
+      if (['mount', 'exclude'].includes(name)) this.#repeated.set(name, [...several, { ...value, range }])
+      else if (this.#flags.has(name)) throw this.#error(`duplicate flag specified: --${name}`, range)
       this.#flags.set(name, { ...value, range })
       this.#args = rest
     }
@@ -124,6 +128,30 @@ class Decoder {
     this.#flags.delete(name)
     if (word?.text === '') throw this.#error(`missing a value on flag: --${name}`, word.range)
     return word
+  }
+
+  /** A flag's values, quotes and escapes taken away: what is in them is split at commas. */
+  #listFlag(name: string): Word[] {
+    const words = this.#repeated.get(name) ?? []
+    this.#flags.delete(name)
+    return words.map((word) => {
+      const { range } = word
+      const text = unquote(word.text, this.#context.escape)
+      if (text === '') throw this.#error(`missing a value on flag: --${name}`, range)
+      return { text, range }
+    })
+  }
+
+  #mounts(): Word[] {
+    const words = this.#listFlag('mount')
+    for (const word of words)
+      try {
+        checkMountFlag(word.text)
+      } catch (cause) {
+        if (!(cause instanceof EngineError)) throw cause
+        throw this.#error(cause.message, word.range)
+      }
+    return words
   }
 
   #boolFlag(name: string): boolean {
@@ -161,7 +189,8 @@ class Decoder {
   }
 
   #run(): Instruction {
-    this.#refuseFlags('mount', 'security', 'device')
+    this.#refuseFlags('security', 'device')
+    const mounts = this.#mounts()
     const network = this.#flag('network')
     if (network && !['default', 'none', 'host'].includes(network.text))
       throw this.#error(`invalid network mode: ${network.text}`, network.range)
@@ -178,6 +207,7 @@ class Decoder {
       node: this.#node,
       command,
       heredocs: this.#node.heredocs,
+      mounts,
       ...(network && { network }),
     }
   }
@@ -393,4 +423,18 @@ class Decoder {
       },
     )
   }
+}
+
+/** As BuildKit reads flags: quotes group, the escape character takes the next one as it is. */
+function unquote(text: string, escape: string): string {
+  let out = ''
+  let quote = ''
+  for (let i = 0; i < text.length; i++) {
+    const ch = text[i] ?? ''
+    if (ch === escape) out += text[++i] ?? ''
+    else if (quote === '' && (ch === '"' || ch === "'")) quote = ch
+    else if (ch === quote) quote = ''
+    else out += ch
+  }
+  return out
 }

@@ -27,7 +27,13 @@ interface Base {
 
 export type Instruction =
   | (Base & { kind: 'from'; image: Word; name?: string; platform?: Word })
-  | (Base & { kind: 'run'; command: CommandLine; heredocs: readonly Heredoc[]; network?: Word })
+  | (Base & {
+      kind: 'run'
+      command: CommandLine
+      heredocs: readonly Heredoc[]
+      mounts: readonly Word[]
+      network?: Word
+    })
   | (Base & {
       kind: 'copy' | 'add'
       sources: readonly Word[]

@@ -173,7 +173,7 @@ async function copyInto(
  * A directory's content. Where something in it is left out it is named piece by piece; directories come once more at
  * the end, innermost first, to get their times back.
  */
-function directoryEntries(selection: Selection, to: { target: string; isNew: boolean }): CopyEntry[] {
+export function directoryEntries(selection: Selection, to: { target: string; isNew: boolean }): CopyEntry[] {
   const { path, below, complete } = selection
   if (complete) return [{ source: path, target: to.target }]
   const entry = (name: string): CopyEntry => ({

@@ -25,7 +25,7 @@ export class MountStubs {
     const missing = new Set<string>()
     const parents = new Map<string, Attributes>()
     for (const destination of destinations) {
-      const parts = destination.split('/').filter((part) => part !== '')
+      const parts = resolve(root, destination)
       for (let i = 1; i <= parts.length; i++) {
         const path = parts.slice(0, i).join('/')
         const stat = root.tryLstat(path)
@@ -54,4 +54,25 @@ export class MountStubs {
       upper.rmdir(path)
     }
   }
+}
+
+/** The parts of a path with the links on its way followed, as the runtime follows them: within the tree. */
+function resolve(root: RootDir, path: string): string[] {
+  const todo = path.split('/')
+  const done: string[] = []
+  for (let links = 0; todo.length > 0;) {
+    const part = todo.shift() ?? ''
+    if (part === '' || part === '.') continue
+    if (part === '..') {
+      done.pop()
+      continue
+    }
+    done.push(part)
+    if (root.tryLstat(done.join('/'))?.kind !== 'symlink' || ++links > 40) continue
+    const target = root.readlink(done.join('/')).toString()
+    if (target.startsWith('/')) done.length = 0
+    else done.pop()
+    todo.unshift(...target.split('/'))
+  }
+  return done
 }

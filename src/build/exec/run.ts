@@ -15,6 +15,7 @@ import type { RunStep } from '../graph/works.ts'
 import type { Tree } from '../graph/tree.ts'
 import { cacheKey, type Io, type Work } from '../solver/vertex.ts'
 import { MountStubs } from './mount-stubs.ts'
+import { mountKey, mountsTrees, prepareMounts } from './mounts.ts'
 import type { Tools } from './tools.ts'
 import { makeLayer, type StepSpace } from './workspace.ts'
 
@@ -25,31 +26,38 @@ const maxOutput = 64 << 20
 /** RUN: a process in the tree of the steps before, without a monitor; what it writes is the layer. */
 export function runWork(tools: Tools, step: RunStep): Work<Tree> {
   // Proxies are a matter of the machine: a build elsewhere finds the same layers.
-  const { proxyEnv: _proxy, onBase: _onBase, ...definition } = step
+  const { proxyEnv: _proxy, onBase: _onBase, mounts: _mounts, ...definition } = step
+  const key = (byLayers: boolean) => async (op: Op, inputs: readonly Tree[]) => {
+    const { script, ...rest } = definition
+    const base = step.onBase ? inputs[0] : undefined
+    const mounted = step.mounts.length > 0 ? await mountKey(op, tools, { step, inputs, byLayers }) : undefined
+    const { manifest } = mounted ?? {}
+    return {
+      ...cacheKey({
+        op: 'run',
+        base: base?.layers ?? [],
+        ...rest,
+        ...(script && { script: { ...script } }),
+        ...(mounted && { mounts: mounted.mounts }),
+      }),
+      ...(manifest && { manifest }),
+    }
+  }
   return {
-    keys: [
-      (_op, [base]) => {
-        const { script, ...rest } = definition
-        return Promise.resolve(
-          cacheKey({
-            op: 'run',
-            base: base?.layers ?? [],
-            ...rest,
-            ...(script && { script: { ...script } }),
-          }),
-        )
-      },
-    ],
-    run: async (op, [base], io) => {
+    keys: mountsTrees(step) ? [key(true), key(false)] : [key(false)],
+    run: async (op, inputs, io) => {
+      const base = step.onBase ? inputs[0] : undefined
       let stubs: MountStubs | undefined
+      await using undo = new AsyncDisposableStack()
+      const { mounts, unchanged } = await prepareMounts(op, tools, { step, inputs, undo, io })
       const result = await makeLayer(op, tools, {
         layers: base?.layers ?? [],
         change: async (space) => {
-          stubs = await runProcess(op, tools, { step, space, io })
+          stubs = await runProcess(op, tools, { step, space, io, mounts })
         },
         clean: (space) => stubs?.clean(space.upper),
       })
-      return { result, cacheable: true }
+      return { result, cacheable: unchanged }
     },
   }
 }
@@ -57,12 +65,12 @@ export function runWork(tools: Tools, step: RunStep): Work<Tree> {
 async function runProcess(
   op: Op,
   tools: Tools,
-  o: { step: RunStep; space: StepSpace; io: Io },
+  o: { step: RunStep; space: StepSpace; io: Io; mounts: readonly OciMount[] },
 ): Promise<MountStubs> {
   const { step, space, io } = o
   await using undo = new AsyncDisposableStack()
   const network = await joinNetwork(op, tools, { step, space, undo })
-  const mounts = await stepMounts(space, step, network)
+  const mounts = [...(await stepMounts(space, step, network)), ...o.mounts]
   const spec = buildSpec({
     args: [...step.args],
     env: stepEnv(step),

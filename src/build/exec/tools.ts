@@ -3,12 +3,14 @@ import type { Runtime } from '../../runtime/index.ts'
 import type { Snapshots } from '../../snapshot/index.ts'
 import type { Lease } from '../../store/index.ts'
 import type { ScanThread } from '../context/scan-thread.ts'
+import type { CacheMounts } from './cache-mounts.ts'
 
 /** What steps work with. */
 export interface Tools {
   readonly snapshots: Snapshots
   readonly runtime: Runtime
   readonly networks: Networks
+  readonly cacheMounts: CacheMounts
   readonly scanner: ScanThread
   /** Holds what steps make until a record or an image does. */
   readonly lease: Lease

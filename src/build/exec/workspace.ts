@@ -25,11 +25,20 @@ export async function inSpace<T>(
   tools: Tools,
   o: { layers: readonly Digest[]; work: (space: StepSpace) => Promise<T> },
 ): Promise<T> {
+  await using undo = new AsyncDisposableStack()
+  return await o.work(await openSpace(op, tools, { layers: o.layers, undo }))
+}
+
+/** A mounted workspace, until `undo` ends. */
+export async function openSpace(
+  op: Op,
+  tools: Tools,
+  o: { layers: readonly Digest[]; undo: AsyncDisposableStack },
+): Promise<StepSpace> {
   const id = `b${newId().slice(0, 12)}`
   const scratch = join(tools.runDir, id)
-  await using undo = new AsyncDisposableStack()
   const deferred = (what: string, run: (op: Op) => Promise<unknown>) =>
-    undo.defer(async () => {
+    o.undo.defer(async () => {
       try {
         await run(detached(op, 30_000))
       } catch (error) {
@@ -44,7 +53,7 @@ export async function inSpace<T>(
   await tools.snapshots.prepare(op, id)
   // Volatile: what is worth keeping is synced when it has become a layer.
   const root = await tools.snapshots.mount(op, id, o.layers, { volatile: true })
-  return await o.work({ id, root, scratch, upper: tools.snapshots.upperPath(id) })
+  return { id, root, scratch, upper: tools.snapshots.upperPath(id) }
 }
 
 /** Runs `change` on the tree of `layers` and makes a layer of what it wrote. */

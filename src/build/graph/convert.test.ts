@@ -194,6 +194,47 @@ test('RUN here-documents become a script, a file to run or input for the shell',
   assert.deepEqual(runs[1]?.script, { name: 'E', data: '#!/bin/y\n' })
 })
 
+test('RUN mounts: targets below the directory, variables, inputs once each, sources that the context has to have', async () => {
+  const { runs, wanted, draft } = await run(
+    [
+      'FROM busybox AS a',
+      'RUN a',
+      'FROM busybox',
+      'ARG D=sub',
+      'RUN --mount=target=$D,source=x[1] --mount="from=a,target=/b,rw" --mount=type=cache,target=/c/,from=a \\',
+      '  --mount=type=cache,target=${D}2,id=i --mount=type=tmpfs,target=/t x',
+      'RUN --mount=target=/all,from=scratch y',
+    ].join('\n'),
+  )
+  assert.deepEqual(runs[1]?.mounts, [
+    {
+      type: 'bind',
+      target: '/w/sub',
+      readonly: true,
+      from: 'context',
+      path: '/x[1]',
+      source: 'x\\[1\\]',
+      input: 0,
+    },
+    { type: 'bind', target: '/b', readonly: false, from: 'tree', path: '/', source: '.', input: 1 },
+    {
+      type: 'cache',
+      target: '/c',
+      readonly: false,
+      id: '/c',
+      sharing: 'shared',
+      path: '/',
+      source: '.',
+      input: 1,
+    },
+    { type: 'cache', target: '/w/sub2', readonly: false, id: 'i', sharing: 'shared', path: '/', source: '.' },
+    { type: 'tmpfs', target: '/t', readonly: false },
+  ])
+  assert.equal(runs[2]?.mounts[0]?.type === 'bind' && runs[2].mounts[0].input, undefined)
+  assert.deepEqual(wanted, ['x\\[1\\]'])
+  assert.match(draft.history.at(-2)?.createdBy ?? '', /^RUN \|1 D=sub \/bin\/sh -c x # buildkit$/)
+})
+
 test('ONBUILD triggers of the base run first, once', async () => {
   const { names, draft } = await run('FROM busybox:onbuild\nRUN own\n')
   assert.deepEqual(
@@ -211,6 +252,10 @@ test('faults point at their place', async () => {
     'FROM --platform=linux/vax busybox': /--platform=linux\/vax is not supported/,
     'FROM busybox\nCOPY --from=3 a b': /invalid stage index 3/,
     'FROM busybox AS x\nCOPY --from=x a b': /circular dependency/,
+    'FROM busybox\nRUN --mount=target=/ x': /invalid mount target "\/"/,
+    'FROM busybox AS x\nRUN --mount=from=x,target=/a y': /circular dependency/,
+    'FROM busybox\nRUN --mount=type=ssh x': /--mount=type=ssh is not supported/,
+    'FROM busybox\nRUN --mount=from=$A,target=/a y': /'from' doesn't support variable expansion/,
     'FROM busybox\nCOPY a b c': /more than one source file, the destination must be a directory/,
     'FROM busybox\nEXPOSE x': /invalid containerPort: x/,
     'FROM busybox\nADD https://x/y z': /ADD of a URL is not supported yet/,

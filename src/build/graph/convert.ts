@@ -103,7 +103,7 @@ export class Converter {
     if (found)
       throw fail(
         o.site,
-        `stage ${JSON.stringify(name)} is defined later: COPY --from needs an earlier one`,
+        `stage ${JSON.stringify(name)} is defined later: only files of an earlier one can be taken`,
         o.range,
       )
     if (/^\d+$/.test(name)) {

@@ -13,6 +13,7 @@ import type { Stage } from '../dockerfile/stages.ts'
 import { makeVertex, type Json, type Vertex, type Work } from '../solver/vertex.ts'
 import type { ConvertedStage, Converter } from './convert.ts'
 import { addHistory, type ImageDraft } from './image-draft.ts'
+import { planMounts } from './mounts.ts'
 import { parsePort } from './ports.ts'
 import { envMap, expandWord, fail, Scope, type Site } from './scope.ts'
 import { StepCounter } from './steps.ts'
@@ -62,7 +63,7 @@ export class StageBuilder {
       case 'from':
         throw new Error('FROM starts a stage and is never inside one')
       case 'run':
-        return this.#run(i, site)
+        return await this.#run(op, i, site)
       case 'copy':
       case 'add':
         return await this.#copy(op, i, site)
@@ -118,8 +119,18 @@ export class StageBuilder {
     }
   }
 
-  #run(i: InstructionOf<'run'>, site: Site): void {
+  async #run(op: Op, i: InstructionOf<'run'>, site: Site): Promise<void> {
     const { args, script } = this.#runArguments(i, site)
+    const plan = await planMounts(i.mounts, {
+      site,
+      cwd: this.#draft.config.WorkingDir || '/',
+      variables: this.#scope.variables(),
+      context: (paths) => this.#converter.context(paths),
+      from: (name, range) =>
+        name === 'scratch'
+          ? Promise.resolve(undefined)
+          : this.#converter.source(op, name, { stage: this.#stage, site, range }),
+    })
     const network = i.network?.text === 'none' ? 'none' : this.#converter.options.network
     const step: RunStep = {
       args,
@@ -129,13 +140,16 @@ export class StageBuilder {
       user: this.#draft.config.User ?? '',
       network,
       onBase: this.#draft.tree !== undefined,
+      mounts: plan.mounts,
       ...(script && { script }),
     }
     const { proxyEnv: _proxy, ...definition } = step
     const shown =
       i.node.heredocs.length > 0 ? `${i.node.original} (${summary(i.node.heredocs)})` : i.node.original
     const vertex = this.#vertex(i, shown, {
-      definition: ['run', definition],
+      definition: ['run', definition as unknown as Json],
+      inputs: plan.inputs,
+      words: plan.words,
       work: this.#converter.options.works.run(step),
     })
     addHistory(this.#draft, `RUN ${this.#scope.historyPrefix()}${args.join(' ')} # buildkit`, vertex)

@@ -1,5 +1,6 @@
 import type { Digest } from '../../lib/digest.ts'
 import { EngineError } from '../../lib/errors.ts'
+import type { Sharing } from '../dockerfile/mounts.ts'
 import type { Work } from '../solver/vertex.ts'
 import type { Tree } from './tree.ts'
 
@@ -8,7 +9,7 @@ export interface Works {
   image(layers: readonly Digest[], createdAt: string): Work<Tree>
   /** `wanted` is complete once the graph is. */
   context(wanted: ReadonlySet<string>): Work<Tree>
-  /** Inputs: the base tree or none. */
+  /** Inputs: the base tree (when `onBase`), then what its mounts take from. */
   run(step: RunStep): Work<Tree>
   /** Inputs: base tree (when `onBase`), then the source tree or context (when there are sources). */
   copy(step: CopyStep): Work<Tree>
@@ -28,7 +29,38 @@ export interface RunStep {
   /** A script to run in place of a command, mounted at `/dev/pipes/NAME`. */
   readonly script?: { readonly name: string; readonly data: string }
   readonly onBase: boolean
+  readonly mounts: readonly RunMount[]
 }
+
+interface MountBase {
+  /** Absolute. */
+  readonly target: string
+  readonly readonly: boolean
+}
+
+/** `input` counts the step's inputs behind its base; absent: an empty tree. */
+export type RunMount =
+  | (MountBase & { readonly type: 'tmpfs'; readonly size?: number })
+  | (MountBase & {
+      readonly type: 'bind'
+      readonly from: 'context' | 'tree'
+      readonly input?: number
+      readonly path: string
+      /** The pattern by which a scan knows the path. */
+      readonly source: string
+    })
+  | (MountBase & {
+      readonly type: 'cache'
+      readonly id: string
+      readonly sharing: Sharing
+      /** Where the first content comes from. */
+      readonly input?: number
+      readonly path: string
+      readonly source: string
+      readonly mode?: number
+      readonly uid?: number
+      readonly gid?: number
+    })
 
 export interface CopyStep {
   readonly sources: readonly string[]

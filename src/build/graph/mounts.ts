@@ -1,0 +1,105 @@
+import { posix } from 'node:path'
+import { messageOf } from '../../lib/errors.ts'
+import { cleanPath } from '../../lib/ignore.ts'
+import type { Word } from '../dockerfile/instructions.ts'
+import { parseMountFlag, type MountFlag } from '../dockerfile/mounts.ts'
+import type { Range } from '../dockerfile/source.ts'
+import type { Vertex } from '../solver/vertex.ts'
+import { expandWord, fail, type Site } from './scope.ts'
+import type { Tree } from './tree.ts'
+import type { RunMount } from './works.ts'
+
+export interface MountPlan {
+  readonly mounts: readonly RunMount[]
+  /** What the mounts take from, in the order that `RunMount.input` counts. */
+  readonly inputs: readonly Vertex<Tree>[]
+  /** Sources that may be missing, and where they stand. */
+  readonly words: ReadonlyMap<string, Range>
+}
+
+export interface MountScope {
+  readonly site: Site
+  readonly cwd: string
+  readonly variables: ReadonlyMap<string, string>
+  context(paths: readonly string[]): Vertex<Tree>
+  /** A stage or an image; nothing when it has no files. */
+  from(name: string, range: Range): Promise<Vertex<Tree> | undefined>
+}
+
+/** `RUN --mount` flags → what the step mounts, and the vertices it takes them from. */
+export async function planMounts(flags: readonly Word[], scope: MountScope): Promise<MountPlan> {
+  const mounts: RunMount[] = []
+  const inputs: Vertex<Tree>[] = []
+  const words = new Map<string, Range>()
+  const input = (vertex: Vertex<Tree>): number => {
+    const known = inputs.indexOf(vertex)
+    return known < 0 ? inputs.push(vertex) - 1 : known
+  }
+  for (const word of flags) {
+    const flag = parse(word, scope)
+    const target = targetOf(flag, word, scope)
+    const common = { target, readonly: flag.readonly }
+    switch (flag.type) {
+      case 'tmpfs':
+        mounts.push({ type: 'tmpfs', ...common, ...(flag.size && { size: flag.size }) })
+        break
+      case 'bind': {
+        const path = posix.join('/', flag.source)
+        const source = literal(path)
+        words.set(source, word.range)
+        const vertex = flag.from === '' ? scope.context([source]) : await scope.from(flag.from, word.range)
+        const from = flag.from === '' ? 'context' : 'tree'
+        mounts.push({ type: 'bind', ...common, from, source, path, ...(vertex && { input: input(vertex) }) })
+        break
+      }
+      case 'cache': {
+        const path = posix.join('/', flag.source)
+        const source = literal(path)
+        words.set(source, word.range)
+        const vertex = flag.from === '' ? undefined : await scope.from(flag.from, word.range)
+        const { mode, uid, gid } = flag
+        mounts.push({
+          type: 'cache',
+          ...common,
+          id: flag.id || cleanPath(flag.target),
+          sharing: flag.sharing ?? 'shared',
+          source,
+          path,
+          ...(vertex && { input: input(vertex) }),
+          ...(mode !== undefined && { mode }),
+          ...(uid !== undefined && { uid }),
+          ...(gid !== undefined && { gid }),
+        })
+        break
+      }
+      case 'secret':
+      case 'ssh':
+        throw fail(scope.site, `RUN --mount=type=${flag.type} is not supported`, word.range, 'unsupported')
+    }
+  }
+  return { mounts, inputs, words }
+}
+
+function parse(word: Word, scope: MountScope): MountFlag {
+  const { site, variables } = scope
+  try {
+    return parseMountFlag(
+      word.text,
+      (value) => expandWord({ text: value, range: word.range }, variables, site).text,
+    )
+  } catch (cause) {
+    if (cause instanceof Error && cause.name === 'BuildError') throw cause
+    throw fail(site, messageOf(cause), word.range)
+  }
+}
+
+function targetOf(flag: MountFlag, word: Word, scope: MountScope): string {
+  const target = posix.resolve('/', scope.cwd, flag.target)
+  if (target === '/') throw fail(scope.site, `invalid mount target "/"`, word.range)
+  return target
+}
+
+/** A path of the context is looked for as a pattern: here it means itself. */
+function literal(path: string): string {
+  return path === '/' ? '.' : path.slice(1).replace(/[*?[\]\\]/g, '\\$&')
+}
