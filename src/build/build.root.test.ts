@@ -581,6 +581,40 @@ RUN --mount=type=cache,target=/root/.cache --mount=type=cache,target=/c,id=c,mod
   await assertClean()
 })
 
+test('RUN --mount=type=secret: for the step alone, in no byte that is kept', async () => {
+  const value = `hunter-${process.pid}-two`
+  const secrets = new Map([['key', Buffer.from(value)]])
+  const text = `FROM busybox
+RUN --mount=type=secret,id=key --mount=type=secret,id=key,target=/root/k,mode=0440,uid=1,gid=2 --mount=type=secret,id=other \\
+    wc -c < /run/secrets/key && stat -c '%a %u:%g' /run/secrets/key /root/k && ls /run/secrets && test ! -e /run/secrets/other
+RUN --mount=type=secret,id=key,env=KEY test -n "$KEY" && test ! -e /run/secrets/key && echo "$KEY" | wc -c && echo x > /x
+RUN echo "[$KEY]"
+`
+  const dir = context({ Dockerfile: text })
+  const { image, log: output, events } = await build(dir, { secrets })
+  const { length } = value
+  assert.equal(output, `${length}\n400 0:0\n440 1:2\nkey\n${length + 1}\n[]\n`)
+  assert.deepEqual(
+    [0, 1, 2].map((n) => layerFiles(image, n)),
+    [[], ['./x'], []],
+  )
+  assert.ok(!JSON.stringify([image, events]).includes(value))
+  // Another value is no other step.
+  assert.deepEqual((await build(dir, { secrets: new Map([['key', Buffer.from('new')]]) })).ran, [])
+  writeFileSync(join(dir, 'Dockerfile'), 'FROM busybox\nRUN --mount=type=secret,id=key,required true\n')
+  await assert.rejects(build(dir), (error) => {
+    assert.ok(error instanceof BuildError)
+    assert.equal(error.message, 'secret key: not found')
+    assert.match(error.excerpt, />>> RUN --mount=type=secret/)
+    return true
+  })
+  assert.equal((await build(dir, { secrets })).ran.length, 1)
+  await assertClean()
+  await m.close()
+  assert.equal(execFileSync('sh', ['-c', `grep -rlaF ${value} ${root} || true`], { encoding: 'utf8' }), '')
+  m = await open()
+})
+
 test('caches are shared, private or locked', async () => {
   const steps = (sharing: string) => {
     const step = (n: number) =>

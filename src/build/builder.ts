@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { ContentStore } from '../content/index.ts'
+import { MNT_DETACH, mountsUnder, unmount } from '../host/mount.ts'
 import type { Image, Images } from '../image/index.ts'
 import { digestOf, hexOf, type Digest } from '../lib/digest.ts'
 import { EngineError, hasCode, kindOf, messageOf } from '../lib/errors.ts'
@@ -60,6 +61,8 @@ export interface BuildRequest {
   readonly labels: Readonly<Record<string, string>>
   /** `default`, `bridge`, `host` or `none`, for RUN. */
   readonly networkMode?: string
+  /** By id, for `RUN --mount=type=secret`. Kept in memory alone. */
+  readonly secrets?: ReadonlyMap<string, Uint8Array>
 }
 
 /** Builds images from Dockerfiles. */
@@ -160,7 +163,8 @@ export class Builder {
     await using undo = new AsyncDisposableStack()
     const progress = new Progress(report)
     const { snapshots, runtime, networks, runDir, cgroupParent } = this.#o
-    const own = { cacheMounts: this.#cacheMounts, scanner: this.#scanner }
+    const secrets = request.secrets ?? new Map<string, Uint8Array>()
+    const own = { cacheMounts: this.#cacheMounts, scanner: this.#scanner, secrets }
     const tools: Tools = { snapshots, runtime, networks, lease, runDir, cgroupParent, ...own }
     const root = await this.#contextRoot(op, request.context, { undo, tools })
     const hostPaths = request.context.kind === 'directory'
@@ -297,6 +301,10 @@ async function removeStep(op: Op, o: BuilderOptions, id: string): Promise<void> 
     ['process', () => killStep(op, o.runtime, id)],
     ['network', () => o.networks.leave(op, id)],
     ['workspace', () => o.snapshots.remove(op, id)],
+    [
+      'secrets',
+      () => Promise.resolve(mountsUnder(join(o.runDir, id)).forEach((path) => unmount(path, MNT_DETACH))),
+    ],
     ['bundle', () => rm(join(o.runDir, id), { recursive: true, force: true })],
   ]
   for (const [what, remove] of remains)

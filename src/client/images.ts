@@ -10,6 +10,8 @@ import type {
 import { encodeFilters, type Filters } from './filters.ts'
 import type { Transport } from './transport.ts'
 
+const streams = process.getBuiltinModule('node:stream')
+
 /** Parameters of the classic build call, whose context is a tar. */
 export interface TarBuildOptions {
   readonly dockerfile: string
@@ -110,8 +112,23 @@ export class Images {
    */
   buildWithEvents(
     request: BuildQuery,
-    o: { archive?: Readable | undefined; signal?: AbortSignal } = {},
+    o: {
+      archive?: Readable | undefined
+      /** By id; they go in the body, since request lines are logged on many a way. */
+      secrets?: ReadonlyMap<string, Uint8Array> | undefined
+      signal?: AbortSignal
+    } = {},
   ): AsyncGenerator<BuildEvent> {
+    if (o.secrets && o.secrets.size > 0) {
+      const entries = [...o.secrets].map(([id, value]) => [id, Buffer.from(value).toString('base64')])
+      const head = Buffer.from(JSON.stringify(Object.fromEntries(entries)))
+      return this.#t.lines('POST', '/gantry/build', {
+        query: { request: JSON.stringify({ ...request, secretBytes: head.length }) },
+        stream: streams.Readable.from(headed(head, o.archive), { objectMode: false }),
+        headers: { 'Content-Type': 'application/octet-stream' },
+        signal: o.signal,
+      })
+    }
     return this.#t.lines('POST', '/gantry/build', {
       query: { request: JSON.stringify(request) },
       ...(o.archive && { stream: o.archive, headers: { 'Content-Type': 'application/x-tar' } }),
@@ -146,4 +163,9 @@ export class Images {
       query: { all: o.all || undefined, filters: encodeFilters(o.filters) },
     })
   }
+}
+
+async function* headed(head: Buffer, rest: AsyncIterable<Buffer> | undefined): AsyncGenerator<Buffer> {
+  yield head
+  if (rest) yield* rest
 }

@@ -98,4 +98,6 @@ export interface BuildQuery {
   noCache: boolean
   labels: Record<string, string>
   networkMode?: string
+  /** The body begins with so many bytes of JSON: secrets by id, in base64. A context that is sent follows. */
+  secretBytes?: number
 }

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { isAbsolute } from 'node:path'
+import type { Readable } from 'node:stream'
 import { z } from 'zod'
 import type { BuildRequest } from '../../build/index.ts'
 import type { Engine } from '../../engine/index.ts'
@@ -116,6 +117,9 @@ async function classicBuild(engine: Deps, call: Call): Promise<void> {
   call.response.end()
 }
 
+/** Docker's limit is 500 KiB a secret. */
+const maxSecrets = 16 << 20
+
 const queryShape: z.ZodType<BuildQuery> = z.strictObject({
   context: z
     .strictObject({ path: z.string(), dev: z.string().regex(/^\d+$/), ino: z.string().regex(/^\d+$/) })
@@ -128,12 +132,14 @@ const queryShape: z.ZodType<BuildQuery> = z.strictObject({
   noCache: z.boolean(),
   labels: z.record(z.string(), z.string()),
   networkMode: z.string().exactOptional(),
+  secretBytes: z.int().min(2).max(maxSecrets).exactOptional(),
 })
 
 /** Our own build: the context is a directory that both sides see, or the body; answers BuildEvents, one a line. */
 async function gantryBuild(engine: Deps, call: Call): Promise<void> {
-  const { context, ...request } = decode(queryShape, call.query.json('request'))
+  const { context, secretBytes, ...request } = decode(queryShape, call.query.json('request'))
   if (context) await checkContext(call, context)
+  const secrets = secretBytes === undefined ? undefined : await readSecrets(call.request, secretBytes)
   const report = (event: BuildEvent) => {
     if (!call.response.headersSent) {
       call.response.writeHead(200, { 'Content-Type': 'application/x-ndjson' })
@@ -146,6 +152,7 @@ async function gantryBuild(engine: Deps, call: Call): Promise<void> {
       call.op,
       {
         ...request,
+        ...(secrets && { secrets }),
         context: context ? { kind: 'directory', path: context.path } : { kind: 'tar', stream: call.request },
       },
       report,
@@ -155,6 +162,33 @@ async function gantryBuild(engine: Deps, call: Call): Promise<void> {
     if (!call.response.headersSent || isAbort(error)) throw error
   }
   call.response.end()
+}
+
+/** Takes them off the front of the body; what follows stays in it. */
+async function readSecrets(body: Readable, length: number): Promise<Map<string, Uint8Array>> {
+  const chunks: Buffer[] = []
+  let total = 0
+  for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    chunks.push(chunk)
+    total += chunk.length
+    if (total >= length) break
+  }
+  const all = Buffer.concat(chunks)
+  if (total < length) throw new EngineError('invalid', 'the request ends before its secrets do')
+  if (total > length) body.unshift(all.subarray(length))
+  const entries = Object.entries(decode(secretsShape, parseSecrets(all.subarray(0, length))))
+  return new Map(entries.map(([id, value]) => [id, Buffer.from(value, 'base64')]))
+}
+
+const secretsShape = z.record(z.string(), z.base64())
+
+function parseSecrets(json: Buffer): unknown {
+  try {
+    return JSON.parse(json.toString())
+  } catch {
+    // Its message would quote them.
+    throw new EngineError('invalid', 'the secrets of the request are not JSON')
+  }
 }
 
 /**

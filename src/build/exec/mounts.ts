@@ -34,7 +34,7 @@ export const mountsTrees = (step: RunStep): boolean =>
 
 /**
  * The part of a RUN's key that its mounts make. What is bound counts with its content, or (`byLayers`) with the layers it
- * comes from; what caches hold does not.
+ * comes from; what caches hold and what secrets are does not.
  */
 export async function mountKey(
   op: Op,
@@ -44,7 +44,7 @@ export async function mountKey(
   const texts: string[] = []
   const mounts: Json[] = []
   for (const mount of o.step.mounts) {
-    if (mount.type === 'tmpfs') {
+    if (mount.type === 'tmpfs' || mount.type === 'secret') {
       mounts.push({ ...mount })
       continue
     }
@@ -72,6 +72,8 @@ export async function prepareMounts(
   const mounts: OciMount[] = []
   let unchanged = true
   for (const mount of o.step.mounts) {
+    // Secrets come when the step has a place of its own.
+    if (mount.type === 'secret') continue
     const { target: destination } = mount
     const access = mount.readonly ? 'ro' : 'rw'
     const bind = (source: string) =>

@@ -16,6 +16,7 @@ import type { Tree } from '../graph/tree.ts'
 import { cacheKey, type Io, type Work } from '../solver/vertex.ts'
 import { MountStubs } from './mount-stubs.ts'
 import { mountKey, mountsTrees, prepareMounts } from './mounts.ts'
+import { prepareSecrets } from './secrets.ts'
 import type { Tools } from './tools.ts'
 import { makeLayer, type StepSpace } from './workspace.ts'
 
@@ -70,10 +71,11 @@ async function runProcess(
   const { step, space, io } = o
   await using undo = new AsyncDisposableStack()
   const network = await joinNetwork(op, tools, { step, space, undo })
-  const mounts = [...(await stepMounts(space, step, network)), ...o.mounts]
+  const secrets = prepareSecrets(tools, { mounts: step.mounts, space, undo })
+  const mounts = [...(await stepMounts(space, step, network)), ...o.mounts, ...secrets.mounts]
   const spec = buildSpec({
     args: [...step.args],
-    env: stepEnv(step),
+    env: stepEnv(step, secrets.env),
     cwd: step.cwd,
     user: resolveUser(space.root, step.user),
     tty: false,
@@ -102,7 +104,7 @@ async function runProcess(
   const decoders = { 1: new StringDecoder('utf8'), 2: new StringDecoder('utf8') }
   const code = await runStep(op, tools.runtime, {
     id: space.id,
-    bundle: space.scratch,
+    bundle: secrets.bundle,
     spec,
     onOutput: (stream, data) => {
       written += data.length
@@ -199,8 +201,11 @@ async function stepMounts(space: StepSpace, step: RunStep, network: StepNetwork)
   return mounts
 }
 
-/** The image's environment wins over proxies given from outside. */
-function stepEnv(step: RunStep): string[] {
-  const names = new Set(step.env.map((entry) => entry.split('=', 1)[0]))
-  return [...step.proxyEnv.filter((entry) => !names.has(entry.split('=', 1)[0])), ...step.env]
+/** The image's environment wins over proxies given from outside, secrets over both. */
+function stepEnv(step: RunStep, secrets: readonly string[]): string[] {
+  const over = (env: readonly string[], top: readonly string[]) => {
+    const names = new Set(top.map((entry) => entry.split('=', 1)[0]))
+    return [...env.filter((entry) => !names.has(entry.split('=', 1)[0])), ...top]
+  }
+  return over(over(step.proxyEnv, step.env), secrets)
 }

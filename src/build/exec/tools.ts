@@ -11,6 +11,8 @@ export interface Tools {
   readonly runtime: Runtime
   readonly networks: Networks
   readonly cacheMounts: CacheMounts
+  /** What RUN may mount with type=secret, by id. */
+  readonly secrets: ReadonlyMap<string, Uint8Array>
   readonly scanner: ScanThread
   /** Holds what steps make until a record or an image does. */
   readonly lease: Lease

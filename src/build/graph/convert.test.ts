@@ -235,6 +235,21 @@ test('RUN mounts: targets below the directory, variables, inputs once each, sour
   assert.match(draft.history.at(-2)?.createdBy ?? '', /^RUN \|1 D=sub \/bin\/sh -c x # buildkit$/)
 })
 
+test('secrets: where they go and what they are called', async () => {
+  const { runs } = await run(
+    [
+      'FROM busybox',
+      'RUN --mount=type=secret,id=a/b --mount=type=secret,target=k,required,mode=0444 --mount=type=secret,id=e,env=E x',
+    ].join('\n'),
+  )
+  const common = { type: 'secret', required: false, mode: 0o400, uid: 0, gid: 0 }
+  assert.deepEqual(runs[0]?.mounts, [
+    { ...common, id: 'a/b', target: '/run/secrets/b' },
+    { ...common, id: 'k', target: '/w/k', required: true, mode: 0o444 },
+    { ...common, id: 'e', env: 'E' },
+  ])
+})
+
 test('ONBUILD triggers of the base run first, once', async () => {
   const { names, draft } = await run('FROM busybox:onbuild\nRUN own\n')
   assert.deepEqual(

@@ -37,6 +37,10 @@ export async function planMounts(flags: readonly Word[], scope: MountScope): Pro
   }
   for (const word of flags) {
     const flag = parse(word, scope)
+    if (flag.type === 'secret') {
+      mounts.push(secretOf(flag, word, scope))
+      continue
+    }
     const target = targetOf(flag, word, scope)
     const common = { target, readonly: flag.readonly }
     switch (flag.type) {
@@ -72,9 +76,13 @@ export async function planMounts(flags: readonly Word[], scope: MountScope): Pro
         })
         break
       }
-      case 'secret':
       case 'ssh':
-        throw fail(scope.site, `RUN --mount=type=${flag.type} is not supported`, word.range, 'unsupported')
+        throw fail(
+          scope.site,
+          'RUN --mount=type=ssh is not supported: agents are not forwarded',
+          word.range,
+          'unsupported',
+        )
     }
   }
   return { mounts, inputs, words }
@@ -90,6 +98,21 @@ function parse(word: Word, scope: MountScope): MountFlag {
   } catch (cause) {
     if (cause instanceof Error && cause.name === 'BuildError') throw cause
     throw fail(site, messageOf(cause), word.range)
+  }
+}
+
+function secretOf(flag: MountFlag, word: Word, scope: MountScope): RunMount {
+  const id = flag.id || flag.source || posix.basename(flag.target)
+  const named = flag.target || (flag.env === undefined ? `/run/secrets/${posix.basename(id)}` : '')
+  return {
+    type: 'secret',
+    id,
+    ...(named !== '' && { target: targetOf({ ...flag, target: named }, word, scope) }),
+    ...(flag.env !== undefined && { env: flag.env }),
+    required: flag.required,
+    mode: flag.mode ?? 0o400,
+    uid: flag.uid ?? 0,
+    gid: flag.gid ?? 0,
   }
 }
 

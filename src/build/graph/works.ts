@@ -40,6 +40,17 @@ interface MountBase {
 
 /** `input` counts the step's inputs behind its base; absent: an empty tree. */
 export type RunMount =
+  | {
+      readonly type: 'secret'
+      readonly id: string
+      /** Absolute; absent when only a variable is wanted. */
+      readonly target?: string
+      readonly env?: string
+      readonly required: boolean
+      readonly mode: number
+      readonly uid: number
+      readonly gid: number
+    }
   | (MountBase & { readonly type: 'tmpfs'; readonly size?: number })
   | (MountBase & {
       readonly type: 'bind'

@@ -34,7 +34,6 @@ const refusals: Readonly<Record<string, string>> = {
   'metadata-file': 'it is not supported yet',
   'no-cache-filter': 'it is not supported yet; use --no-cache',
   output: 'the result is an image in the local store; other outputs are not supported yet',
-  secret: 'build secrets are not supported yet',
   'security-opt': 'security options for build steps are not supported yet',
   'shm-size': 'limits for build steps are not supported yet',
   ssh: 'agent forwarding is not supported yet',
@@ -72,6 +71,7 @@ const flags = {
   quiet: bool('Suppress the build output and print image ID on success', { short: 'q' }),
   rm: bool('Remove intermediate containers after a successful build', { initial: true }),
   sbom: list('Only "false": attestations are not supported yet', { kind: 'string', check: off }),
+  secret: list('Secret to expose to the build (format: "id=mysecret[,src=/local/secret]")'),
   tag: list('Name and optionally a tag in the "name:tag" format', { short: 't', check: tagName }),
   target: string('Set the target build stage to build.'),
 }
@@ -264,6 +264,7 @@ async function runBuild(
   options: Options,
   report: (event: BuildEvent) => void,
 ): Promise<Outcome> {
+  const secrets = await readSecrets(options.secret)
   const common: Common = {
     tags: [...options.tag],
     buildArgs: toMap(readPairs([], options['build-arg'], process.env)),
@@ -273,16 +274,28 @@ async function runBuild(
     ...(options.network !== 'default' && { networkMode: options.network }),
   }
   if (source.kind === 'directory' && parseHost(context.host).kind === 'unix') {
-    const outcome = await buildWithEvents(context, { ...common, ...inPlace(source) }, report)
+    const outcome = await buildWithEvents(context, { ...common, ...inPlace(source) }, { report, secrets })
     if (outcome) return outcome
   }
   // A stream can be sent once: whether the daemon knows our call has to be known before.
   if (source.kind !== 'tar' || (await isGantry(context))) {
     const { stream, dockerfile } = await archiveOf(source)
-    const outcome = await buildWithEvents(context, { ...common, dockerfile }, report, stream)
+    const outcome = await buildWithEvents(
+      context,
+      { ...common, dockerfile },
+      { report, secrets, archive: stream },
+    )
     if (outcome) return outcome
   }
+  if (secrets.size > 0)
+    throw new EngineError('unsupported', '--secret: this daemon has no call that takes build secrets')
   return buildTar(context, await archiveOf(source), common, report)
+}
+
+async function readSecrets(flags: readonly string[]): Promise<Map<string, Uint8Array>> {
+  if (flags.length === 0) return new Map()
+  const module = await import('../build/secrets.ts')
+  return module.readSecrets(flags, process.env)
 }
 
 type Common = Omit<BuildQuery, 'context' | 'dockerfile' | 'dockerfileText'>
@@ -306,13 +319,17 @@ async function isGantry(context: Context): Promise<boolean> {
 async function buildWithEvents(
   context: Context,
   request: BuildQuery,
-  report: (event: BuildEvent) => void,
-  archive?: Readable,
+  o: {
+    report: (event: BuildEvent) => void
+    secrets: ReadonlyMap<string, Uint8Array>
+    archive?: Readable
+  },
 ): Promise<Outcome | undefined> {
+  const { report, secrets, archive } = o
   let outcome: Outcome = { imageId: '', error: noResult }
   let begun = false
   try {
-    for await (const event of context.client.images.buildWithEvents(request, { archive })) {
+    for await (const event of context.client.images.buildWithEvents(request, { archive, secrets })) {
       begun = true
       report(event)
       if (event.type === 'result') outcome = { imageId: event.imageId }
