@@ -96,13 +96,16 @@ export class Engine {
       Snapshots.open(op, { root: join(dataRoot, 'overlay'), store, leases }),
       Volumes.open(op, { root: join(dataRoot, 'volumes'), store, emit }),
     ])
-    const [images, runtime, networks] = await Promise.all([
+    const parts = [
       Images.open(op, { store, content, snapshots, leases, emit }),
       Runtime.probe(op, {
         ...(config.runtime.name === '' ? {} : { name: config.runtime.name }),
         ...(config.runtime.path === '' ? {} : { path: config.runtime.path }),
         stateDir: join(execRoot, 'runtime'),
         exitDir: join(execRoot, 'exits'),
+      }).then((made) => {
+        undo.defer(() => made.close())
+        return made
       }),
       Networks.open(op, {
         store,
@@ -116,9 +119,14 @@ export class Engine {
         addressPools: config.addressPools,
         instance,
         emit,
+      }).then((made) => {
+        undo.defer(() => made.close(detached(op, 10_000)))
+        return made
       }),
-    ])
-    undo.defer(() => runtime.close())
+    ] as const
+    // When one fails, what the others make is there to be undone.
+    await Promise.allSettled(parts)
+    const [images, runtime, networks] = await Promise.all(parts)
     const containers = await Containers.open(
       op,
       {

@@ -169,7 +169,8 @@ export class Networks {
   /** Makes the bridges and the firewall, for the sandboxes on record too: published ports work from here on. */
   static async open(op: Op, o: NetworksOptions): Promise<Networks> {
     const netnsDir = join(o.runDir, 'netns')
-    shareMounts(netnsDir)
+    await using undo = new AsyncDisposableStack()
+    if (shareMounts(netnsDir)) undo.defer(() => unmount(netnsDir, MNT_DETACH))
     const netlink = new NetlinkSocket()
     const table = o.store.table('networks', decodeNetwork)
     const known = table.all().map(({ record }) => record)
@@ -193,10 +194,12 @@ export class Networks {
     const self = new Networks(op, o, { bridge, networks: [...fixed, ...own], table, netlink, netnsDir })
     self.#plumbing.start()
     self.#dns.start()
+    undo.defer(() => self.close(detached(op, 10_000)))
     self.#raise(op)
     // Before the first look, so that what changes after it is noticed.
     self.#watch.start()
     await Promise.all([self.#firewall.install(op, self.#firewallState()), self.#allowBridges(op)])
+    undo.move()
     return self
   }
 
@@ -673,12 +676,13 @@ function basesOf(chosen: readonly AddressBase[], site: string) {
 
 /**
  * A mount of its own that shares: namespaces made or removed here then come and go in mount namespaces that were
- * copied from ours meanwhile (a service with PrivateTmp), which else would keep dead ones alive.
+ * copied from ours meanwhile (a service with PrivateTmp), which else would keep dead ones alive. True when it was made now.
  */
-function shareMounts(folder: string): void {
+function shareMounts(folder: string): boolean {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  if (isMountPoint(folder)) return
+  if (isMountPoint(folder)) return false
   mount({ source: folder, target: folder, flags: MS_BIND })
   mount({ source: 'none', target: folder, flags: MS_PRIVATE })
   mount({ source: 'none', target: folder, flags: MS_SHARED })
+  return true
 }

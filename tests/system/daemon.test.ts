@@ -219,6 +219,20 @@ suite('the daemon and its configuration', () => {
     assert.match(stderr, /unknown flag: --nosuch/)
   })
 
+  test('a start that fails says why and leaves nothing in the kernel', async () => {
+    const d = new Daemon()
+    const calm = snapshot(d.places)
+    writeFileSync(join(d.home, 'daemon.json'), '{}')
+    const { code, stderr } = await gantryd([
+      ...d.arguments().filter((flag) => !flag.startsWith('--bridge')),
+      '--bridge=lo',
+    ])
+    assert.notEqual(code, 0)
+    assert.match(stderr, /cannot use lo as the bridge: it is a link of another kind/)
+    await eventually(() => assert.deepEqual(difference(calm, snapshot(d.places)), []), 5000)
+    d.dispose()
+  })
+
   test('without root it says so', async () => {
     const { code, stderr } = await gantryd([], { user: '65534' })
     assert.notEqual(code, 0)
