@@ -615,6 +615,73 @@ RUN echo "[$KEY]"
   m = await open()
 })
 
+test('COPY --parents keeps directories, --exclude leaves files out, with all that goes with COPY', async () => {
+  const files = {
+    'x/a.txt': 'a',
+    'x/y/b.txt': 'b',
+    'x/y/c.md': 'c',
+    'x/y/deep/d.txt': 'd',
+    'z/e.txt': 'e',
+    'z/hidden/f.txt': 'f',
+    '.dockerignore': 'z/hidden\nDockerfile\n',
+  }
+  const lines = [
+    'FROM scratch AS s',
+    'COPY . /src/',
+    'FROM scratch',
+    'ARG EXT=md',
+    'COPY --parents x/a.txt x/y/*.txt /p1/',
+    'COPY --parents ./x/./y/deep x/./*.txt /p2/',
+    'COPY --parents **/*.txt /p3/',
+    'COPY --exclude=*.$EXT --exclude=deep/* x/y /e1/',
+    'COPY --exclude=**/*.txt --exclude=!x/y/b.txt --link . /e2/',
+    'COPY --exclude=a.* x/*.txt /e3/',
+    'COPY --from=s --parents --exclude=**/deep --chown=3:4 /src/./x /f1/',
+    'COPY --parents x/lnk x/none*/q /l/',
+  ]
+  const dir = context({ ...files, Dockerfile: lines.join('\n') })
+  symlinkSync('y', join(dir, 'x/lnk'))
+  chmodSync(join(dir, 'x/y'), 0o711)
+  const { image } = await build(dir)
+  const listed = (n: number) =>
+    layerFiles(image, image.layers.length - 1 - n).filter(
+      (path) => !/^\.\/[a-z0-9]+$/.test(path) && !path.endsWith('.dockerignore'),
+    )
+  assert.deepEqual([0, 1, 2, 3, 4, 6].map(listed), [
+    ['./p1/x', './p1/x/a.txt', './p1/x/y', './p1/x/y/b.txt'],
+    ['./p2/a.txt', './p2/y', './p2/y/deep', './p2/y/deep/d.txt'],
+    [
+      './p3/x',
+      './p3/x/a.txt',
+      './p3/x/y',
+      './p3/x/y/b.txt',
+      './p3/x/y/deep',
+      './p3/x/y/deep/d.txt',
+      './p3/z',
+      './p3/z/e.txt',
+    ],
+    ['./e1/b.txt', './e1/deep'],
+    ['./e2/x', './e2/x/lnk', './e2/x/y', './e2/x/y/b.txt', './e2/x/y/c.md', './e2/x/y/deep', './e2/z'],
+    ['./f1/x', './f1/x/a.txt', './f1/x/lnk', './f1/x/y', './f1/x/y/b.txt', './f1/x/y/c.md'],
+  ])
+  const at = (n: number, path: string) => join(m.snapshots.layerPath(image.layers[n] ?? 'sha256:'), path)
+  const stat = (path: string) =>
+    execFileSync('stat', ['-c', '%a %u:%g %F', path], { encoding: 'utf8' }).trim()
+  assert.equal(stat(at(0, 'p1/x/y')), '711 0:0 directory')
+  assert.equal(stat(at(6, 'f1/x/a.txt')), '644 3:4 regular file')
+  assert.equal(stat(at(7, 'l/x/lnk')), '777 0:0 symbolic link')
+  assert.deepEqual((await build(dir)).ran, [])
+  writeFileSync(join(dir, 'x/y/c.md'), 'changed')
+  assert.deepEqual(
+    // Those that do not take it and stand below keep their layers.
+    (await build(dir)).ran.map((text) => text.split(' ').at(-1)).toSorted(),
+    ['/e2/', '/e3/', '/f1/', '/l/', '/src/'],
+  )
+  writeFileSync(join(dir, 'Dockerfile'), 'FROM scratch\nCOPY --parents x/none /l/\n')
+  await assert.rejects(build(dir), /"\/x\/none": not found/)
+  await assertClean()
+})
+
 test('caches are shared, private or locked', async () => {
   const steps = (sharing: string) => {
     const step = (n: number) =>

@@ -13,6 +13,7 @@ import type { BigIntStats } from 'node:fs'
 import { hasCode } from '../../lib/errors.ts'
 import { cleanPath, globToRegExp, hasWildcard, IgnoreMatcher } from '../../lib/ignore.ts'
 import type { IgnorePattern, ParentMatch } from '../../lib/ignore.ts'
+import { splitBelow } from './below.ts'
 import type { HashIndex } from './hash-index.ts'
 
 /** One thing of a tree that a COPY may take. `content`: sha256 of a file in hex, target of a link. */
@@ -28,7 +29,7 @@ export interface Entry {
 export interface ScanRequest {
   /** Absolute path of the tree. */
   readonly root: string
-  /** Paths and wildcards relative to the root; `.` for all. */
+  /** Paths and wildcards relative to the root; `.` for all; what `below` gives. */
   readonly wanted: readonly string[]
   readonly ignore: readonly IgnorePattern[]
 }
@@ -37,6 +38,8 @@ export interface SourceMatch {
   readonly pattern: string
   /** Paths after following links, relative; `.` is the root. Empty: nothing there. */
   readonly paths: readonly string[]
+  /** Of a pattern made by `below`: its directory, links followed. */
+  readonly base?: string
   /** True when nothing at or below those paths is left out: they may be copied whole. */
   readonly complete: boolean
   /** What kept out something that is there. */
@@ -82,7 +85,15 @@ class Scanner {
   #source(pattern: string): SourceMatch {
     const paths: string[] = []
     let ignoredBy: SourceMatch['ignoredBy']
-    for (const path of this.#expand(relative(pattern))) {
+    const [directory = '', glob] = splitBelow(pattern)
+    const base = glob === undefined ? undefined : this.#resolve(relative(directory))
+    const found =
+      glob === undefined
+        ? this.#expand(relative(pattern))
+        : base === undefined
+          ? []
+          : this.#below(base, relative(glob))
+    for (const path of found) {
       if (this.#walkFrom(path)) paths.push(path)
       else {
         const reason = this.#matcher.reason(path)
@@ -91,7 +102,8 @@ class Scanner {
       }
     }
     const complete = !this.#skipped.some((skipped) => paths.some((path) => isBelow(skipped, path)))
-    return { pattern, paths, complete, ...(ignoredBy && { ignoredBy }) }
+    if (base !== undefined) for (const path of paths) this.#ancestors(path, base)
+    return { pattern, paths, complete, ...(base !== undefined && { base }), ...(ignoredBy && { ignoredBy }) }
   }
 
   /** The existing paths that a pattern means, links followed inside the root. */
@@ -111,6 +123,40 @@ class Scanner {
       })
     }
     return level.map((path) => this.#resolve(path)).filter((path) => path !== undefined)
+  }
+
+  /** Paths that match below a directory; not what is in a directory that matches itself. */
+  #below(base: string, pattern: string): string[] {
+    if (pattern === '.') return [base]
+    const segments = pattern.split('/')
+    const wild = segments.findIndex(hasWildcard)
+    let start = base
+    for (const segment of wild < 0 ? segments : segments.slice(0, wild)) {
+      if (!this.#stat(start)?.isDirectory()) return []
+      start = join(start, segment)
+    }
+    if (wild < 0) return this.#stat(start) ? [start] : []
+    const matcher = new IgnoreMatcher([{ pattern, exception: false, line: 0 }])
+    const deepest = segments.some((segment) => segment.includes('**')) ? Infinity : segments.length
+    const found: string[] = []
+    const visit = (directory: string, depth: number) => {
+      if (this.#canceled()) throw new Error('canceled')
+      for (const name of this.#list(directory)?.sort() ?? []) {
+        const path = join(directory, name)
+        if (matcher.ignores(base === '.' ? path : path.slice(base.length + 1))) found.push(path)
+        else if (depth < deepest && this.#stat(path)?.isDirectory()) visit(path, depth + 1)
+      }
+    }
+    if (this.#stat(start)?.isDirectory()) visit(start, wild + 1)
+    return found
+  }
+
+  #ancestors(path: string, base: string): void {
+    for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
+      const directory = path.slice(0, end)
+      if (directory === base || this.#entries.has(directory)) return
+      this.#add(directory, this.#stat(directory))
+    }
   }
 
   /** Follows links as if the root were `/`. Undefined when it is not there or links loop. */

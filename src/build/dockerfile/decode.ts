@@ -213,11 +213,13 @@ class Decoder {
   }
 
   #copy(kind: 'copy' | 'add'): Instruction {
-    this.#refuseFlags('parents', 'exclude', 'checksum', 'unpack', 'keep-git-dir')
+    if (kind === 'add') this.#refuseFlags('checksum', 'unpack', 'keep-git-dir')
     const from = kind === 'copy' ? this.#flag('from') : undefined
     const chown = this.#flag('chown')
     const chmod = this.#flag('chmod')
     const link = this.#boolFlag('link')
+    const parents = kind === 'copy' && this.#boolFlag('parents')
+    const excludes = this.#listFlag('exclude')
     const words = this.#jsonOrList()
     const target = words.pop()
     if (!target || words.length === 0)
@@ -234,6 +236,8 @@ class Decoder {
       heredocs: this.#node.heredocs,
       target,
       link,
+      parents,
+      excludes,
       ...(from && { from }),
       ...(chown && { chown }),
       ...(chmod && { chmod }),

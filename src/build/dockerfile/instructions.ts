@@ -43,6 +43,8 @@ export type Instruction =
       chown?: Word
       chmod?: Word
       link: boolean
+      parents: boolean
+      excludes: readonly Word[]
     })
   | (Base & { kind: 'workdir'; path: Word })
   | (Base & { kind: 'env'; pairs: readonly Assignment[] })

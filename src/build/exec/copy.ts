@@ -3,14 +3,16 @@ import { basename, join } from 'node:path'
 import { RootDir } from '../../host/root-dir.ts'
 import { EngineError, hasCode } from '../../lib/errors.ts'
 import type { Op } from '../../lib/op.ts'
-import { hasWildcard } from '../../lib/ignore.ts'
+import { cleanPath, hasWildcard } from '../../lib/ignore.ts'
 import { resolveUser } from '../../runtime/index.ts'
 import type { CopyEntry } from '../../snapshot/index.ts'
+import { splitBelow } from '../context/below.ts'
 import type { Scan } from '../context/scan.ts'
+import { excludePatterns } from '../dockerfile/excludes.ts'
 import type { Tree } from '../graph/tree.ts'
 import { MissingSource, type CopyStep } from '../graph/works.ts'
 import { cacheKey, type Io, type Json, type Work } from '../solver/vertex.ts'
-import { manifestOf, select, type Selection } from './manifest.ts'
+import { manifestOf, select, selectBelow, without, type Selection } from './manifest.ts'
 import type { Tools } from './tools.ts'
 import { inSpace, makeLayer, type StepSpace } from './workspace.ts'
 
@@ -32,6 +34,8 @@ export function copyWork(tools: Tools, step: CopyStep): Work<Tree> {
     chown: step.chown ?? null,
     mode: step.mode ?? null,
     ...(step.link && { link: true }),
+    ...(step.parents && { parents: true }),
+    ...(step.excludes.length > 0 && { excludes: step.excludes }),
     inline: step.inline.map((file) => ({ ...file })),
   })
   const byContent = async (op: Op, inputs: readonly Tree[], io: Io) => {
@@ -102,20 +106,26 @@ async function scanOf(
   })
 }
 
-/** What the sources mean in this tree. Throws docker's text for one that is not there, with the reason where there is one. */
 function pick(step: CopyStep, scan: Scan, io: Io | undefined): Selection[] {
+  return without(found(step, scan, io), excludePatterns(step.excludes))
+}
+
+/** What the sources mean in this tree. Throws docker's text for one that is not there, with the reason where there is one. */
+function found(step: CopyStep, scan: Scan, io: Io | undefined): Selection[] {
   return step.sources.flatMap((pattern) => {
     const source = scan.sources.find((candidate) => candidate.pattern === pattern)
-    if (source && source.paths.length > 0) return select(scan, source)
+    if (source && source.paths.length > 0)
+      return step.parents ? selectBelow(scan, source) : select(scan, source)
+    const shown = cleanPath(splitBelow(pattern).join('/'))
     const hidden = source?.ignoredBy
     if (hasWildcard(pattern)) {
       io?.log(
         2,
-        `no file matches ${pattern}${hidden ? ` (.dockerignore:${hidden.line} "${hidden.pattern}" keeps ${hidden.path} out)` : ''}\n`,
+        `no file matches ${shown}${hidden ? ` (.dockerignore:${hidden.line} "${hidden.pattern}" keeps ${hidden.path} out)` : ''}\n`,
       )
       return []
     }
-    const path = `/${pattern.replace(/^\.?\/+/, '')}`
+    const path = `/${shown.replace(/^\.?\/+/, '')}`
     const hint = hidden
       ? ` (it is there, but .dockerignore:${hidden.line} "${hidden.pattern}" keeps it out)`
       : ''
@@ -143,6 +153,10 @@ async function copyInto(
   const several = selections.length + step.inline.length > 1
   for (const selection of selections) {
     const { path, root } = selection
+    if (step.parents) {
+      entries.push(...directoryEntries(selection, { target: place.directory().target, isNew: false }))
+      continue
+    }
     if (root.type === 'd') {
       entries.push(...directoryEntries(selection, place.directory()))
       continue

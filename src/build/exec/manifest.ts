@@ -1,4 +1,6 @@
+import { posix } from 'node:path'
 import { digestOf, type Digest } from '../../lib/digest.ts'
+import { IgnoreMatcher, type IgnorePattern } from '../../lib/ignore.ts'
 import type { Entry, Scan, SourceMatch } from '../context/scan.ts'
 
 /** One source of a COPY: a path and what is at and below it. */
@@ -23,6 +25,47 @@ export function select(scan: Scan, source: SourceMatch): Selection[] {
         below.push({ ...entry, path: entry.path.slice(prefix.length) })
     return root ? [{ path, root, below: root.type === 'd' ? below : [], complete: source.complete }] : []
   })
+}
+
+/** What a pattern made by `below` took, as a part of its directory: the directories above each match come along. */
+export function selectBelow(scan: Scan, source: SourceMatch): Selection[] {
+  const { base } = source
+  if (base === undefined || source.paths.length === 0) return []
+  const prefix = base === '.' ? '' : `${base}/`
+  const wanted = new Set(source.paths)
+  const above = new Set(source.paths.flatMap((path) => ancestorsOf(path)))
+  const taken = (entry: Entry) =>
+    entry.path !== '.' &&
+    entry.path.startsWith(prefix) &&
+    (wanted.has(base) ||
+      above.has(entry.path) ||
+      wanted.has(entry.path) ||
+      ancestorsOf(entry.path).some((path) => wanted.has(path)))
+  const below = scan.entries
+    .filter(taken)
+    .map((entry) => ({ ...entry, path: entry.path.slice(prefix.length) }))
+  // Its own attributes are not copied.
+  const root: Entry = { path: base, type: 'd', mode: 0o755, uid: 0, gid: 0, content: '' }
+  return [{ path: base, root, below, complete: false }]
+}
+
+/** Takes out what matches; a directory stays as long as something in it does. */
+export function without(selections: readonly Selection[], patterns: readonly IgnorePattern[]): Selection[] {
+  const matcher = new IgnoreMatcher(patterns)
+  if (matcher.empty) return [...selections]
+  return selections.flatMap((selection) => {
+    const { root, below } = selection
+    if (root.type !== 'd') return matcher.ignores(posix.basename(selection.path)) ? [] : [selection]
+    const kept = below.filter((entry) => !matcher.ignores(entry.path))
+    if (kept.length === below.length) return [selection]
+    const needed = new Set(kept.flatMap((entry) => [entry.path, ...ancestorsOf(entry.path)]))
+    return [{ ...selection, below: below.filter((entry) => needed.has(entry.path)), complete: false }]
+  })
+}
+
+function ancestorsOf(path: string): string[] {
+  const parts = path.split('/')
+  return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'))
 }
 
 /**

@@ -271,6 +271,7 @@ test('faults point at their place', async () => {
     'FROM busybox AS x\nRUN --mount=from=x,target=/a y': /circular dependency/,
     'FROM busybox\nRUN --mount=type=ssh x': /--mount=type=ssh is not supported/,
     'FROM busybox\nRUN --mount=from=$A,target=/a y': /'from' doesn't support variable expansion/,
+    'FROM busybox\nCOPY --exclude=[ a /c': /syntax error in pattern "\["/,
     'FROM busybox\nCOPY a b c': /more than one source file, the destination must be a directory/,
     'FROM busybox\nEXPOSE x': /invalid containerPort: x/,
     'FROM busybox\nADD https://x/y z': /ADD of a URL is not supported yet/,

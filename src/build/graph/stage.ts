@@ -1,10 +1,12 @@
 import { EngineError, hasCode, messageOf } from '../../lib/errors.ts'
-import { cleanPath } from '../../lib/ignore.ts'
+import { cleanPath, IgnoreMatcher } from '../../lib/ignore.ts'
 import type { Op } from '../../lib/op.ts'
 import { parseSignal } from '../../lib/signals.ts'
 import { formatDuration } from '../../lib/units.ts'
 import type { HealthConfig } from '../../wire/container.ts'
+import { below } from '../context/below.ts'
 import { trailingCommentHint } from '../dockerfile/decode.ts'
+import { excludePatterns } from '../dockerfile/excludes.ts'
 import { expand } from '../dockerfile/expand.ts'
 import type { CommandLine, Instruction, InstructionOf, Word } from '../dockerfile/instructions.ts'
 import { findHeredocs, type Heredoc } from '../dockerfile/parser.ts'
@@ -183,7 +185,9 @@ export class StageBuilder {
         i.from.range,
       )
     const sources = i.sources.map((word) => this.#source(word, i, site))
+    const patterns = i.parents ? sources.map(withParents) : sources
     const target = this.#copyTarget(i, site)
+    const excludes = i.excludes.map((word) => this.#exclude(word, site))
     if (sources.length + i.heredocs.length > 1 && !target.endsWith('/'))
       throw fail(
         site,
@@ -195,20 +199,22 @@ export class StageBuilder {
     // A linked copy stands on nothing, and finds no link of the base to follow.
     const base = i.link ? undefined : this.#draft.tree
     const step: CopyStep = {
-      sources,
+      sources: patterns,
       inline: i.heredocs.map((doc) => ({ name: doc.name, data: this.#document(doc, i, site) })),
       from: i.from ? 'tree' : 'context',
-      target,
+      target: i.parents && !target.endsWith('/') ? `${target}/` : target,
+      parents: i.parents,
+      excludes,
       extract: i.kind === 'add',
       link: i.link,
       onBase: base !== undefined,
       ...(chown !== undefined && { chown }),
       ...(mode !== undefined && { mode }),
     }
-    const from = await this.#copySource(op, i, { site, sources })
+    const from = await this.#copySource(op, i, { site, sources: patterns })
     const vertex = this.#vertex(i, i.node.original, {
       definition: ['copy', step as unknown as Json],
-      words: new Map(sources.map((source, index) => [source, i.sources[index]?.range ?? i.node.range])),
+      words: new Map(patterns.map((source, index) => [source, i.sources[index]?.range ?? i.node.range])),
       work: this.#converter.options.works.copy(step),
       inputs: from ? [from] : [],
       alone: i.link,
@@ -217,6 +223,8 @@ export class StageBuilder {
       chown !== undefined && `--chown=${chown}`,
       i.chmod && `--chmod=${i.chmod.text}`,
       i.link && '--link',
+      i.parents && '--parents',
+      ...excludes.map((pattern) => `--exclude=${pattern}`),
     ].filter(Boolean)
     const shown = [...flags, ...sources, ...i.heredocs.map((doc) => `<<${doc.name}`)]
     const createdBy = `${name} ${shown.join(' ')} ${this.#text(i.target, site)} # buildkit`
@@ -238,6 +246,16 @@ export class StageBuilder {
     const tree = await this.#converter.source(op, text, { stage: this.#stage, site: o.site, range })
     if (!tree) throw fail(o.site, `COPY --from=${text}: that stage has no files`, range)
     return tree
+  }
+
+  #exclude(word: Word, site: Site): string {
+    const text = this.#text(word, site)
+    try {
+      void new IgnoreMatcher(excludePatterns([text]))
+    } catch (cause) {
+      throw fail(site, messageOf(cause), word.range)
+    }
+    return text
   }
 
   #source(word: Word, i: InstructionOf<'copy' | 'add'>, site: Site): string {
@@ -426,6 +444,12 @@ function locatedError(cause: unknown, site: Site, words?: ReadonlyMap<string, Ra
   const word = cause instanceof MissingSource ? words?.get(cause.pattern) : undefined
   const range = word ?? site.node.range
   return new BuildError(cause.kind, cause.message, { source: site.source, range, cause })
+}
+
+/** BuildKit: the first `/./` is where the directories that are kept begin. */
+function withParents(source: string): string {
+  const pivot = source.indexOf('/./')
+  return pivot < 0 ? below('.', source) : below(source.slice(0, pivot), source.slice(pivot + 3))
 }
 
 function contentOf(doc: Heredoc): string {

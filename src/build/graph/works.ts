@@ -81,6 +81,10 @@ export interface CopyStep {
   readonly target: string
   readonly chown?: string
   readonly mode?: number
+  /** Each source keeps its directories: it is written as `below(directory, pattern)`. */
+  readonly parents: boolean
+  /** Patterns of what is left out, relative to each source; for a file, to its directory. */
+  readonly excludes: readonly string[]
   /** The copy is a layer by itself, for any base. */
   readonly link: boolean
   /** ADD: local archives are unpacked. */
