@@ -19,7 +19,7 @@ import { Readable } from 'node:stream'
 import { after, before, test } from 'node:test'
 import type { Image } from '../image/index.ts'
 import type { BuildEvent } from '../wire/build.ts'
-import { BuildError, type BuildRequest } from './index.ts'
+import { BuildError, secretsOf, type BuildRequest } from './index.ts'
 import { op, openMachine, type Machine } from './test-machine.ts'
 
 const root = mkdtempSync('/tmp/gb-')
@@ -583,7 +583,7 @@ RUN --mount=type=cache,target=/root/.cache --mount=type=cache,target=/c,id=c,mod
 
 test('RUN --mount=type=secret: for the step alone, in no byte that is kept', async () => {
   const value = `hunter-${process.pid}-two`
-  const secrets = new Map([['key', Buffer.from(value)]])
+  const secrets = secretsOf(new Map([['key', Buffer.from(value)]]))
   const text = `FROM busybox
 RUN --mount=type=secret,id=key --mount=type=secret,id=key,target=/root/k,mode=0440,uid=1,gid=2 --mount=type=secret,id=other \\
     wc -c < /run/secrets/key && stat -c '%a %u:%g' /run/secrets/key /root/k && ls /run/secrets && test ! -e /run/secrets/other
@@ -600,7 +600,7 @@ RUN echo "[$KEY]"
   )
   assert.ok(!JSON.stringify([image, events]).includes(value))
   // Another value is no other step.
-  assert.deepEqual((await build(dir, { secrets: new Map([['key', Buffer.from('new')]]) })).ran, [])
+  assert.deepEqual((await build(dir, { secrets: secretsOf(new Map([['key', Buffer.from('new')]])) })).ran, [])
   writeFileSync(join(dir, 'Dockerfile'), 'FROM busybox\nRUN --mount=type=secret,id=key,required true\n')
   await assert.rejects(build(dir), (error) => {
     assert.ok(error instanceof BuildError)
@@ -729,7 +729,7 @@ test('what a killed daemon left of a build is gone after the next start', async 
     const { op, openMachine } = await import(${JSON.stringify(join(import.meta.dirname, 'test-machine.ts'))})
     const m = await openMachine(${JSON.stringify({ root, instance })})
     const context = { kind: 'directory', path: ${JSON.stringify(dir)} }
-    const secrets = new Map([['k', Buffer.from('secret')]])
+    const secrets = secretsOf(new Map([['k', Buffer.from('secret')]]))
     const request = { context, dockerfile: 'Dockerfile', tags: [], buildArgs: {}, noCache: false, labels: {}, secrets }
     await m.builder.build(op(), request, (e) => e.type === 'log' && console.log(e.data))`
   // A file, not --eval: its flags would reach the worker threads.

@@ -2,7 +2,6 @@ import { createWriteStream } from 'node:fs'
 import { mkdir, readdir, realpath, rm, stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { ContentStore } from '../content/index.ts'
 import { MNT_DETACH, mountsUnder, unmount } from '../host/mount.ts'
@@ -29,6 +28,7 @@ import { makeWorks, type ContextSource } from './exec/works.ts'
 import { imageOf } from './export.ts'
 import { convert } from './graph/convert.ts'
 import type { Tree } from './graph/tree.ts'
+import { refuseUnsupported, secretsOf, type BuildRequest } from './request.ts'
 import { Progress } from './solver/progress.ts'
 import { Solver } from './solver/solver.ts'
 
@@ -45,24 +45,6 @@ export interface BuilderOptions {
   readonly runDir: string
   readonly cgroupParent: string
   readonly emit: Emit
-}
-
-export interface BuildRequest {
-  /** A directory of this host, read in place, or a tar stream (plain or compressed). */
-  readonly context: { kind: 'directory'; path: string } | { kind: 'tar'; stream: Readable }
-  /** Path in the context; absolute on the host only for directory contexts. */
-  readonly dockerfile: string
-  /** Used in place of the file; `dockerfile` still names it. */
-  readonly dockerfileText?: string
-  readonly tags: readonly string[]
-  readonly buildArgs: Readonly<Record<string, string>>
-  readonly target?: string
-  readonly noCache: boolean
-  readonly labels: Readonly<Record<string, string>>
-  /** `default`, `bridge`, `host` or `none`, for RUN. */
-  readonly networkMode?: string
-  /** By id, for `RUN --mount=type=secret`. Kept in memory alone. */
-  readonly secrets?: ReadonlyMap<string, Uint8Array>
 }
 
 /** Builds images from Dockerfiles. */
@@ -157,13 +139,14 @@ export class Builder {
   }
 
   async #build(op: Op, request: BuildRequest, report: (event: BuildEvent) => void) {
+    refuseUnsupported(request)
     const references = request.tags.map(checkTag)
     const network = networkOf(request.networkMode)
     using lease = this.#o.leases.open()
     await using undo = new AsyncDisposableStack()
     const progress = new Progress(report)
     const { snapshots, runtime, networks, runDir, cgroupParent } = this.#o
-    const secrets = request.secrets ?? new Map<string, Uint8Array>()
+    const secrets = request.secrets ?? secretsOf(new Map())
     const own = { cacheMounts: this.#cacheMounts, scanner: this.#scanner, secrets }
     const tools: Tools = { snapshots, runtime, networks, lease, runDir, cgroupParent, ...own }
     const root = await this.#contextRoot(op, request.context, { undo, tools })
@@ -235,6 +218,8 @@ export class Builder {
     o: { undo: AsyncDisposableStack; tools: Tools },
   ): Promise<string> {
     if (context.kind === 'directory') return await contextDirectory(context.path)
+    if (context.kind !== 'tar')
+      throw new EngineError('unsupported', `a build context of kind ${context.kind} is not supported`)
     const id = `b${newId().slice(0, 12)}`
     const spool = join(this.#o.root, 'spool', id)
     const { snapshots, lease } = o.tools

@@ -4,6 +4,14 @@
  * key, so that a miss can be explained. A build that ends, fails or is cancelled leaves nothing but layers that a cache
  * record or an image holds; `Builder.open` removes what a crash left.
  */
-export { Builder, type BuilderOptions, type BuildRequest } from './builder.ts'
+export { Builder, type BuilderOptions } from './builder.ts'
+export {
+  secretsOf,
+  type BuildRequest,
+  type ContextRequest,
+  type SecretSource,
+  type SshSource,
+  type StepResources,
+} from './request.ts'
 export { BuildError } from './dockerfile/source.ts'
 export { applyChanges } from './changes.ts'

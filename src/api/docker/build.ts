@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises'
 import { isAbsolute } from 'node:path'
 import type { Readable } from 'node:stream'
 import { z } from 'zod'
-import type { BuildRequest } from '../../build/index.ts'
+import { secretsOf, type BuildRequest, type SecretSource } from '../../build/index.ts'
 import type { Engine } from '../../engine/index.ts'
 import { EngineError, hasCode, isAbort, messageOf } from '../../lib/errors.ts'
 import type { BuildEvent, BuildQuery } from '../../wire/build.ts'
@@ -165,7 +165,7 @@ async function gantryBuild(engine: Deps, call: Call): Promise<void> {
 }
 
 /** Takes them off the front of the body; what follows stays in it. */
-async function readSecrets(body: Readable, length: number): Promise<Map<string, Uint8Array>> {
+async function readSecrets(body: Readable, length: number): Promise<SecretSource> {
   const chunks: Buffer[] = []
   let total = 0
   for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
@@ -177,7 +177,7 @@ async function readSecrets(body: Readable, length: number): Promise<Map<string, 
   if (total < length) throw new EngineError('invalid', 'the request ends before its secrets do')
   if (total > length) body.unshift(all.subarray(length))
   const entries = Object.entries(decode(secretsShape, parseSecrets(all.subarray(0, length))))
-  return new Map(entries.map(([id, value]) => [id, Buffer.from(value, 'base64')]))
+  return secretsOf(new Map(entries.map(([id, value]) => [id, Buffer.from(value, 'base64')])))
 }
 
 const secretsShape = z.record(z.string(), z.base64())

@@ -71,7 +71,7 @@ async function runProcess(
   const { step, space, io } = o
   await using undo = new AsyncDisposableStack()
   const network = await joinNetwork(op, tools, { step, space, undo })
-  const secrets = prepareSecrets(tools, { mounts: step.mounts, space, undo })
+  const secrets = await prepareSecrets(op, tools, { mounts: step.mounts, space, undo })
   const mounts = [...(await stepMounts(space, step, network)), ...o.mounts, ...secrets.mounts]
   const spec = buildSpec({
     args: [...step.args],

@@ -2,6 +2,7 @@ import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { MNT_DETACH, mount, MS_NODEV, MS_NOSUID, unmount } from '../../host/mount.ts'
 import { EngineError } from '../../lib/errors.ts'
+import type { Op } from '../../lib/op.ts'
 import type { OciMount } from '../../runtime/index.ts'
 import type { RunMount } from '../graph/works.ts'
 import type { Tools } from './tools.ts'
@@ -18,10 +19,11 @@ export interface StepSecrets {
 }
 
 /** Secrets are given to a step from memory: no disk has them, and they go with the step. */
-export function prepareSecrets(
+export async function prepareSecrets(
+  op: Op,
   tools: Tools,
   o: { mounts: readonly RunMount[]; space: StepSpace; undo: AsyncDisposableStack },
-): StepSecrets {
+): Promise<StepSecrets> {
   const secrets = o.mounts.filter((each) => each.type === 'secret')
   if (secrets.length === 0) return { mounts: [], env: [], bundle: o.space.scratch }
   const dir = join(o.space.scratch, 'secret')
@@ -33,7 +35,7 @@ export function prepareSecrets(
   const mounts: OciMount[] = []
   const env: string[] = []
   for (const [index, secret] of secrets.entries()) {
-    const value = valueOf(tools, secret)
+    const value = await valueOf(op, tools, secret)
     if (!value) continue
     if (secret.env !== undefined) env.push(`${secret.env}=${textOf(secret, value)}`)
     if (secret.target === undefined) continue
@@ -47,8 +49,8 @@ export function prepareSecrets(
   return { mounts, env, bundle }
 }
 
-function valueOf(tools: Tools, secret: Secret): Uint8Array | undefined {
-  const value = tools.secrets.get(secret.id)
+async function valueOf(op: Op, tools: Tools, secret: Secret): Promise<Uint8Array | undefined> {
+  const value = await tools.secrets.get(op, secret.id)
   if (!value && secret.required) throw new EngineError('not-found', `secret ${secret.id}: not found`)
   return value
 }

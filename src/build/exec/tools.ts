@@ -3,6 +3,7 @@ import type { Runtime } from '../../runtime/index.ts'
 import type { Snapshots } from '../../snapshot/index.ts'
 import type { Lease } from '../../store/index.ts'
 import type { ScanThread } from '../context/scan-thread.ts'
+import type { SecretSource } from '../request.ts'
 import type { CacheMounts } from './cache-mounts.ts'
 
 /** What steps work with. */
@@ -11,8 +12,8 @@ export interface Tools {
   readonly runtime: Runtime
   readonly networks: Networks
   readonly cacheMounts: CacheMounts
-  /** What RUN may mount with type=secret, by id. */
-  readonly secrets: ReadonlyMap<string, Uint8Array>
+  /** What RUN may mount with type=secret. */
+  readonly secrets: SecretSource
   readonly scanner: ScanThread
   /** Holds what steps make until a record or an image does. */
   readonly lease: Lease

@@ -1,0 +1,88 @@
+import type { Duplex, Readable } from 'node:stream'
+import { EngineError } from '../lib/errors.ts'
+import type { Op } from '../lib/op.ts'
+import type { Resources, Ulimit } from '../wire/container.ts'
+
+export interface BuildRequest {
+  readonly context: ContextRequest
+  /** By name as in `FROM name` and `COPY --from=name`, where they stand in for stages and images. */
+  readonly contexts?: Readonly<Record<string, ContextRequest>>
+  /** Path in the context; absolute on the host only for directory contexts. */
+  readonly dockerfile: string
+  /** Used in place of the file; `dockerfile` still names it. */
+  readonly dockerfileText?: string
+  /** With `dockerfileText`: what stands in `NAME.dockerignore` beside it. Absent: the context's own file counts. */
+  readonly ignoreText?: string
+  readonly tags: readonly string[]
+  readonly buildArgs: Readonly<Record<string, string>>
+  readonly target?: string
+  readonly noCache: boolean
+  readonly labels: Readonly<Record<string, string>>
+  /** Of the image, as `linux/arm64/v8`; absent: this host's. */
+  readonly platform?: string
+  /** `default`, `bridge`, `host` or `none`, for RUN. */
+  readonly networkMode?: string
+  readonly secrets?: SecretSource
+  readonly ssh?: SshSource
+  /** `name:ip` for /etc/hosts of RUN steps, `host-gateway` included; part of their cache key, as the two below. */
+  readonly addHosts?: readonly string[]
+  readonly ulimits?: readonly Ulimit[]
+  /** Bytes of /dev/shm in RUN steps. */
+  readonly shmSize?: number
+  /** Limits of each RUN step; no part of its cache key. */
+  readonly resources?: StepResources
+  /** Parent of the steps' cgroups in place of the daemon's. */
+  readonly cgroupParent?: string
+}
+
+/** Where files come from: the build context, or a named one. */
+export type ContextRequest =
+  /** A directory of this host, read in place: whoever asks has been found entitled to all of it. */
+  | { readonly kind: 'directory'; readonly path: string }
+  /** A tar, plain or compressed. */
+  | { readonly kind: 'tar'; readonly stream: Readable }
+  /** A git repository or what an http(s) URL gives (a tar, or for the context a Dockerfile), as docker writes them. */
+  | { readonly kind: 'remote'; readonly url: string }
+  /** Named contexts alone: an image by name or ID. */
+  | { readonly kind: 'image'; readonly reference: string }
+  /** Named contexts alone: an image in a directory in OCI layout; `tag` or `digest` when it has several. */
+  | { readonly kind: 'oci-layout'; readonly path: string; readonly tag?: string; readonly digest?: string }
+
+/** What `RUN --mount=type=secret` gets: asked when a step needs it, kept in memory alone. */
+export interface SecretSource {
+  get(op: Op, id: string): Promise<Uint8Array | undefined>
+}
+
+/** Agents that `RUN --mount=type=ssh` and git use. */
+export interface SshSource {
+  has(id: string): boolean
+  /** A connection of its own to the agent of that id. */
+  connect(op: Op, id: string): Promise<Duplex>
+}
+
+export type StepResources = Pick<
+  Resources,
+  'Memory' | 'MemorySwap' | 'CpuShares' | 'CpuPeriod' | 'CpuQuota' | 'CpusetCpus' | 'CpusetMems'
+>
+
+export function secretsOf(values: ReadonlyMap<string, Uint8Array>): SecretSource {
+  return { get: (_op, id) => Promise.resolve(values.get(id)) }
+}
+
+/** Fields that the builder does not obey yet. Throws kind `unsupported`, naming the first of them. */
+export function refuseUnsupported(request: BuildRequest): void {
+  const unsupported = {
+    'named build contexts': Object.keys(request.contexts ?? {}).length > 0,
+    'a remote build context': request.context.kind === 'remote',
+    platform: request.platform !== undefined,
+    ssh: request.ssh !== undefined,
+    'extra hosts': (request.addHosts ?? []).length > 0,
+    ulimits: (request.ulimits ?? []).length > 0,
+    'a size of /dev/shm': request.shmSize !== undefined,
+    'limits of steps': request.resources !== undefined,
+    'a cgroup parent': request.cgroupParent !== undefined,
+    'an ignore file given as text': request.ignoreText !== undefined,
+  }
+  for (const [what, given] of Object.entries(unsupported))
+    if (given) throw new EngineError('unsupported', `build: ${what} cannot be given yet`)
+}
