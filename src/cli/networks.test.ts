@@ -43,6 +43,7 @@ const run = (o: Partial<NetworkFlags>) =>
     net: [],
     'network-alias': [],
     'net-alias': [],
+    link: [],
     ip: '',
     ip6: '',
     'link-local-ip': [],
@@ -53,6 +54,9 @@ const run = (o: Partial<NetworkFlags>) =>
 test('--network and its companions', () => {
   assert.deepEqual(run({}), { mode: '', endpoints: {} })
   assert.deepEqual(run({ network: ['a'] }), { mode: 'a', endpoints: {} })
+  assert.deepEqual(run({ network: ['a'], link: ['db:database'] }).endpoints, {
+    a: { Links: ['db:database'] },
+  })
   assert.deepEqual(run({ 'mac-address': '02:42:00:00:00:01' }).endpoints, {
     default: { MacAddress: '02:42:00:00:00:01' },
   })

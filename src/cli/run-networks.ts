@@ -9,6 +9,7 @@ export interface NetworkFlags {
   readonly 'net-alias': readonly string[]
   readonly ip: string
   readonly ip6: string
+  readonly link: readonly string[]
   readonly 'link-local-ip': readonly string[]
   readonly 'mac-address': string
 }
@@ -56,6 +57,7 @@ function withFlags(settings: EndpointSettings, flags: NetworkFlags): EndpointSet
   return {
     ...settings,
     ...(aliases.length > 0 && { Aliases: aliases }),
+    ...(flags.link.length > 0 && { Links: [...flags.link] }),
     ...(Object.keys(addresses).length > 0 && { IPAMConfig: addresses }),
     ...(flags['mac-address'] !== '' && { MacAddress: flags['mac-address'] }),
   }

@@ -48,7 +48,11 @@ export async function create(
     networking: request.networking,
   })
   const links = planLinks(host, { name, mode: plan.mode, hostConfig: filled })
-  const hostConfig = { ...filled, NetworkMode: plan.mode, ...(links.length > 0 && { Links: links }) }
+  const hostConfig = {
+    ...filled,
+    NetworkMode: plan.mode,
+    ...(filled.Links && { Links: links.length > 0 ? links : null }),
+  }
 
   await using undo = new AsyncDisposableStack()
   const made: string[] = []

@@ -1,4 +1,7 @@
-/** `--link`, docker's way for the default bridge, which has no names: lines in /etc/hosts, and variables. */
+/**
+ * `--link`. On the default bridge, which has no names: lines in /etc/hosts, and variables. On networks of the user's: names that one
+ * container alone has for others.
+ */
 import { EngineError } from '../lib/errors.ts'
 import type { HostConfig } from '../wire/container.ts'
 import type { Container } from './container.ts'
@@ -15,7 +18,7 @@ export function parseLink(text: string): { name: string; alias: string } {
   return { name: name.replace(/^\//, ''), alias: alias.slice(alias.lastIndexOf('/') + 1) }
 }
 
-/** At create: the links as docker shows them. Throws for those that can never work. */
+/** At create: the links of the default bridge, as docker shows them. Throws for those that can never work. */
 export function planLinks(host: Host, o: { name: string; mode: string; hostConfig: HostConfig }): string[] {
   const links = o.hostConfig.Links ?? []
   if (links.length === 0) return []
@@ -24,11 +27,8 @@ export function planLinks(host: Host, o: { name: string; mode: string; hostConfi
       'invalid',
       `conflicting options: ${o.mode === 'host' ? 'host' : 'container'} type network can't be used with links. This would result in undefined behavior`,
     )
-  if (o.mode !== 'bridge')
-    throw new EngineError(
-      'unsupported',
-      `--link is not supported on network ${o.mode}: containers find each other by name there`,
-    )
+  // Docker: elsewhere those of the endpoint count.
+  if (o.mode !== 'bridge') return []
   return links.map((text) => {
     const { name, alias } = parseLink(text)
     const child = find(host, name)
@@ -36,6 +36,16 @@ export function planLinks(host: Host, o: { name: string; mode: string; hostConfi
       throw new EngineError('invalid', "conflicting options: host type networking can't be used with links")
     return `/${child.name}:/${o.name}/${alias}`
   })
+}
+
+/** Of an endpoint on a network of the user's: names of others by the container's own ones, in lower case as DNS has them. */
+export function linkedNames(links: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    links.map((text) => {
+      const { name, alias } = parseLink(text)
+      return [alias.toLowerCase(), name.toLowerCase()]
+    }),
+  )
 }
 
 function find(host: Host, name: string): Container {

@@ -6,7 +6,7 @@ import type { EndpointRequest, Network, Sandbox } from '../network/index.ts'
 import type { ContainerConfig, EndpointSettings, HostConfig, NetworkingConfig } from '../wire/container.ts'
 import { sharedWith, type Container } from './container.ts'
 import { save, type Host } from './host.ts'
-import { linkHosts, linkedBy } from './links.ts'
+import { linkedNames, linkHosts, linkedBy } from './links.ts'
 import { portRequests } from './ports.ts'
 import { isLive } from './state.ts'
 
@@ -50,7 +50,9 @@ export function planNetworks(
       'the container-wide MAC address must match the endpoint-specific MAC address for the main network, or be left empty',
     )
   if (wide) endpoints[main] = { ...own, MacAddress: wide }
-  for (const [name, settings] of Object.entries(endpoints)) check(host, name, settings ?? {})
+  for (const [name, settings] of Object.entries(endpoints))
+    // Docker's client says the links of the default bridge in both places.
+    check(host, name, o.hostConfig.Links?.length ? { ...settings, Links: null } : (settings ?? {}))
   return { mode, networking: { EndpointsConfig: endpoints } }
 }
 
@@ -98,6 +100,11 @@ function check(host: Host, name: string, settings: EndpointSettings): void {
       'invalid',
       `invalid config for network ${name}: invalid endpoint settings:\nnetwork-scoped alias is supported only for containers in user defined networks`,
     )
+  if (network && !network.userDefined && settings.Links?.length)
+    throw new EngineError(
+      'invalid',
+      `links of an endpoint are for networks of one's own: on network ${name} they are set when the container is created`,
+    )
   const request = endpointRequest(settings, { network: name, names: [] })
   if (network) host.networks.check(request)
 }
@@ -114,6 +121,7 @@ function endpointRequest(
     ...(addresses?.IPv6Address && { ip6: addresses.IPv6Address }),
     ...(addresses?.LinkLocalIPs?.length && { linkLocal: addresses.LinkLocalIPs }),
     ...(settings.MacAddress && { mac: settings.MacAddress }),
+    ...(settings.Links?.length && { links: linkedNames(settings.Links) }),
     ...(settings.GwPriority && { gwPriority: settings.GwPriority }),
     ...driverOptions(settings.DriverOpts ?? {}),
   }

@@ -82,6 +82,8 @@ const endpointRecord = z.object({
   gwPriority: z.number().default(0),
   /** What the container is called on the network, best first. None where there is no name service. */
   names: z.array(z.string()).default([]),
+  /** Names that the container alone knows on the network, lower case, and who is meant: `--link`. */
+  links: z.record(z.string(), z.string()).default({}),
   /** Of the interface, as `net.ipv4.conf.IFNAME.log_martians`. */
   sysctls: z.record(z.string(), z.string()).default({}),
 })

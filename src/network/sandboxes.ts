@@ -31,6 +31,8 @@ export interface EndpointRequest {
   readonly sysctls?: Readonly<Record<string, string>> | undefined
   /** What it is called there, best first; user-defined networks alone have names. */
   readonly names?: readonly string[] | undefined
+  /** What it alone calls others there: their names by its own ones, in lower case. */
+  readonly links?: Readonly<Record<string, string>> | undefined
 }
 
 export interface JoinRequest {
@@ -263,6 +265,7 @@ export class Sandboxes {
         o.interface ?? lowestFree(0, (n) => used.has(network.interfacePrefix + n), network.interfacePrefix),
       gwPriority: o.gwPriority ?? 0,
       names: isPredefined(network.name) ? [] : [...(o.names ?? [])],
+      links: isPredefined(network.name) ? {} : { ...o.links },
       sysctls: { ...o.sysctls },
     }
   }
@@ -339,6 +342,7 @@ export class Sandboxes {
       sandbox: record.id,
       netnsPath: record.netnsPath,
       networks: named.map((e) => e.networkName),
+      links: Object.fromEntries(named.map((e) => [e.networkName, e.links])),
       external: v4 !== undefined || v6 !== undefined,
       ...record.dns,
     })

@@ -148,7 +148,6 @@ test('settings that nothing obeys are refused by name', () => {
   refused({ hostConfig: { UsernsMode: 'keep-id' } }, /--userns/)
   refused({ hostConfig: { FutureField: { On: true } } }, /HostConfig\.FutureField is not supported/)
   refused({ config: { Healthcheck: { Test: ['CMD', 'true'] } } }, /--health-cmd/)
-  refused({ endpoints: { default: { Links: ['db'] } } }, /--link/)
   assert.throws(() => check({ hostConfig: { Runtime: 'kata' } }), {
     kind: 'invalid',
     message: /unknown or invalid runtime name: kata/,

@@ -143,7 +143,7 @@ const endpointRules: Readonly<Partial<Record<keyof EndpointSettings, Rule>>> = {
   DriverOpts: 'obeyed',
   GwPriority: 'obeyed',
   IPAMConfig: 'obeyed',
-  Links: only('--link'),
+  Links: 'obeyed',
   MacAddress: 'obeyed',
 }
 

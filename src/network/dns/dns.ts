@@ -26,8 +26,10 @@ export interface AttachOptions {
   readonly upstreams: readonly string[]
   /** False: no name but the containers' own is looked up (all networks are internal). */
   readonly external: boolean
-  /** Names of this sandbox's own: links, `host.docker.internal`. */
+  /** Names of this sandbox's own: `host.docker.internal`. */
   readonly extra: Readonly<Record<string, readonly string[]>>
+  /** By network: names of others that this sandbox alone knows, in lower case, and what the network calls those. */
+  readonly links?: Readonly<Record<string, Readonly<Record<string, string>>>>
   /** What resolverConf() says. */
   readonly ndotsSet?: boolean
 }
@@ -83,6 +85,7 @@ export class Dns {
       networks: o.networks,
       external: o.external,
       extra: o.extra,
+      links: o.links ?? {},
       ndotsSet: o.ndotsSet ?? false,
     }
     this.#sandboxes.set(o.sandbox, attachment)

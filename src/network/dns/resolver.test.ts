@@ -37,7 +37,7 @@ const resolver = (view: Partial<View> = {}, upstreams: readonly Server[] = [worl
     names,
     upstreams,
     load,
-    view: { networks: ['net'], external: true, extra: {}, ndotsSet: false, ...view },
+    view: { networks: ['net'], external: true, extra: {}, links: {}, ndotsSet: false, ...view },
   })
 const query = (name: string, type = 'A', more: Packet = {}) =>
   encode({ type: 'query', id: 7, flags: 0x100, questions: [{ name, type: type as 'A' }], ...more })
@@ -102,6 +102,14 @@ test('names of the container’s own come first; update() changes what it sees',
   assert.deepEqual(data(await ask(r, query('web'))), ['10.9.9.9'])
   r.update({ extra: {}, networks: [] })
   assert.equal(String(await r.answer(query('web'), false)), 'world')
+  asked.length = 0
+})
+
+test('a link goes before another’s name, on its network alone, and while its target is there', async () => {
+  const r = resolver({ links: { net: { db: 'web', v4: 'web', gone: 'nobody' }, other: { x: 'web' } } })
+  assert.deepEqual(data(await ask(r, query('DB'))), ['10.1.0.2'])
+  assert.deepEqual(data(await ask(r, query('v4'))), ['10.1.0.2'])
+  for (const name of ['gone', 'x']) assert.equal(String(await r.answer(query(name), false)), 'world')
   asked.length = 0
 })
 

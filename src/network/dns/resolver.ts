@@ -18,6 +18,8 @@ export interface View {
   readonly external: boolean
   /** Names of this one container's own, before all others. */
   readonly extra: Readonly<Record<string, readonly string[]>>
+  /** By network: names that this container alone has for others there, in lower case, and what the network calls those. */
+  readonly links: Readonly<Record<string, Readonly<Record<string, string>>>>
   /** The container's resolv.conf sets ndots: names without a dot are no names of the world. */
   readonly ndotsSet: boolean
 }
@@ -76,8 +78,19 @@ export class Resolver {
 
   #lookup(name: string, family: Family): string[] | undefined {
     const own = this.#extra.get(name)
-    if (!own) return this.#names.lookup(this.#view.networks, name, family)
-    return own.filter((address) => address.includes(':') === (family === 6))
+    if (own) return own.filter((address) => address.includes(':') === (family === 6))
+    return this.#linked(name, family) ?? this.#names.lookup(this.#view.networks, name, family)
+  }
+
+  /** Docker: a link goes before the name that somebody else has; where it leads nowhere, nobody is meant by it. */
+  #linked(name: string, family: Family): string[] | undefined {
+    for (const network of this.#view.networks) {
+      const links = this.#view.links[network] ?? {}
+      const target = Object.hasOwn(links, name) ? links[name] : undefined
+      const found = target === undefined ? undefined : this.#names.lookup([network], target, family)
+      if (found) return found
+    }
+    return undefined
   }
 
   #foreign(query: Query, stream: boolean): Buffer | Promise<Buffer> {

@@ -119,6 +119,22 @@ export function userNetworkScenarios(client: ClientName): void {
       assert.notEqual(plain.code, 0)
     })
 
+    test('--link on a network of one’s own: a name that one container has for another', async () => {
+      await s.ok('network', 'create', 'net')
+      await s.ok('run', '-d', '--name', 'one', '--network', 'net', '--link', 'late:store', ...sleeper)
+      await s.ok('run', '-d', '--name', 'two', '--network', 'net', ...sleeper)
+      await s.ok('run', '-d', '--name', 'late', '--network', 'net', ...server)
+      await serves('one', 'http://STORE:8080/')
+      assert.notEqual((await wget('two', 'http://store:8080/')).code, 0)
+      const form = '{{json .HostConfig.Links}} {{json .NetworkSettings.Networks.net.Links}}'
+      assert.equal(await s.ok('inspect', '-f', form, 'one'), 'null ["late:store"]')
+      await s.ok('run', '-d', '--name', 'three', ...sleeper)
+      await s.ok('network', 'connect', '--link', 'late:depot', 'net', 'three')
+      await serves('three', 'http://depot:8080/')
+      await s.ok('rm', '-f', 'late')
+      assert.notEqual((await wget('one', 'http://store:8080/')).code, 0)
+    })
+
     test('connect and disconnect while it runs; several networks at create; gateway priority', async () => {
       await s.ok('network', 'create', '--subnet', '10.202.1.0/24', 'one')
       await s.ok(
