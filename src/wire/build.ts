@@ -22,6 +22,11 @@ export interface VertexEvent {
   completed?: number
   cached: boolean
   error?: string
+  /** Names the vertex's work, the same in every build of it; those that it builds on, by digest. */
+  digest?: string
+  inputs?: string[]
+  /** Why no earlier result served although one was close, a sentence part each: `src/app.ts (content)`. */
+  miss?: string[]
   /** Present for instructions of the Dockerfile. */
   step?: BuildStep
 }
@@ -46,6 +51,8 @@ export interface LogEvent {
   stream: 1 | 2
   /** UTF-8 text, not split at lines. */
   data: string
+  /** When it was written; absent: now. */
+  time?: number
 }
 
 /** A line below a vertex: `writing image sha256:…`, `naming to docker.io/library/app:latest`, `transferring context: 3.2kB`. */
@@ -75,6 +82,12 @@ export interface BuildErrorEvent {
   kind: string
   /** The Dockerfile lines with a caret, ready to print; ends with a newline. */
   excerpt?: string
+  /** Id of the build's record. */
+  build?: string
+  /** What may help, one sentence each. */
+  hints?: string[]
+  /** The failed step is kept: `POST /gantry/builds/ID/shell` looks into it. */
+  shell?: boolean
 }
 
 export interface BuildResultEvent {
@@ -82,6 +95,8 @@ export interface BuildResultEvent {
   imageId: string
   /** Familiar names given to the image. */
   tags: string[]
+  /** Id of the build's record. */
+  build?: string
 }
 
 /** Body-less parameters of `POST /gantry/build`, sent as one JSON query parameter `request`. */

@@ -2,6 +2,12 @@ import { messageOf } from '../../lib/errors.ts'
 import type { BuildEvent, BuildStep, VertexEvent } from '../../wire/build.ts'
 import type { Io, VertexInfo } from './vertex.ts'
 
+type Announced = VertexInfo & { readonly inputs?: readonly Announced[] }
+
+/** What is hidden is not named as an input either: what it builds on is. */
+const shownIds = (vertex: Announced): string[] =>
+  vertex.hidden ? (vertex.inputs ?? []).flatMap(shownIds) : [vertex.id]
+
 /** One build's progress: gives vertices their short ids and turns what happens to them into events. */
 export class Progress {
   readonly #report: (event: BuildEvent) => void
@@ -12,14 +18,22 @@ export class Progress {
     this.#report = report
   }
 
-  announce(vertex: VertexInfo): void {
+  announce(vertex: Announced): void {
     if (vertex.hidden) return
-    this.#update(vertex.id, vertex.name, {}, vertex.step)
+    const inputs = (vertex.inputs ?? []).flatMap(shownIds)
+    const digests = { digest: vertex.id, ...(inputs.length > 0 && { inputs }) }
+    this.#update(vertex.id, vertex.name, digests, vertex.step)
   }
 
   started(vertex: VertexInfo): void {
     if (vertex.hidden) return
     this.#update(vertex.id, vertex.name, { started: Date.now() }, vertex.step)
+  }
+
+  /** No earlier result serves; `why` is empty when none was close. */
+  missed(vertex: VertexInfo, why: readonly string[]): void {
+    if (vertex.hidden || why.length === 0) return
+    this.#update(vertex.id, vertex.name, { miss: [...why] }, vertex.step)
   }
 
   completed(vertex: VertexInfo, cached: boolean): void {
@@ -62,7 +76,7 @@ export class Progress {
 
   #io(id: () => string): Io {
     return {
-      log: (stream, data) => this.#report({ type: 'log', vertex: id(), stream, data }),
+      log: (stream, data) => this.#report({ type: 'log', vertex: id(), stream, data, time: Date.now() }),
       status: (text) => {
         const started = Date.now()
         this.#report({ type: 'status', vertex: id(), text, started })

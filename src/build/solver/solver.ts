@@ -18,6 +18,8 @@ export interface SolveOptions<R> {
   readonly noCache: boolean
   /** Called for each result as soon as it is there, to keep it from being collected. */
   onResult(result: R): void
+  /** Told how each vertex with keys was looked for, before it runs; gives what people should know of a miss. */
+  explain?(vertex: Vertex<R>, looked: { keys: readonly CacheKey[]; hit: boolean }): readonly string[]
 }
 
 /** Runs graphs: independent vertices in parallel, equal work of concurrent builds once. */
@@ -87,10 +89,12 @@ export class Solver<R> {
         const hit = o.noCache ? undefined : this.#cache.get(key)
         if (hit === undefined) continue
         if (keys.length > 1) this.#cache.put(keys, hit, vertex)
+        o.explain?.(vertex, { keys, hit: true })
         o.onResult(hit)
         progress.completed(vertex, true)
         return hit
       }
+      if (keys.length > 0 && o.explain) progress.missed(vertex, o.explain(vertex, { keys, hit: false }))
       const result = await this.#run(op, vertex, { inputs, keys, io, started, share: !o.noCache })
       o.onResult(result)
       progress.completed(vertex, false)
