@@ -721,6 +721,31 @@ test('a COPY finds its layer again although another stage gave it the same file'
   assert.equal(second.image.id, first.image.id)
 })
 
+test('hosts, limits and shared memory of steps; limits alone are no reason to run one again', async () => {
+  const dir = context({
+    Dockerfile: `FROM busybox
+RUN cat /etc/hosts && ulimit -n && ulimit -Hn && cat /proc/mounts && cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/cpu.max; echo x > /x
+`,
+  })
+  const addHosts = ['one:10.9.8.7', 'six:2001:db8::1', 'gate:host-gateway']
+  const o = {
+    addHosts: addHosts.filter((each) => !each.startsWith('six')),
+    ulimits: [{ Name: 'nofile', Soft: 100, Hard: 200 }],
+    shmSize: 8 << 20,
+    resources: { Memory: 64 << 20, CpuQuota: 50_000, CpuPeriod: 100_000 },
+    cgroupParent: `/gantry-test-${instance}/steps`,
+  }
+  const { log } = await build(dir, o)
+  assert.match(log, /^10\.9\.8\.7\tone$/m)
+  assert.match(log, /^[0-9.]+\tgate$/m)
+  assert.match(log, /^100\n200$/m)
+  assert.match(log, /shm \/dev\/shm tmpfs .*size=8192k/)
+  if (existsSync('/sys/fs/cgroup/cgroup.controllers')) assert.match(log, /^67108864\n50000 100000$/m)
+  assert.deepEqual((await build(dir, { ...o, resources: {} })).ran, [])
+  assert.equal((await build(dir, { ...o, addHosts })).ran.length, 1)
+  await assert.rejects(build(dir, { addHosts: ['nothing'] }), /bad format for add-host: "nothing"/)
+})
+
 test('what a killed daemon left of a build is gone after the next start', async () => {
   await m.close()
   const flags = '--mount=type=secret,id=k,required --mount=target=/ctx,rw --mount=type=cache,target=/c'
@@ -729,7 +754,7 @@ test('what a killed daemon left of a build is gone after the next start', async 
     const { op, openMachine } = await import(${JSON.stringify(join(import.meta.dirname, 'test-machine.ts'))})
     const m = await openMachine(${JSON.stringify({ root, instance })})
     const context = { kind: 'directory', path: ${JSON.stringify(dir)} }
-    const secrets = secretsOf(new Map([['k', Buffer.from('secret')]]))
+    const secrets = { get: () => Promise.resolve(Buffer.from('secret')) }
     const request = { context, dockerfile: 'Dockerfile', tags: [], buildArgs: {}, noCache: false, labels: {}, secrets }
     await m.builder.build(op(), request, (e) => e.type === 'log' && console.log(e.data))`
   // A file, not --eval: its flags would reach the worker threads.

@@ -28,7 +28,7 @@ import { makeWorks, type ContextSource } from './exec/works.ts'
 import { imageOf } from './export.ts'
 import { convert } from './graph/convert.ts'
 import type { Tree } from './graph/tree.ts'
-import { refuseUnsupported, secretsOf, type BuildRequest } from './request.ts'
+import { refuseUnsupported, secretsOf, stepSettings, type BuildRequest } from './request.ts'
 import { Progress } from './solver/progress.ts'
 import { Solver } from './solver/solver.ts'
 
@@ -142,12 +142,15 @@ export class Builder {
     refuseUnsupported(request)
     const references = request.tags.map(checkTag)
     const network = networkOf(request.networkMode)
+    const settings = stepSettings(request)
     using lease = this.#o.leases.open()
     await using undo = new AsyncDisposableStack()
     const progress = new Progress(report)
-    const { snapshots, runtime, networks, runDir, cgroupParent } = this.#o
+    const { snapshots, runtime, networks, runDir } = this.#o
+    const cgroupParent = request.cgroupParent ?? this.#o.cgroupParent
     const secrets = request.secrets ?? secretsOf(new Map())
-    const own = { cacheMounts: this.#cacheMounts, scanner: this.#scanner, secrets }
+    const resources = request.resources ?? {}
+    const own = { cacheMounts: this.#cacheMounts, scanner: this.#scanner, secrets, resources }
     const tools: Tools = { snapshots, runtime, networks, lease, runDir, cgroupParent, ...own }
     const root = await this.#contextRoot(op, request.context, { undo, tools })
     const hostPaths = request.context.kind === 'directory'
@@ -180,6 +183,7 @@ export class Builder {
       buildArgs: request.buildArgs,
       ...(request.target !== undefined && { target: request.target }),
       network,
+      ...(settings && { settings }),
       progress,
       works: makeWorks(tools, context),
       findImage: (_op, ref) => Promise.resolve(this.#findImage(ref)),

@@ -1,6 +1,7 @@
 import type { Duplex, Readable } from 'node:stream'
 import { EngineError } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
+import type { StepSettings } from './graph/works.ts'
 import type { Resources, Ulimit } from '../wire/container.ts'
 
 export interface BuildRequest {
@@ -69,6 +70,20 @@ export function secretsOf(values: ReadonlyMap<string, Uint8Array>): SecretSource
   return { get: (_op, id) => Promise.resolve(values.get(id)) }
 }
 
+/** What all RUN steps get. Throws kind `invalid` for what could not be given to any. */
+export function stepSettings(request: BuildRequest): StepSettings | undefined {
+  const { addHosts = [], ulimits = [], shmSize } = request
+  for (const entry of addHosts)
+    if (!/^[^:=]+[:=](?:host-gateway|\[?[0-9a-fA-F:.]+\]?)$/.test(entry))
+      throw new EngineError('invalid', `bad format for add-host: ${JSON.stringify(entry)}`)
+  const settings: StepSettings = {
+    ...(addHosts.length > 0 && { addHosts }),
+    ...(ulimits.length > 0 && { ulimits }),
+    ...(shmSize !== undefined && shmSize > 0 && { shmSize }),
+  }
+  return Object.keys(settings).length > 0 ? settings : undefined
+}
+
 /** Fields that the builder does not obey yet. Throws kind `unsupported`, naming the first of them. */
 export function refuseUnsupported(request: BuildRequest): void {
   const unsupported = {
@@ -76,11 +91,6 @@ export function refuseUnsupported(request: BuildRequest): void {
     'a remote build context': request.context.kind === 'remote',
     platform: request.platform !== undefined,
     ssh: request.ssh !== undefined,
-    'extra hosts': (request.addHosts ?? []).length > 0,
-    ulimits: (request.ulimits ?? []).length > 0,
-    'a size of /dev/shm': request.shmSize !== undefined,
-    'limits of steps': request.resources !== undefined,
-    'a cgroup parent': request.cgroupParent !== undefined,
     'an ignore file given as text': request.ignoreText !== undefined,
   }
   for (const [what, given] of Object.entries(unsupported))

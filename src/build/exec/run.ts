@@ -11,9 +11,9 @@ import {
   type Runtime,
   type StepOptions,
 } from '../../runtime/index.ts'
-import type { RunStep } from '../graph/works.ts'
+import type { RunStep, StepSettings } from '../graph/works.ts'
 import type { Tree } from '../graph/tree.ts'
-import { cacheKey, type Io, type Work } from '../solver/vertex.ts'
+import { cacheKey, type Io, type Json, type Work } from '../solver/vertex.ts'
 import { MountStubs } from './mount-stubs.ts'
 import { mountKey, mountsTrees, prepareMounts } from './mounts.ts'
 import { prepareSecrets } from './secrets.ts'
@@ -29,7 +29,7 @@ export function runWork(tools: Tools, step: RunStep): Work<Tree> {
   // Proxies are a matter of the machine: a build elsewhere finds the same layers.
   const { proxyEnv: _proxy, onBase: _onBase, mounts: _mounts, ...definition } = step
   const key = (byLayers: boolean) => async (op: Op, inputs: readonly Tree[]) => {
-    const { script, ...rest } = definition
+    const { script, settings, ...rest } = definition
     const base = step.onBase ? inputs[0] : undefined
     const mounted = step.mounts.length > 0 ? await mountKey(op, tools, { step, inputs, byLayers }) : undefined
     const { manifest } = mounted ?? {}
@@ -39,6 +39,7 @@ export function runWork(tools: Tools, step: RunStep): Work<Tree> {
         base: base?.layers ?? [],
         ...rest,
         ...(script && { script: { ...script } }),
+        ...(settings && { settings: settingsKey(settings) }),
         ...(mounted && { mounts: mounted.mounts }),
       }),
       ...(manifest && { manifest }),
@@ -90,7 +91,11 @@ async function runProcess(
       uts: 'private',
       cgroup: 'private',
     },
-    hostConfig: {},
+    hostConfig: {
+      ...tools.resources,
+      ...(step.settings?.ulimits && { Ulimits: [...step.settings.ulimits] }),
+      ...(step.settings?.shmSize !== undefined && { ShmSize: step.settings.shmSize }),
+    },
     cgroupsPath: join('/', tools.cgroupParent, space.id),
     init: false,
     kind: 'build-step',
@@ -135,6 +140,15 @@ async function runStep(op: Op, runtime: Runtime, step: StepOptions): Promise<num
   }
 }
 
+function settingsKey(settings: StepSettings): Json {
+  const { addHosts, ulimits, shmSize } = settings
+  return {
+    ...(addHosts && { addHosts }),
+    ...(ulimits && { ulimits: ulimits.map((each) => ({ ...each })) }),
+    ...(shmSize !== undefined && { shmSize }),
+  }
+}
+
 interface StepNetwork {
   readonly namespace: 'host' | { readonly path: string }
   readonly ip?: string
@@ -150,9 +164,10 @@ async function joinNetwork(
 ): Promise<StepNetwork> {
   const { networks } = tools
   const mode = o.step.network
+  const extraHosts = o.step.settings?.addHosts ?? []
   const resolvConf = await networks.resolvConf({ mode, dns: [], dnsSearch: [], dnsOptions: [] })
   if (mode === 'host')
-    return { namespace: 'host', resolvConf, hosts: () => networks.hostsFile({ hostname, extraHosts: [] }) }
+    return { namespace: 'host', resolvConf, hosts: () => networks.hostsFile({ hostname, extraHosts }) }
   const { id } = o.space
   o.undo.defer(async () => {
     try {
@@ -174,7 +189,7 @@ async function joinNetwork(
     hosts: () =>
       networks.hostsFile({
         hostname,
-        extraHosts: [],
+        extraHosts,
         ...(endpoint && { ip: endpoint.ip, gateway: endpoint.gateway }),
       }),
   }

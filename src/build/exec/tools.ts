@@ -3,7 +3,7 @@ import type { Runtime } from '../../runtime/index.ts'
 import type { Snapshots } from '../../snapshot/index.ts'
 import type { Lease } from '../../store/index.ts'
 import type { ScanThread } from '../context/scan-thread.ts'
-import type { SecretSource } from '../request.ts'
+import type { SecretSource, StepResources } from '../request.ts'
 import type { CacheMounts } from './cache-mounts.ts'
 
 /** What steps work with. */
@@ -20,4 +20,5 @@ export interface Tools {
   /** One directory per running step: its bundle, and how a crash is noticed. */
   readonly runDir: string
   readonly cgroupParent: string
+  readonly resources: StepResources
 }

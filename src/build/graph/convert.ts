@@ -21,7 +21,7 @@ import {
 import { StageBuilder } from './stage.ts'
 import { StepCounter } from './steps.ts'
 import type { Tree } from './tree.ts'
-import type { Works } from './works.ts'
+import type { StepSettings, Works } from './works.ts'
 import { onBuildInstructions } from './onbuild.ts'
 import { emptyDraft, imageDraft } from './base-image.ts'
 
@@ -29,6 +29,7 @@ export interface ConvertOptions {
   readonly buildArgs: Readonly<Record<string, string>>
   readonly target?: string
   readonly network: 'bridge' | 'host' | 'none'
+  readonly settings?: StepSettings
   readonly works: Works
   readonly progress: Progress
   findImage(op: Op, ref: string): Promise<Image>

@@ -133,6 +133,7 @@ export class StageBuilder {
           ? Promise.resolve(undefined)
           : this.#converter.source(op, name, { stage: this.#stage, site, range }),
     })
+    const { settings } = this.#converter.options
     const network = i.network?.text === 'none' ? 'none' : this.#converter.options.network
     const step: RunStep = {
       args,
@@ -143,6 +144,7 @@ export class StageBuilder {
       network,
       onBase: this.#draft.tree !== undefined,
       mounts: plan.mounts,
+      ...(settings && { settings }),
       ...(script && { script }),
     }
     const { proxyEnv: _proxy, ...definition } = step

@@ -1,5 +1,6 @@
 import type { Digest } from '../../lib/digest.ts'
 import { EngineError } from '../../lib/errors.ts'
+import type { Ulimit } from '../../wire/container.ts'
 import type { Sharing } from '../dockerfile/mounts.ts'
 import type { Work } from '../solver/vertex.ts'
 import type { Tree } from './tree.ts'
@@ -26,10 +27,19 @@ export interface RunStep {
   readonly cwd: string
   readonly user: string
   readonly network: 'bridge' | 'host' | 'none'
+  readonly settings?: StepSettings
   /** A script to run in place of a command, mounted at `/dev/pipes/NAME`. */
   readonly script?: { readonly name: string; readonly data: string }
   readonly onBase: boolean
   readonly mounts: readonly RunMount[]
+}
+
+/** What a build asks for all its RUN steps. */
+export interface StepSettings {
+  /** `name:ip`. */
+  readonly addHosts?: readonly string[]
+  readonly ulimits?: readonly Ulimit[]
+  readonly shmSize?: number
 }
 
 interface MountBase {
