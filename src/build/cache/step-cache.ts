@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { isDigest, type Digest } from '../lib/digest.ts'
-import type { Store, Table } from '../store/index.ts'
-import type { Tree } from './graph/tree.ts'
-import type { Cache } from './solver/solver.ts'
-import type { CacheKey, Json, VertexInfo } from './solver/vertex.ts'
+import { isDigest, type Digest } from '../../lib/digest.ts'
+import type { Store, Table } from '../../store/index.ts'
+import type { Tree } from '../graph/tree.ts'
+import type { Cache } from '../solver/solver.ts'
+import type { CacheKey, Json, VertexInfo } from '../solver/vertex.ts'
 
 const digest = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value))
 const json: z.ZodType<Json> = z.lazy(() =>
