@@ -6,6 +6,7 @@ import { Readable } from 'node:stream'
 import { digestOf, hexOf, type Digest } from '../lib/digest.ts'
 import { EngineError, hasCode } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
+import type { Lease } from '../store/index.ts'
 
 export interface Blob {
   readonly digest: Digest
@@ -71,9 +72,13 @@ export class ContentStore {
 
   /**
    * Stores a stream. Throws kind `invalid` when it does not have the `expected` digest or is longer than `maxBytes`;
-   * nothing is left of a failed write. The source is destroyed in any case.
+   * nothing is left of a failed write. The source is destroyed in any case. `lease` holds the blob before it is there.
    */
-  async write(op: Op, source: Readable, o: { expected?: Digest; maxBytes?: number } = {}): Promise<Blob> {
+  async write(
+    op: Op,
+    source: Readable,
+    o: { expected?: Digest; maxBytes?: number; lease?: Lease } = {},
+  ): Promise<Blob> {
     const temporary = join(this.#ingest, randomBytes(8).toString('hex'))
     const hash = createHash('sha256')
     let size = 0
@@ -100,6 +105,7 @@ export class ContentStore {
       const digest: Digest = `sha256:${hash.digest('hex')}`
       if (o.expected !== undefined && o.expected !== digest)
         throw new EngineError('invalid', `content has the digest ${digest}, not ${o.expected} as promised`)
+      o.lease?.add(`blob:${digest}`)
       await rename(temporary, this.path(digest))
       return { digest, size }
     } catch (error) {

@@ -15,6 +15,7 @@ import type { ImageDeleteItem, ImageHistoryItem, ProgressMessage } from '../wire
 import type { Emit } from '../wire/system.ts'
 import { decodeConfig, type Image, type OciImage } from './config.ts'
 import { historyOf } from './history.ts'
+import { LayerBlobs } from './layer-blobs.ts'
 import { hostArchitecture, loadArchive } from './load.ts'
 import { chainIds, planRemoval, untagged, type ImageUser } from './removal.ts'
 import { saveArchive, type SavedImage } from './save.ts'
@@ -38,6 +39,8 @@ interface Entry {
 }
 
 export class Images {
+  /** The archives that layers travel as. */
+  readonly blobs: LayerBlobs
   readonly #content: ContentStore
   readonly #snapshots: Snapshots
   readonly #store: Store
@@ -60,6 +63,7 @@ export class Images {
     leases: Leases
     emit: Emit
   }) {
+    this.blobs = new LayerBlobs(o)
     this.#content = o.content
     this.#snapshots = o.snapshots
     this.#store = o.store

@@ -8,3 +8,14 @@
  */
 export { Images } from './images.ts'
 export type { Image, OciImage, HistoryEntry } from './config.ts'
+export { LayerBlobs, type LayerBlob, type LayerCompression, type LayerForm } from './layer-blobs.ts'
+export { layoutArchive, type Layout } from './layout-archive.ts'
+export {
+  documentOf,
+  dockerTypes,
+  manifestOf,
+  needsOci,
+  ociTypes,
+  type Descriptor,
+  type Document,
+} from './manifest.ts'

@@ -5,8 +5,10 @@ import { familiar, familiarName, parseReference } from '../lib/reference.ts'
 import type { Op } from '../lib/op.ts'
 import { compressionOf, decompress, peek } from '../host/decompress.ts'
 import type { ContentStore } from '../content/index.ts'
-import { encodeHeader, padded, type DiffId, type Snapshots, type TarType } from '../snapshot/index.ts'
+import type { DiffId, Snapshots } from '../snapshot/index.ts'
+import { blob, endOfArchive, file, folders, json, pathOf } from './archive-writer.ts'
 import type { Image } from './config.ts'
+import { ociTypes, type Descriptor } from './manifest.ts'
 
 export interface SavedImage {
   readonly image: Image
@@ -17,20 +19,6 @@ export interface SavedImage {
 interface Host {
   readonly content: ContentStore
   readonly snapshots: Snapshots
-}
-
-interface Descriptor {
-  mediaType: string
-  digest: Digest
-  size: number
-  annotations?: Record<string, string>
-}
-
-const type = {
-  index: 'application/vnd.oci.image.index.v1+json',
-  manifest: 'application/vnd.oci.image.manifest.v1+json',
-  config: 'application/vnd.oci.image.config.v1+json',
-  layer: 'application/vnd.oci.image.layer.v1.tar',
 }
 
 /** An OCI layout with docker's manifest.json and `repositories`: every docker, podman and containerd loads it. */
@@ -45,8 +33,7 @@ async function* archive(op: Op, images: readonly SavedImage[], host: Host): Asyn
   const dockerManifest: object[] = []
   const repositories: Record<string, Record<string, string>> = {}
 
-  yield header('blobs', 'directory', 0)
-  yield header('blobs/sha256', 'directory', 0)
+  yield* folders()
   for (const { image, refs } of images) {
     for (const diffId of image.layers) {
       if (layers.has(diffId)) continue
@@ -56,7 +43,7 @@ async function* archive(op: Op, images: readonly SavedImage[], host: Host): Asyn
       written.add(layer.digest)
     }
     const config: Descriptor = {
-      mediaType: type.config,
+      mediaType: ociTypes.config,
       digest: image.id,
       size: await host.content.size(image.id),
     }
@@ -64,8 +51,8 @@ async function* archive(op: Op, images: readonly SavedImage[], host: Host): Asyn
     written.add(image.id)
 
     const own = image.layers.map((diffId) => layers.get(diffId)).filter((each) => each !== undefined)
-    const data = json({ schemaVersion: 2, mediaType: type.manifest, config, layers: own })
-    const manifest: Descriptor = { mediaType: type.manifest, digest: digestOf(data), size: data.length }
+    const data = json({ schemaVersion: 2, mediaType: ociTypes.manifest, config, layers: own })
+    const manifest: Descriptor = { mediaType: ociTypes.manifest, digest: digestOf(data), size: data.length }
     if (!written.has(manifest.digest)) yield* blob(manifest, Readable.from([data]))
     written.add(manifest.digest)
 
@@ -87,21 +74,18 @@ async function* archive(op: Op, images: readonly SavedImage[], host: Host): Asyn
       LayerSources: Object.fromEntries(image.layers.map((diffId) => [diffId, layers.get(diffId)])),
     })
   }
-  yield* file('index.json', json({ schemaVersion: 2, mediaType: type.index, manifests }))
+  yield* file('index.json', json({ schemaVersion: 2, mediaType: ociTypes.index, manifests }))
   yield* file('manifest.json', json(dockerManifest))
   yield* file('oci-layout', json({ imageLayoutVersion: '1.0.0' }))
   yield* file('repositories', json(repositories))
-  yield Buffer.alloc(1024)
+  yield endOfArchive
 }
-
-const pathOf = (digest: Digest): string => `blobs/sha256/${hexOf(digest)}`
-const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value))
 
 /** Layers made here are saved as our own archive of them; others as the blob that they came as. */
 async function describeLayer(op: Op, diffId: DiffId, host: Host): Promise<Descriptor> {
   const layer = host.snapshots.layer(diffId)
   if (!layer) throw new EngineError('not-found', `layer ${diffId} is missing`)
-  const plain = { mediaType: type.layer, digest: diffId, size: layer.tarSize }
+  const plain = { mediaType: ociTypes.layer, digest: diffId, size: layer.tarSize }
   if (layer.blob === undefined) return plain
   const { head, whole } = await peek(host.content.read(layer.blob), 6)
   whole.destroy()
@@ -110,7 +94,7 @@ async function describeLayer(op: Op, diffId: DiffId, host: Host): Promise<Descri
     case 'gzip':
     case 'zstd':
       return {
-        mediaType: `${type.layer}+${compressionOf(head)}`,
+        mediaType: `${ociTypes.layer}+${compressionOf(head)}`,
         digest: layer.blob,
         size: await host.content.size(layer.blob),
       }
@@ -127,43 +111,4 @@ async function layerStream(op: Op, o: { diffId: DiffId; layer: Descriptor; host:
   if (source === undefined) return o.host.snapshots.tar(op, o.diffId)
   const stored = o.host.content.read(source)
   return source === o.layer.digest ? stored : await decompress(op, stored)
-}
-
-async function* blob(item: Descriptor, source: Readable): AsyncGenerator<Buffer> {
-  yield header(pathOf(item.digest), 'file', item.size)
-  let left = item.size
-  for await (const chunk of source as AsyncIterable<Buffer>) {
-    left -= chunk.length
-    yield chunk
-  }
-  if (left !== 0)
-    throw new EngineError('internal', `content ${item.digest} does not have its ${item.size} bytes`)
-  yield* padding(item.size)
-}
-
-function* file(name: string, data: Buffer): Generator<Buffer> {
-  yield header(name, 'file', data.length)
-  yield data
-  yield* padding(data.length)
-}
-
-function* padding(size: number): Generator<Buffer> {
-  if (padded(size) > size) yield Buffer.alloc(padded(size) - size)
-}
-
-/** Fixed attributes: the same images give the same archive. */
-function header(name: string, kind: TarType, size: number): Buffer {
-  return encodeHeader({
-    name,
-    type: kind,
-    linkName: '',
-    mode: kind === 'directory' ? 0o755 : 0o644,
-    uid: 0,
-    gid: 0,
-    size,
-    mtime: { sec: 0, nsec: 0 },
-    major: 0,
-    minor: 0,
-    xattrs: new Map(),
-  })
 }
