@@ -70,6 +70,13 @@ export interface WarningEvent {
   message: string
   /** Rule name as docker's build checks call it (`UndefinedVar`), when it has one. */
   rule?: string
+  /** Absent: `warning`. */
+  level?: 'warning' | 'error'
+  /** What the rule is about, and where more is said. */
+  description?: string
+  url?: string
+  /** How it is better written: lines of a Dockerfile. */
+  better?: string
   file?: string
   startLine?: number
   endLine?: number

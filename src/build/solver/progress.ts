@@ -1,5 +1,5 @@
 import { messageOf } from '../../lib/errors.ts'
-import type { BuildEvent, BuildStep, VertexEvent } from '../../wire/build.ts'
+import type { BuildEvent, BuildStep, VertexEvent, WarningEvent } from '../../wire/build.ts'
 import type { Io, VertexInfo } from './vertex.ts'
 
 type Announced = VertexInfo & { readonly inputs?: readonly Announced[] }
@@ -50,13 +50,7 @@ export class Progress {
     return this.#io(() => this.#idOf(vertex.id, vertex.name, vertex.step))
   }
 
-  warn(warning: {
-    message: string
-    rule?: string
-    file?: string
-    startLine?: number
-    endLine?: number
-  }): void {
+  warn(warning: Omit<WarningEvent, 'type'>): void {
     this.#report({ type: 'warning', ...warning })
   }
 
