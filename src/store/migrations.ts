@@ -12,6 +12,14 @@ export const migrations: readonly string[] = [
   CREATE TABLE file_hashes (key TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
   CREATE TABLE meta (key TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
   `,
+  `
+  CREATE TABLE builds (key TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
+  CREATE TABLE build_steps (key TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
+  CREATE TABLE failed_steps (key TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
+  `,
+  `
+  CREATE TABLE build_cache_uses (key TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
+  `,
 ]
 
 export type TableName =
@@ -23,5 +31,9 @@ export type TableName =
   | 'sandboxes'
   | 'volumes'
   | 'build_cache'
+  | 'build_cache_uses'
   | 'file_hashes'
+  | 'builds'
+  | 'build_steps'
+  | 'failed_steps'
   | 'meta'
