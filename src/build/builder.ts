@@ -10,7 +10,6 @@ import { digestOf, hexOf, type Digest } from '../lib/digest.ts'
 import { EngineError, hasCode, kindOf, messageOf } from '../lib/errors.ts'
 import { newId } from '../lib/id.ts'
 import { detached, type Op } from '../lib/op.ts'
-import { canonical, familiar, parseReference, withDefaultTag } from '../lib/reference.ts'
 import type { Networks } from '../network/index.ts'
 import type { Runtime } from '../runtime/index.ts'
 import type { Snapshots } from '../snapshot/index.ts'
@@ -26,10 +25,11 @@ import { CacheMounts } from './exec/cache-mounts.ts'
 import type { Tools } from './exec/tools.ts'
 import { makeWorks, type ContextSource } from './exec/works.ts'
 import { imageOf } from './export.ts'
-import { BuildHistory } from './history/history.ts'
 import { convert } from './graph/convert.ts'
 import type { Tree } from './graph/tree.ts'
 import { refuseUnsupported, secretsOf, stepSettings, type BuildRequest } from './request.ts'
+import { deliver, type ExporterResponse, type Push } from './output/deliver.ts'
+import { parseOutputs } from './output/outputs.ts'
 import { Progress } from './solver/progress.ts'
 import { Solver } from './solver/solver.ts'
 
@@ -46,12 +46,12 @@ export interface BuilderOptions {
   readonly runDir: string
   readonly cgroupParent: string
   readonly emit: Emit
+  /** Absent: outputs that push are refused. */
+  readonly push?: Push
 }
 
 /** Builds images from Dockerfiles. */
 export class Builder {
-  /** What builds there were, this daemon's and earlier ones'. */
-  readonly history: BuildHistory
   readonly #o: BuilderOptions
   readonly #cache: StepCache
   readonly #cacheMounts: CacheMounts
@@ -60,8 +60,7 @@ export class Builder {
   readonly #running = new Set<AbortController>()
   readonly #settled = new Set<Promise<unknown>>()
 
-  private constructor(o: BuilderOptions, cacheMounts: CacheMounts, history: BuildHistory) {
-    this.history = history
+  private constructor(o: BuilderOptions, cacheMounts: CacheMounts) {
     this.#o = o
     this.#cacheMounts = cacheMounts
     this.#cache = new StepCache(o.store, (layer) => o.snapshots.layer(layer) !== undefined)
@@ -75,8 +74,7 @@ export class Builder {
     for (const name of await readdir(join(o.root, 'spool')))
       await rm(join(o.root, 'spool', name), { force: true })
     for (const id of await readdir(o.runDir)) await removeStep(op, o, id)
-    const history = await BuildHistory.open(op, { root: join(o.root, 'history'), store: o.store })
-    return new Builder(o, await CacheMounts.open(join(o.root, 'mounts')), history)
+    return new Builder(o, await CacheMounts.open(join(o.root, 'mounts')))
   }
 
   /**
@@ -87,37 +85,28 @@ export class Builder {
     op: Op,
     request: BuildRequest,
     report: (event: BuildEvent) => void,
-  ): Promise<{ imageId: Digest }> {
+  ): Promise<{ imageId: Digest | ''; response: ExporterResponse }> {
     const controller = new AbortController()
     const inner: Op = { ...op, signal: AbortSignal.any([op.signal, controller.signal]) }
-    const recorder = this.history.begin(op, request)
-    const tell = (event: BuildEvent) => {
-      recorder.note(event)
-      report(event)
-    }
     this.#running.add(controller)
-    const work = this.#build(inner, request, tell)
+    const work = this.#build(inner, request, report)
     const settled = work.then(
       () => undefined,
       () => undefined,
     )
     this.#settled.add(settled)
     try {
-      const { imageId, tags } = await work
-      tell({ type: 'result', imageId, tags, build: recorder.id })
-      recorder.end('completed')
-      return { imageId }
+      const { imageId, tags, response } = await work
+      report({ type: 'result', imageId, tags, response })
+      return { imageId, response }
     } catch (error) {
-      if (inner.signal.aborted) recorder.end('canceled')
       inner.signal.throwIfAborted()
-      tell({
+      report({
         type: 'error',
-        build: recorder.id,
         message: messageOf(error),
         kind: kindOf(error),
         ...(error instanceof BuildError && { excerpt: error.excerpt }),
       })
-      recorder.end('error')
       throw error
     } finally {
       this.#running.delete(controller)
@@ -149,13 +138,14 @@ export class Builder {
     for (const controller of this.#running)
       controller.abort(new EngineError('unavailable', 'the daemon is stopping'))
     await Promise.all(this.#settled)
-    await this.history.close()
     await this.#scanner.close()
   }
 
   async #build(op: Op, request: BuildRequest, report: (event: BuildEvent) => void) {
     refuseUnsupported(request)
-    const references = request.tags.map(checkTag)
+    const outputs = parseOutputs(request.outputs, request.tags)
+    if (!this.#o.push && outputs.some((output) => output.kind === 'store' && output.push))
+      throw new EngineError('unsupported', 'push: registries are not supported yet')
     const network = networkOf(request.networkMode)
     const settings = stepSettings(request)
     using lease = this.#o.leases.open()
@@ -210,16 +200,15 @@ export class Builder {
         for (const layer of tree.layers) lease.add(`layer:${layer}`)
       },
     })
-    return await progress.task('exporting to image', async (io) => {
-      const exported = io.status('exporting layers')
-      const config = imageOf(draft, results, { labels: request.labels, now: new Date().toISOString() })
-      exported()
-      // Committed from here on: names move all together or not at all.
-      op.signal.throwIfAborted()
-      const image = await this.#o.images.create(detached(op, 60_000), config, references.map(canonical))
-      io.status(`writing image ${image.id}`)()
-      for (const reference of references) io.status(`naming to ${canonical(reference)}`)()
-      return { imageId: image.id, tags: references.map(familiar) }
+    const now = new Date().toISOString()
+    return await deliver(op, outputs, {
+      layers: draft.tree ? (results.get(draft.tree.id)?.layers ?? []) : [],
+      makeConfig: () => imageOf(draft, results, { labels: request.labels, now }),
+      images: this.#o.images,
+      snapshots,
+      lease,
+      progress,
+      push: this.#o.push,
     })
   }
 
@@ -274,13 +263,6 @@ async function contextDirectory(path: string): Promise<string> {
     })
   }
   throw new EngineError('invalid', `unable to prepare context: ${path} is not a directory`)
-}
-
-function checkTag(tag: string) {
-  const reference = parseReference(tag)
-  if (reference.digest !== undefined)
-    throw new EngineError('invalid', `refusing to create a tag with a digest reference: ${tag}`)
-  return withDefaultTag(reference)
 }
 
 function networkOf(mode: string | undefined): 'bridge' | 'host' | 'none' {

@@ -3,10 +3,9 @@ import { EngineError } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
 import type { StepSettings } from './graph/works.ts'
 import type { Resources, Ulimit } from '../wire/container.ts'
+import type { OutputRequest } from './output/outputs.ts'
 
 export interface BuildRequest {
-  /** The id of the build's record, letters and digits; absent: a new one. */
-  readonly ref?: string
   readonly context: ContextRequest
   /** By name as in `FROM name` and `COPY --from=name`, where they stand in for stages and images. */
   readonly contexts?: Readonly<Record<string, ContextRequest>>
@@ -16,7 +15,10 @@ export interface BuildRequest {
   readonly dockerfileText?: string
   /** With `dockerfileText`: what stands in `NAME.dockerignore` beside it. Absent: the context's own file counts. */
   readonly ignoreText?: string
+  /** Names for outputs that are images. */
   readonly tags: readonly string[]
+  /** What becomes of the result; none: an image of the local store. */
+  readonly outputs?: readonly OutputRequest[]
   readonly buildArgs: Readonly<Record<string, string>>
   readonly target?: string
   readonly noCache: boolean

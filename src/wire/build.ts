@@ -99,9 +99,12 @@ export interface BuildErrorEvent {
 
 export interface BuildResultEvent {
   type: 'result'
+  /** Digest of the image's config; empty when the build gave files and no image. */
   imageId: string
   /** Familiar names given to the image. */
   tags: string[]
+  /** What exporters say, under BuildKit's keys: `containerimage.digest`, `image.name`, … */
+  response?: Readonly<Record<string, unknown>>
   /** Id of the build's record. */
   build?: string
 }

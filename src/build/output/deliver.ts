@@ -1,0 +1,101 @@
+import type { Image, Images, OciImage } from '../../image/index.ts'
+import type { Digest } from '../../lib/digest.ts'
+import { EngineError } from '../../lib/errors.ts'
+import { detached, type Op } from '../../lib/op.ts'
+import { canonical, familiar } from '../../lib/reference.ts'
+import type { Snapshots } from '../../snapshot/index.ts'
+import type { Lease } from '../../store/index.ts'
+import type { Io } from '../solver/vertex.ts'
+import type { Progress } from '../solver/progress.ts'
+import { sendArchive } from './archive.ts'
+import { sendFiles } from './files.ts'
+import type { Output, StoreOutput } from './outputs.ts'
+
+/** What exporters say about what they made, under BuildKit's keys: `containerimage.digest`, `image.name`, … */
+export type ExporterResponse = Readonly<Record<string, unknown>>
+
+/** Brings an image of the local store to the registries that its names say. */
+export type Push = (
+  op: Op,
+  o: { image: Image; output: StoreOutput; io: Io },
+) => Promise<{ readonly digest: Digest; readonly response: ExporterResponse }>
+
+export interface Delivered {
+  /** Digest of the image's config; empty when only files were wanted. */
+  readonly imageId: Digest | ''
+  /** Familiar names that the local store knows the image by now. */
+  readonly tags: string[]
+  readonly response: ExporterResponse
+}
+
+/**
+ * Gives a finished build to everyone who asked for it. What is sent goes first: the local store's names move only when
+ * all of that has arrived.
+ */
+export async function deliver(
+  op: Op,
+  outputs: readonly Output[],
+  o: {
+    layers: readonly Digest[]
+    makeConfig: () => OciImage
+    images: Images
+    snapshots: Snapshots
+    lease: Lease
+    progress: Progress
+    push: Push | undefined
+  },
+): Promise<Delivered> {
+  const { progress, images } = o
+  const config = outputs.some((output) => output.kind !== 'files') ? o.makeConfig() : undefined
+  let response: ExporterResponse = {}
+  let imageId: Digest | '' = ''
+  const tags: string[] = []
+  for (const output of outputs) {
+    if (output.kind === 'store') continue
+    const made = await progress.task(titleOf(output), async (io) => {
+      if (output.kind === 'archive' && config) return await sendArchive(op, output, { ...o, config, io })
+      if (output.kind === 'files') await sendFiles(op, output, { ...o, io })
+      return {}
+    })
+    response = { ...response, ...made }
+  }
+  const digest = response['containerimage.config.digest']
+  if (typeof digest === 'string') imageId = digest as Digest
+  for (const output of outputs) {
+    if (output.kind !== 'store' || !config) continue
+    const image = await progress.task('exporting to image', async (io) => {
+      io.status('exporting layers')()
+      // Committed from here on: names move all together or not at all.
+      op.signal.throwIfAborted()
+      const made = await images.create(detached(op, 60_000), config, output.names.map(canonical))
+      io.status(`writing image ${made.id}`)()
+      for (const name of output.names) io.status(`naming to ${canonical(name)}`)()
+      return made
+    })
+    imageId = image.id
+    tags.push(...output.names.map(familiar))
+    response = {
+      ...response,
+      'containerimage.digest': image.id,
+      'containerimage.config.digest': image.id,
+      ...(output.names.length > 0 && { 'image.name': output.names.map(canonical).join(',') }),
+    }
+    if (!output.push) continue
+    const { push } = o
+    if (!push) throw new EngineError('unsupported', 'pushing is not supported yet')
+    const pushed = await progress.task('pushing layers', (io) => push(op, { image, output, io }))
+    response = { ...response, ...pushed.response, 'containerimage.digest': pushed.digest }
+  }
+  return { imageId, tags, response }
+}
+
+function titleOf(output: Output): string {
+  switch (output.kind) {
+    case 'store':
+      return 'exporting to image'
+    case 'archive':
+      return `exporting to ${output.format} image format`
+    case 'files':
+      return output.format === 'local' ? 'exporting to client directory' : 'exporting to client tarball'
+  }
+}
