@@ -20,6 +20,10 @@ export const migrations: readonly string[] = [
   `
   CREATE TABLE build_cache_uses (key TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
   `,
+  `
+  CREATE TABLE manifests (key TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
+  CREATE TABLE layer_sources (key TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
+  `,
 ]
 
 export type TableName =
@@ -36,4 +40,6 @@ export type TableName =
   | 'builds'
   | 'build_steps'
   | 'failed_steps'
+  | 'manifests'
+  | 'layer_sources'
   | 'meta'
