@@ -25,6 +25,7 @@ import { CacheMounts } from './exec/cache-mounts.ts'
 import type { Tools } from './exec/tools.ts'
 import { makeWorks, type ContextSource } from './exec/works.ts'
 import { imageOf } from './export.ts'
+import { BuildHistory } from './history/history.ts'
 import { convert } from './graph/convert.ts'
 import type { Tree } from './graph/tree.ts'
 import { refuseUnsupported, secretsOf, stepSettings, type BuildRequest } from './request.ts'
@@ -52,6 +53,8 @@ export interface BuilderOptions {
 
 /** Builds images from Dockerfiles. */
 export class Builder {
+  /** What builds there were, this daemon's and earlier ones'. */
+  readonly history: BuildHistory
   readonly #o: BuilderOptions
   readonly #cache: StepCache
   readonly #cacheMounts: CacheMounts
@@ -60,7 +63,8 @@ export class Builder {
   readonly #running = new Set<AbortController>()
   readonly #settled = new Set<Promise<unknown>>()
 
-  private constructor(o: BuilderOptions, cacheMounts: CacheMounts) {
+  private constructor(o: BuilderOptions, cacheMounts: CacheMounts, history: BuildHistory) {
+    this.history = history
     this.#o = o
     this.#cacheMounts = cacheMounts
     this.#cache = new StepCache(o.store, (layer) => o.snapshots.layer(layer) !== undefined)
@@ -74,7 +78,8 @@ export class Builder {
     for (const name of await readdir(join(o.root, 'spool')))
       await rm(join(o.root, 'spool', name), { force: true })
     for (const id of await readdir(o.runDir)) await removeStep(op, o, id)
-    return new Builder(o, await CacheMounts.open(join(o.root, 'mounts')))
+    const history = await BuildHistory.open(op, { root: join(o.root, 'history'), store: o.store })
+    return new Builder(o, await CacheMounts.open(join(o.root, 'mounts')), history)
   }
 
   /**
@@ -88,8 +93,13 @@ export class Builder {
   ): Promise<{ imageId: Digest | ''; response: ExporterResponse }> {
     const controller = new AbortController()
     const inner: Op = { ...op, signal: AbortSignal.any([op.signal, controller.signal]) }
+    const recorder = this.history.begin(op, request)
+    const tell = (event: BuildEvent) => {
+      recorder.note(event)
+      report(event)
+    }
     this.#running.add(controller)
-    const work = this.#build(inner, request, report)
+    const work = this.#build(inner, request, tell)
     const settled = work.then(
       () => undefined,
       () => undefined,
@@ -97,16 +107,20 @@ export class Builder {
     this.#settled.add(settled)
     try {
       const { imageId, tags, response } = await work
-      report({ type: 'result', imageId, tags, response })
+      tell({ type: 'result', imageId, tags, response, build: recorder.id })
+      recorder.end('completed')
       return { imageId, response }
     } catch (error) {
+      if (inner.signal.aborted) recorder.end('canceled')
       inner.signal.throwIfAborted()
-      report({
+      tell({
         type: 'error',
+        build: recorder.id,
         message: messageOf(error),
         kind: kindOf(error),
         ...(error instanceof BuildError && { excerpt: error.excerpt }),
       })
+      recorder.end('error')
       throw error
     } finally {
       this.#running.delete(controller)
@@ -138,6 +152,7 @@ export class Builder {
     for (const controller of this.#running)
       controller.abort(new EngineError('unavailable', 'the daemon is stopping'))
     await Promise.all(this.#settled)
+    await this.history.close()
     await this.#scanner.close()
   }
 

@@ -15,5 +15,7 @@ export {
 } from './request.ts'
 export { BuildError } from './dockerfile/source.ts'
 export { applyChanges } from './changes.ts'
+export { BuildHistory, parseEvent } from './history/history.ts'
+export type { BuildRecord } from './history/record.ts'
 export type { OutputRequest, SendTar, StoreOutput } from './output/outputs.ts'
 export type { ExporterResponse, Push } from './output/deliver.ts'

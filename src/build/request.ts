@@ -6,6 +6,8 @@ import type { Resources, Ulimit } from '../wire/container.ts'
 import type { OutputRequest } from './output/outputs.ts'
 
 export interface BuildRequest {
+  /** The id of the build's record, letters and digits; absent: a new one. */
+  readonly ref?: string
   readonly context: ContextRequest
   /** By name as in `FROM name` and `COPY --from=name`, where they stand in for stages and images. */
   readonly contexts?: Readonly<Record<string, ContextRequest>>
