@@ -27,6 +27,7 @@ const networks = () => import('./commands/networks.ts')
 const networkChanges = () => import('./commands/network-changes.ts')
 const inspect = () => import('./commands/inspect.ts')
 const build = () => import('./commands/build.ts')
+const builds = () => import('./commands/builds.ts')
 
 const registries = 'registries are not supported yet'
 
@@ -154,6 +155,26 @@ export const entries: readonly Entry[] = [
     names: ['builder prune', 'buildx prune'],
     about: 'Remove build cache',
     load: async () => (await prune()).pruneBuildCache,
+  },
+  {
+    names: ['builds ls', 'builds list', 'buildx history ls', 'builds'],
+    about: 'List builds, running and past',
+    load: async () => (await builds()).ls,
+  },
+  {
+    names: ['builds logs', 'buildx history logs'],
+    about: 'Print the log of a build',
+    load: async () => (await builds()).logs,
+  },
+  {
+    names: ['builds inspect', 'buildx history inspect'],
+    about: 'Show what a build did, step by step, with a time line',
+    load: async () => (await import('./commands/builds-inspect.ts')).inspect,
+  },
+  {
+    names: ['builds rm', 'builds remove', 'buildx history rm'],
+    about: 'Remove records of builds',
+    load: async () => (await builds()).rm,
   },
 
   { names: ['volume create'], about: 'Create a volume', load: async () => (await volumes()).create },
@@ -303,6 +324,7 @@ export const entries: readonly Entry[] = [
 
 export const groups: Readonly<Record<string, string>> = {
   builder: 'Manage builds',
+  builds: 'Look at builds, running and past',
   buildx: 'Extended build capabilities',
   container: 'Manage containers',
   image: 'Manage images',
@@ -315,7 +337,7 @@ export const groups: Readonly<Record<string, string>> = {
 export function findCommand(
   words: readonly string[],
 ): { entry: Entry; name: string; rest: string[] } | undefined {
-  for (const count of [2, 1]) {
+  for (const count of [3, 2, 1]) {
     if (words.length < count) continue
     const name = words.slice(0, count).join(' ')
     const entry = entries.find((candidate) => candidate.names.includes(name))

@@ -11,6 +11,7 @@
  * Nothing is sent before the first call. Connections are kept alive and shared by the calls of one client until
  * `close()`. What the daemon reports is thrown as DaemonError with its text; when nobody answers, ConnectError.
  */
+import { Builds } from './builds.ts'
 import { Containers } from './containers.ts'
 import { defaultHost } from './host.ts'
 import { Images } from './images.ts'
@@ -23,6 +24,7 @@ export interface Client extends Disposable {
   readonly host: string
   readonly containers: Containers
   readonly images: Images
+  readonly builds: Builds
   readonly volumes: Volumes
   readonly networks: Networks
   readonly system: System
@@ -37,6 +39,7 @@ export function connect(options: Partial<TransportOptions> = {}): Client {
     host: transport.host.text,
     containers: new Containers(transport),
     images: new Images(transport),
+    builds: new Builds(transport),
     volumes: new Volumes(transport),
     networks: new Networks(transport),
     system: new System(transport),

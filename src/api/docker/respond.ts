@@ -33,7 +33,8 @@ export async function writeLine(call: Call, value: unknown): Promise<void> {
   await drained(call)
 }
 
-function drained(call: Call): Promise<void> {
+/** Resolves when a slow client has taken what was written. */
+export function drained(call: Call): Promise<void> {
   return new Promise((resolve, reject) => {
     const { signal } = call.op
     const done = (settle: () => void) => () => {

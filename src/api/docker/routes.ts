@@ -2,6 +2,7 @@ import type { Engine } from '../../engine/index.ts'
 import { buildRoutes } from './build.ts'
 import { containerRoutes } from './containers.ts'
 import { execRoutes } from './exec.ts'
+import { gantryBuildsRoutes } from './gantry-builds.ts'
 import { gantryPortRoutes } from './gantry-ports.ts'
 import { gantryVolumeRoutes } from './gantry-volumes.ts'
 import { imageRoutes } from './images.ts'
@@ -19,6 +20,7 @@ export function dockerRoutes(engine: Engine): Route[] {
     ...imageRoutes(engine),
     ...buildRoutes(engine),
     ...volumeRoutes(engine),
+    ...gantryBuildsRoutes(engine),
     ...gantryVolumeRoutes(engine),
     ...gantryPortRoutes(engine),
     ...networkRoutes(engine),

@@ -217,17 +217,9 @@ function headOf(id: string, request: BuildRequest): BuildRecord {
   }
 }
 
-/** How people named the context; what an URL has of a password is left out. */
+/** How people named the context; what an URL has of a password is left out. `-`: it was sent. */
 export function contextName(context: ContextRequest): string {
-  switch (context.kind) {
-    case 'directory':
-    case 'oci-layout':
-      return context.path
-    case 'remote':
-      return context.url.replace(/:\/\/[^/@\s]*@/, '://***@')
-    case 'image':
-      return context.reference
-    case 'tar':
-      return '-'
-  }
+  if ('path' in context) return context.path
+  if ('url' in context) return context.url.replace(/:\/\/[^/@\s]*@/, '://***@')
+  return 'reference' in context ? context.reference : '-'
 }

@@ -1,0 +1,124 @@
+/** Routes of Gantry's own for records of builds: list, inspect, log, removal. */
+import { parseEvent, type BuildRecord } from '../../build/index.ts'
+import type { Engine } from '../../engine/index.ts'
+import { EngineError, hasCode } from '../../lib/errors.ts'
+import type { BuildRemoval, BuildSummary } from '../../wire/builds.ts'
+import { Filters, matchesName, parseTime } from './filters.ts'
+import { drained, sendJson } from './respond.ts'
+import type { Call, Route } from './route.ts'
+
+type Deps = Pick<Engine, 'builder'>
+
+export function gantryBuildsRoutes({ builder }: Deps): Route[] {
+  const { history } = builder
+  const refOf = (call: Call) => {
+    const ref = call.params['id'] ?? ''
+    // Nothing cannot be said in a path.
+    return ref === 'latest' ? '' : ref
+  }
+  return [
+    {
+      method: 'GET',
+      path: '/gantry/builds',
+      handler: (call) => sendJson(call.response, history.list().filter(chosen(call)).map(summaryOf)),
+    },
+    {
+      method: 'GET',
+      path: '/gantry/builds/:id',
+      handler: (call) => sendJson(call.response, history.find(refOf(call))),
+    },
+    {
+      method: 'GET',
+      path: '/gantry/builds/:id/log',
+      handler: (call) => sendLog({ builder }, call, refOf(call)),
+    },
+    {
+      method: 'DELETE',
+      path: '/gantry/builds/:id',
+      handler: (call) => {
+        const { id } = history.find(refOf(call))
+        history.remove(id)
+        const answer: BuildRemoval = { removed: [id] }
+        sendJson(call.response, answer)
+      },
+    },
+    {
+      method: 'POST',
+      path: '/gantry/builds/prune',
+      handler: (call) => {
+        const wanted = chosen(call)
+        const removed = history.list().filter((record) => record.status !== 'running' && wanted(record))
+        for (const { id } of removed) history.remove(id)
+        const answer: BuildRemoval = { removed: removed.map(({ id }) => id) }
+        sendJson(call.response, answer)
+      },
+    },
+  ]
+}
+
+const statuses = new Set(['running', 'completed', 'error', 'canceled', 'interrupted'])
+
+function chosen(call: Call): (record: BuildRecord) => boolean {
+  const filters = Filters.of(call.query, ['status', 'ref', 'id', 'name', 'since', 'until'])
+  for (const status of filters.get('status'))
+    if (!statuses.has(status))
+      throw new EngineError(
+        'invalid',
+        `invalid filter 'status=${status}': want one of ${[...statuses].join(', ')}`,
+      )
+  const times = (key: string) => filters.get(key).map((text) => parseTime(text) * 1000)
+  const [since, until] = [times('since'), times('until')]
+  return (record) => {
+    const started = Date.parse(record.startedAt)
+    const names = [...record.tags, record.context]
+    return (
+      filters.any('status', (status) => record.status === status) &&
+      ['ref', 'id'].every((key) => filters.any(key, (id) => record.id.startsWith(id))) &&
+      filters.any('name', (wanted) => names.some((name) => matchesName(name, wanted))) &&
+      since.every((time) => started >= time) &&
+      until.every((time) => started < time)
+    )
+  }
+}
+
+function summaryOf(record: BuildRecord): BuildSummary {
+  const {
+    vertices: _v,
+    statuses: _s,
+    warningList: _w,
+    buildArgs: _b,
+    labels: _l,
+    error: _e,
+    ...summary
+  } = record
+  return summary
+}
+
+async function sendLog({ builder }: Deps, call: Call, ref: string): Promise<void> {
+  const { history } = builder
+  const { id } = history.find(ref)
+  const vertex = call.query.optional('step')
+  const lines = history.lines(call.op, id, { follow: call.query.flag('follow') })
+  const { response } = call
+  response.writeHead(200, { 'Content-Type': 'application/x-ndjson' })
+  response.flushHeaders()
+  try {
+    for await (const line of lines) {
+      if (vertex !== undefined && !concerns(line, vertex)) continue
+      if (!response.write(`${line}\n`)) await drained(call)
+    }
+  } catch (error) {
+    // Removed while it was read: what is there has been sent.
+    if (!hasCode(error, 'ENOENT')) throw error
+  }
+  response.end()
+}
+
+/** Of one step: its own events, and how the build ended. */
+function concerns(line: string, vertex: string): boolean {
+  const event = parseEvent(line)
+  if (!event) return false
+  if (event.type === 'vertex') return event.id === vertex
+  if (event.type === 'log' || event.type === 'status') return event.vertex === vertex
+  return event.type === 'result' || event.type === 'error'
+}
