@@ -19,7 +19,7 @@ import { Readable } from 'node:stream'
 import { after, before, test } from 'node:test'
 import type { Image } from '../image/index.ts'
 import type { BuildEvent } from '../wire/build.ts'
-import { BuildError, secretsOf, type BuildRequest } from './index.ts'
+import { BuildError, noLimits, secretsOf, type BuildRequest } from './index.ts'
 import { op, openMachine, type Machine } from './test-machine.ts'
 
 const root = mkdtempSync('/tmp/gb-')
@@ -27,6 +27,8 @@ const instance = root.slice(-4).replace(/\W/g, 'x').toLowerCase()
 
 const open = () => openMachine({ root, instance })
 let m: Machine
+
+const everything = { all: true, filter: () => true, unusedForMs: 0, limits: noLimits }
 
 before(async () => {
   m = await open()
@@ -576,7 +578,7 @@ RUN --mount=type=cache,target=/root/.cache --mount=type=cache,target=/c,id=c,mod
   const two = await build(dir, { buildArgs: { N: '2' } })
   assert.equal(two.log, '1\n2\n1\n711 5:6\n755 3:4\n')
   assert.deepEqual((await build(dir, { buildArgs: { N: '1' } })).ran, [])
-  assert.ok((await m.builder.prune(op())).bytes >= 6)
+  assert.ok((await m.builder.cache.prune(op(), everything)).bytes >= 6)
   assert.deepEqual(readdirSync(join(root, 'build/mounts')), [])
   await assertClean()
 })
@@ -777,11 +779,21 @@ test('what a killed daemon left of a build is gone after the next start', async 
   await died
 })
 
-test('prune empties the cache', async () => {
+test('prune without limits empties the cache, and takes the layers away', async () => {
   const dir = context({ Dockerfile: 'FROM busybox\nRUN echo p > /p\n' })
-  await build(dir)
-  const { records } = await m.builder.prune(op())
-  assert.ok(records > 0)
+  const { image } = await build(dir)
+  const before = await m.builder.cache.items(op())
+  const step = before.find((item) => item.description.endsWith('RUN echo p > /p'))
+  assert.ok(step?.shared && step.usageCount === 1 && !step.inUse)
+  // What an image shares is not what somebody means who wants room.
+  assert.ok(!(await m.builder.cache.prune(op(), { ...everything, all: false })).ids.includes(step.id))
+  await m.images.remove(op(), image.id, { force: true, noPrune: false, usedBy: () => undefined })
+  const [layer] = image.layers.slice(-1)
+  assert.ok(layer && m.snapshots.layer(layer))
+  const { ids, bytes } = await m.builder.cache.prune(op(), everything)
+  assert.ok(ids.includes(step.id) && bytes >= 2)
   assert.equal(m.builder.references().layers.size, 0)
+  assert.equal(m.snapshots.layer(layer), undefined)
+  assert.deepEqual(await m.builder.cache.items(op()), [])
   assert.equal((await build(dir)).ran.length, 1)
 })

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import type { ContentStore } from '../content/index.ts'
 import { MNT_DETACH, mountsUnder, unmount } from '../host/mount.ts'
 import type { Image, Images } from '../image/index.ts'
-import { digestOf, hexOf, type Digest } from '../lib/digest.ts'
+import type { Digest } from '../lib/digest.ts'
 import { EngineError, hasCode, kindOf, messageOf } from '../lib/errors.ts'
 import { newId } from '../lib/id.ts'
 import { detached, type Op } from '../lib/op.ts'
@@ -16,12 +16,12 @@ import type { Snapshots } from '../snapshot/index.ts'
 import type { Leases, Store } from '../store/index.ts'
 import type { BuildEvent } from '../wire/build.ts'
 import type { Emit } from '../wire/system.ts'
-import { StepCache } from './cache/step-cache.ts'
+import { BuildCache } from './cache/build-cache.ts'
+import type { GcConfig } from './cache/gc-config.ts'
 import { ScanThread } from './context/scan-thread.ts'
 import { readDockerfile, readIgnore } from './definition.ts'
 import { BuildError } from './dockerfile/source.ts'
 import { parseProgram } from './dockerfile/stages.ts'
-import { CacheMounts } from './exec/cache-mounts.ts'
 import type { Tools } from './exec/tools.ts'
 import { makeWorks, type ContextSource } from './exec/works.ts'
 import { imageOf } from './export.ts'
@@ -47,6 +47,10 @@ export interface BuilderOptions {
   readonly runDir: string
   readonly cgroupParent: string
   readonly emit: Emit
+  /** When the cache is thrown away by itself. */
+  readonly gc: GcConfig
+  /** Takes away the layers that nothing holds any more. */
+  collectLayers(op: Op): Promise<void>
   /** Absent: outputs that push are refused. */
   readonly push?: Push
 }
@@ -55,20 +59,19 @@ export interface BuilderOptions {
 export class Builder {
   /** What builds there were, this daemon's and earlier ones'. */
   readonly history: BuildHistory
+  /** What earlier builds left for later ones. */
+  readonly cache: BuildCache
   readonly #o: BuilderOptions
-  readonly #cache: StepCache
-  readonly #cacheMounts: CacheMounts
   readonly #solver: Solver<Tree>
   readonly #scanner = new ScanThread()
   readonly #running = new Set<AbortController>()
   readonly #settled = new Set<Promise<unknown>>()
 
-  private constructor(o: BuilderOptions, cacheMounts: CacheMounts, history: BuildHistory) {
+  private constructor(o: BuilderOptions, cache: BuildCache, history: BuildHistory) {
     this.history = history
+    this.cache = cache
     this.#o = o
-    this.#cacheMounts = cacheMounts
-    this.#cache = new StepCache(o.store, (layer) => o.snapshots.layer(layer) !== undefined)
-    this.#solver = new Solver({ cache: this.#cache, limit: availableParallelism() + 1 })
+    this.#solver = new Solver({ cache: cache.steps, limit: availableParallelism() + 1 })
   }
 
   /** Cleans up after steps that a crash cut off. */
@@ -79,7 +82,7 @@ export class Builder {
       await rm(join(o.root, 'spool', name), { force: true })
     for (const id of await readdir(o.runDir)) await removeStep(op, o, id)
     const history = await BuildHistory.open(op, { root: join(o.root, 'history'), store: o.store })
-    return new Builder(o, await CacheMounts.open(join(o.root, 'mounts')), history)
+    return new Builder(o, await BuildCache.open(op, o), history)
   }
 
   /**
@@ -125,26 +128,13 @@ export class Builder {
     } finally {
       this.#running.delete(controller)
       this.#settled.delete(settled)
+      this.cache.buildEnded()
     }
   }
 
   /** Layers that cache records hold. */
   references(): { layers: Set<Digest> } {
-    return { layers: this.#cache.layers() }
-  }
-
-  /**
-   * Empties the build cache. `bytes`: what its layers take that no image has (they go with the next collection), and
-   * the cache mounts that no step uses.
-   */
-  async prune(_op: Op): Promise<{ bytes: number; records: number }> {
-    const { layers, records } = this.#cache.clear()
-    const used = this.#o.images.references().layers
-    let bytes = 0
-    for (const layer of layers) if (!used.has(layer)) bytes += this.#o.snapshots.layer(layer)?.size ?? 0
-    await rm(join(this.#o.root, 'hashes'), { recursive: true, force: true })
-    const mounts = await this.#cacheMounts.prune()
-    return { bytes: bytes + mounts.bytes, records: records + mounts.count }
+    return { layers: this.cache.steps.layers() }
   }
 
   /** Stops all builds and waits until nothing of them is left. */
@@ -153,6 +143,7 @@ export class Builder {
       controller.abort(new EngineError('unavailable', 'the daemon is stopping'))
     await Promise.all(this.#settled)
     await this.history.close()
+    await this.cache.close()
     await this.#scanner.close()
   }
 
@@ -170,7 +161,7 @@ export class Builder {
     const cgroupParent = request.cgroupParent ?? this.#o.cgroupParent
     const secrets = request.secrets ?? secretsOf(new Map())
     const resources = request.resources ?? {}
-    const own = { cacheMounts: this.#cacheMounts, scanner: this.#scanner, secrets, resources }
+    const own = { cacheMounts: this.cache.mounts, scanner: this.#scanner, secrets, resources }
     const tools: Tools = { snapshots, runtime, networks, lease, runDir, cgroupParent, ...own }
     const root = await this.#contextRoot(op, request.context, { undo, tools })
     const hostPaths = request.context.kind === 'directory'
@@ -198,7 +189,11 @@ export class Builder {
     const ignore = await progress.task('[internal] load .dockerignore', () =>
       Promise.resolve(readIgnore(root, request.dockerfile)),
     )
-    const context: ContextSource = { root, ignore, ...(hostPaths && { indexFile: this.#indexFile(root) }) }
+    const context: ContextSource = {
+      root,
+      ignore,
+      ...(hostPaths && { indexFile: this.cache.contexts.file(root) }),
+    }
     const draft = await convert(op, program, {
       buildArgs: request.buildArgs,
       ...(request.target !== undefined && { target: request.target }),
@@ -229,10 +224,6 @@ export class Builder {
 
   #findImage(ref: string): Image {
     return this.#o.images.find(ref)
-  }
-
-  #indexFile(root: string): string {
-    return join(this.#o.root, 'hashes', `${hexOf(digestOf(root)).slice(0, 32)}.json`)
   }
 
   async #contextRoot(

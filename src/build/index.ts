@@ -5,6 +5,11 @@
  * record or an image holds; `Builder.open` removes what a crash left.
  */
 export { Builder, type BuilderOptions } from './builder.ts'
+export { gcFilter, type GcConfig } from './cache/gc-config.ts'
+export { cacheFilterOf, parseCacheFilter } from './cache/filter.ts'
+export { noLimits, type CachePolicy } from './cache/policy.ts'
+export type { CacheItem } from './cache/item.ts'
+export type { Collected } from './cache/collector.ts'
 export {
   secretsOf,
   type BuildRequest,

@@ -9,7 +9,7 @@ import { Networks } from '../network/index.ts'
 import { Runtime } from '../runtime/index.ts'
 import { Snapshots } from '../snapshot/index.ts'
 import { Leases, Store } from '../store/index.ts'
-import { Builder } from './index.ts'
+import { Builder, noLimits } from './index.ts'
 
 const log = process.env['GANTRY_TEST_LOG'] ? createLogger({ level: 'debug' }) : silentLogger
 export const op = (signal?: AbortSignal): Op => background(log, signal)
@@ -39,7 +39,7 @@ export async function openMachine(o: { root: string; instance: string }): Promis
     instance: `b${instance}`,
     emit,
   })
-  const builder = await Builder.open(op(), {
+  const builder: Builder = await Builder.open(op(), {
     root: join(root, 'build'),
     store,
     snapshots,
@@ -51,6 +51,8 @@ export async function openMachine(o: { root: string; instance: string }): Promis
     runDir: join(root, 'r'),
     cgroupParent: `/gantry-test-${instance}`,
     emit,
+    gc: { enabled: false, limits: noLimits, policies: [] },
+    collectLayers: (inner) => images.collect(inner, builder.references()),
   })
   return {
     builder,

@@ -74,8 +74,38 @@ test('file and flags know the same keys, and every flag is in the help', () => {
     Object.keys(fileSchema.shape).toSorted(),
     options.flatMap((option) => option.key ?? []).toSorted(),
   )
-  for (const { flag = '' } of options) assert.match(helpText(), new RegExp(`--${flag} `), flag)
+  for (const { flag } of options)
+    if (flag !== undefined) assert.match(helpText(), new RegExp(`--${flag} `), flag)
   for (const key of unsupportedKeys) assert.ok(!(key in fileSchema.shape), key)
+})
+
+test('collection of the build cache is set as in docker', () => {
+  const gcOf = (gc: unknown) =>
+    resolve(parseConfigFile('d.json', JSON.stringify({ builder: { gc } }))).config.builderGc
+  assert.deepEqual(
+    gcOf({
+      defaultKeepStorage: '20GB',
+      defaultMaxUsedSpace: 5,
+      policy: [{ all: true, filter: ['unused-for=1h'], keepStorage: '1kb', minFreeSpace: 7 }],
+    }),
+    {
+      enabled: true,
+      limits: { reservedSpace: 20 * 2 ** 30, maxUsedSpace: 5, minFreeSpace: 0 },
+      policies: [
+        {
+          all: true,
+          filters: ['unused-for=1h'],
+          limits: { reservedSpace: 1024, maxUsedSpace: 0, minFreeSpace: 7 },
+        },
+      ],
+    },
+  )
+  assert.equal(gcOf({ enabled: false }).enabled, false)
+  assert.throws(() => gcOf({ policy: [{ filter: ['age=1h'] }] }), {
+    kind: 'invalid',
+    message: /builder.gc.policy/,
+  })
+  assert.throws(() => gcOf({ defaultKeepStorage: 'much' }), { kind: 'invalid' })
 })
 
 test('daemon.json is read with docker’s keys', () => {
@@ -85,6 +115,11 @@ test('daemon.json is read with docker’s keys', () => {
   )
   const { config: resolved } = resolve(settings)
   assert.equal(resolved.logLevel, 'debug')
+  assert.deepEqual(resolved.builderGc, {
+    enabled: true,
+    limits: { reservedSpace: 0, maxUsedSpace: 0, minFreeSpace: 0 },
+    policies: [],
+  })
   assert.equal(resolved.defaultShmSize, 1 << 20)
   assert.deepEqual(resolved.defaultUlimits, [{ Name: 'nofile', Soft: 1, Hard: 2 }])
   assert.deepEqual(parseConfigFile('d.json', ' '), {})

@@ -12,6 +12,7 @@ export type OptionType =
   | 'ulimits'
   | 'runtimes'
   | 'pools'
+  | 'builder'
 
 export interface DaemonOption {
   /** Long flag without dashes; absent: a key of daemon.json only. */
@@ -91,6 +92,7 @@ export const daemonOptions = [
     type: 'ulimits',
     help: 'Ulimit of containers, name=soft[:hard] (repeatable)',
   },
+  { key: 'builder', type: 'builder', help: 'Collection of the build cache' },
   {
     flag: 'shutdown-timeout',
     key: 'shutdown-timeout',
@@ -123,7 +125,6 @@ export const unsupportedKeys: readonly string[] = [
   'api-cors-header',
   'authorization-plugins',
   'bip6',
-  'builder',
   'bridge-accept-fwmark',
   'cdi-spec-dirs',
   'containerd',

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { isIP } from 'node:net'
 import { isAbsolute } from 'node:path'
+import { gcFilter } from '../build/index.ts'
 import type { Config } from '../engine/index.ts'
-import { EngineError } from '../lib/errors.ts'
+import { EngineError, messageOf } from '../lib/errors.ts'
 import type { LogLevel } from '../lib/log.ts'
 import { isCidr4, type Settings } from './settings.ts'
 
@@ -51,6 +52,7 @@ export function resolve(s: Settings): { config: Config; tls: TlsFiles | undefine
     debug,
     runtime: runtimeOf(s),
     bridge: { name: bridge, address: s.bip ?? '', mtu },
+    builderGc: gcOf(s),
     addressPools: (s['default-address-pools'] ?? []).map(checkPool),
     respectHostFirewall: s['respect-host-firewall'] ?? false,
     cgroupParent: cgroupParent(s['cgroup-parent'] ?? (own === '' ? '/gantry' : `/gantry-${own}`)),
@@ -136,6 +138,42 @@ function runtimeOf(s: Settings): Config['runtime'] {
       `runtime ${others.join(', ')} is registered but is not the default-runtime: Gantry runs all containers with one runtime`,
     )
   return { name, path: known[name]?.path ?? '' }
+}
+
+function gcOf(s: Settings): Config['builderGc'] {
+  const gc = s.builder?.gc ?? {}
+  const limits = (o: {
+    reserved: number | undefined
+    max: number | undefined
+    free: number | undefined
+  }) => ({
+    reservedSpace: o.reserved ?? 0,
+    maxUsedSpace: o.max ?? 0,
+    minFreeSpace: o.free ?? 0,
+  })
+  const policies = (gc.policy ?? []).map((policy) => ({
+    all: policy.all ?? false,
+    filters: policy.filter ?? [],
+    limits: limits({
+      reserved: policy.reservedSpace ?? policy.keepStorage,
+      max: policy.maxUsedSpace,
+      free: policy.minFreeSpace,
+    }),
+  }))
+  try {
+    for (const { filters } of policies) gcFilter(filters)
+  } catch (cause) {
+    throw new EngineError('invalid', `builder.gc.policy: ${messageOf(cause)}`, { cause })
+  }
+  return {
+    enabled: gc.enabled ?? true,
+    limits: limits({
+      reserved: gc.defaultReservedSpace ?? gc.defaultKeepStorage,
+      max: gc.defaultMaxUsedSpace,
+      free: gc.defaultMinFreeSpace,
+    }),
+    policies,
+  }
 }
 
 function tlsOf(s: Settings): TlsFiles | undefined {

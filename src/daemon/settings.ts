@@ -10,6 +10,29 @@ const text = z.string()
 const texts = z.array(z.string())
 const ulimit = z.strictObject({ Name: z.string(), Soft: z.int(), Hard: z.int() })
 
+const size = z.union([z.int().nonnegative(), z.string().transform(parseBinarySize)])
+/** Docker: `keepStorage` is the older name of `reservedSpace`. */
+const gcPolicy = z.strictObject({
+  all: z.boolean().exactOptional(),
+  filter: texts.exactOptional(),
+  keepStorage: size.exactOptional(),
+  reservedSpace: size.exactOptional(),
+  maxUsedSpace: size.exactOptional(),
+  minFreeSpace: size.exactOptional(),
+})
+const builder = z.strictObject({
+  gc: z
+    .strictObject({
+      enabled: z.boolean().exactOptional(),
+      defaultKeepStorage: size.exactOptional(),
+      defaultReservedSpace: size.exactOptional(),
+      defaultMaxUsedSpace: size.exactOptional(),
+      defaultMinFreeSpace: size.exactOptional(),
+      policy: z.array(gcPolicy).exactOptional(),
+    })
+    .exactOptional(),
+})
+
 /** The keys of daemon.json, with docker's names and shapes. */
 export const fileSchema = z.strictObject({
   hosts: texts.exactOptional(),
@@ -21,6 +44,7 @@ export const fileSchema = z.strictObject({
   debug: z.boolean().exactOptional(),
   bridge: text.exactOptional(),
   bip: text.exactOptional(),
+  builder: builder.exactOptional(),
   'default-address-pools': z.array(z.strictObject({ base: z.string(), size: z.int() })).exactOptional(),
   mtu: z.int().exactOptional(),
   'respect-host-firewall': z.boolean().exactOptional(),
@@ -122,6 +146,7 @@ function decode(option: DaemonOption, value: string | boolean | readonly string[
     case 'boolean':
     case 'level':
     case 'list':
+    case 'builder':
       return value
     case 'integer':
       if (!/^-?\d+$/.test(String(value))) throw fail('want a whole number')

@@ -1,3 +1,4 @@
+import type { GcConfig } from '../build/index.ts'
 import type { LogLevel } from '../lib/log.ts'
 import type { Ulimit } from '../wire/container.ts'
 
@@ -23,6 +24,8 @@ export interface Config {
   readonly respectHostFirewall: boolean
   /** Where networks get subnets that nobody chose; none: docker's pools. */
   readonly addressPools: readonly { readonly base: string; readonly size: number }[]
+  /** When the build cache is thrown away by itself. */
+  readonly builderGc: GcConfig
   /** Parent of the containers' cgroups, a path below each hierarchy's root, with a leading slash. */
   readonly cgroupParent: string
   readonly dns: readonly string[]

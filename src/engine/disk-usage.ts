@@ -1,5 +1,6 @@
 import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { CacheItem } from '../build/index.ts'
 import type { Container } from '../container/index.ts'
 import type { Image } from '../image/index.ts'
 import { hasCode } from '../lib/errors.ts'
@@ -15,14 +16,12 @@ export interface DiskUsage {
   /** What the containers themselves wrote. */
   readonly containers: readonly { container: Container; bytes: number }[]
   readonly volumes: readonly { volume: Volume; bytes: number; users: number }[]
-  /** Layers that build cache records hold; `shared` when an image has them too. */
-  readonly cache: readonly { diffId: string; bytes: number; createdAt: string; shared: boolean }[]
+  readonly cache: readonly CacheItem[]
 }
 
 export async function diskUsageOf(op: Op, engine: Engine): Promise<DiskUsage> {
   const { images, containers, volumes, snapshots, builder } = engine
   const list = containers.list()
-  const inImages = images.references().layers
   return {
     layersBytes: snapshots.layers().reduce((sum, layer) => sum + layer.size, 0),
     images: images.list().map((image) => ({
@@ -40,11 +39,7 @@ export async function diskUsageOf(op: Op, engine: Engine): Promise<DiskUsage> {
         users: engine.volumeUsers(volume.name).length,
       })),
     ),
-    cache: [...builder.references().layers].flatMap((diffId) => {
-      const layer = snapshots.layer(diffId)
-      if (!layer) return []
-      return [{ diffId, bytes: layer.size, createdAt: layer.createdAt, shared: inImages.has(diffId) }]
-    }),
+    cache: await builder.cache.items(op),
   }
 }
 

@@ -23,7 +23,7 @@ import type { Config } from './config.ts'
 import { directorySize, diskUsageOf, type DiskUsage } from './disk-usage.ts'
 import { EventLog } from './events.ts'
 import { infoOf, versionOf } from './info.ts'
-import { pruneBuildCache, pruneContainers, pruneImages, pruneVolumes, type Pruned } from './prune.ts'
+import { pruneContainers, pruneImages, pruneVolumes, type Pruned } from './prune.ts'
 import {
   exportVolume,
   importVolume,
@@ -151,6 +151,7 @@ export class Engine {
       },
       { data: join(dataRoot, 'containers'), bundles: join(execRoot, 'c') },
     )
+    const collectLayers = (inner: Op): Promise<void> => engine.collect(inner)
     const builder = await Builder.open(op, {
       store,
       snapshots,
@@ -163,9 +164,11 @@ export class Engine {
       runDir: join(execRoot, 'build'),
       cgroupParent: config.cgroupParent,
       emit,
+      gc: config.builderGc,
+      collectLayers,
     })
     const id = engineId(store)
-    const engine = new Engine({
+    const engine: Engine = new Engine({
       id,
       config,
       store,
@@ -246,9 +249,6 @@ export class Engine {
   }
   importVolume(op: Op, o: { name: string; archive: Readable; force: boolean }): Promise<Volume> {
     return importVolume(op, this, o)
-  }
-  pruneBuildCache(op: Op): Promise<{ bytes: number }> {
-    return pruneBuildCache(op, this)
   }
   diskUsage(op: Op): Promise<DiskUsage> {
     return diskUsageOf(op, this)

@@ -70,13 +70,6 @@ export async function pruneVolumes(
   return { removed, bytes }
 }
 
-/** Drops all build cache records, and the layers that only they held. */
-export async function pruneBuildCache(op: Op, engine: Engine): Promise<{ bytes: number }> {
-  const { bytes } = await engine.builder.prune(op)
-  await engine.collect(op)
-  return { bytes }
-}
-
 function layersSize(engine: Engine): number {
   return engine.snapshots.layers().reduce((sum, layer) => sum + layer.size, 0)
 }

@@ -11,29 +11,15 @@ import { decode } from './body.ts'
 import { callerOf } from './caller.ts'
 import { ClassicProgress } from './classic-progress.ts'
 import type { Query } from './query.ts'
-import { sendJson, startJsonStream } from './respond.ts'
+import { startJsonStream } from './respond.ts'
 import type { Call, Route } from './route.ts'
 
-type Deps = Pick<Engine, 'builder' | 'pruneBuildCache'>
+type Deps = Pick<Engine, 'builder'>
 
 export function buildRoutes(engine: Deps): Route[] {
   return [
     { method: 'POST', path: '/build', handler: (call) => classicBuild(engine, call) },
     { method: 'POST', path: '/gantry/build', handler: (call) => gantryBuild(engine, call) },
-    {
-      method: 'POST',
-      path: '/build/prune',
-      handler: async (call) => {
-        for (const name of ['filters', 'keep-storage', 'reserved-space', 'max-used-space', 'min-free-space'])
-          if (!['', '0', '{}'].includes(call.query.text(name)))
-            throw new EngineError(
-              'unsupported',
-              `build/prune with ${name} is not supported yet: the whole cache goes`,
-            )
-        const { bytes } = await engine.pruneBuildCache(call.committed)
-        sendJson(call.response, { CachesDeleted: [], SpaceReclaimed: bytes })
-      },
-    },
   ]
 }
 

@@ -1,4 +1,5 @@
 import type { Engine } from '../../engine/index.ts'
+import { buildCacheRoutes } from './build-cache.ts'
 import { buildRoutes } from './build.ts'
 import { containerRoutes } from './containers.ts'
 import { execRoutes } from './exec.ts'
@@ -19,6 +20,7 @@ export function dockerRoutes(engine: Engine): Route[] {
     ...execRoutes(engine),
     ...imageRoutes(engine),
     ...buildRoutes(engine),
+    ...buildCacheRoutes(engine),
     ...volumeRoutes(engine),
     ...gantryBuildsRoutes(engine),
     ...gantryVolumeRoutes(engine),

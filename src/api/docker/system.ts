@@ -1,6 +1,7 @@
 import type { Engine } from '../../engine/index.ts'
 import { EngineError } from '../../lib/errors.ts'
 import type { EventMessage } from '../../wire/system.ts'
+import { encodeCacheItem } from './build-cache.ts'
 import { encodeSummary } from './encode-container.ts'
 import { Filters, parseTime } from './filters.ts'
 import { sendJson, writeLine } from './respond.ts'
@@ -140,17 +141,7 @@ async function diskUsage(engine: Deps, call: Call): Promise<void> {
       })),
     }),
     ...(wants('build-cache') && {
-      BuildCache: usage.cache.map(({ diffId, bytes, createdAt, shared }) => ({
-        ID: diffId,
-        Type: 'regular',
-        Description: 'layer of a build step',
-        InUse: false,
-        Shared: shared,
-        Size: bytes,
-        CreatedAt: createdAt,
-        LastUsedAt: null,
-        UsageCount: 0,
-      })),
+      BuildCache: usage.cache.map(encodeCacheItem),
     }),
   })
 }

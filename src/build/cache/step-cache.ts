@@ -1,9 +1,11 @@
 import { z } from 'zod'
-import { isDigest, type Digest } from '../../lib/digest.ts'
+import { digestOf, hexOf, isDigest, type Digest } from '../../lib/digest.ts'
+import type { Op } from '../../lib/op.ts'
 import type { Store, Table } from '../../store/index.ts'
 import type { Tree } from '../graph/tree.ts'
 import type { Cache } from '../solver/solver.ts'
 import type { CacheKey, Json, VertexInfo } from '../solver/vertex.ts'
+import type { CacheItem, CacheShelf } from './item.ts'
 
 const digest = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value))
 const json: z.ZodType<Json> = z.lazy(() =>
@@ -22,25 +24,55 @@ const recordSchema = z.object({
 })
 type CacheRecord = z.infer<typeof recordSchema>
 
+const useSchema = z.object({ lastUsedAt: z.string(), count: z.number() })
+type Use = z.infer<typeof useSchema>
+
+/** A stack of layers, and the records whose result it is. Without keys: what such results stand on. */
+interface Node {
+  readonly id: string
+  readonly layers: readonly Digest[]
+  readonly keys: Set<string>
+  /** How many stacks have one layer more. */
+  above: number
+  name: string
+  createdAt: string
+}
+
+export interface StepCacheOptions {
+  readonly store: Store
+  /** Bytes of a layer; undefined when there is none. */
+  sizeOf(layer: Digest): number | undefined
+  /** Layers that images have. */
+  inImages(): ReadonlySet<Digest>
+  /** A build works with the layer now. */
+  inUse(layer: Digest): boolean
+}
+
 /**
  * Results of steps by content key, in the metadata store. A record counts only while all its layers exist. Manifests
- * of copied files stand beside it, shared by digest.
+ * of copied files stand beside it, shared by digest. Seen from outside (`items`) it holds stacks of layers: each is one
+ * item, named by a digest of the stack, and stands on the stack without its last layer.
  */
-export class StepCache implements Cache<Tree> {
+export class StepCache implements Cache<Tree>, CacheShelf {
+  readonly #o: StepCacheOptions
   readonly #records: Table<CacheRecord>
   readonly #manifests: Table<string>
-  readonly #store: Store
-  readonly #exists: (layer: Digest) => boolean
-  /** Layers that records hold, with the number of records. */
+  readonly #uses: Table<Use>
+  readonly #nodes = new Map<string, Node>()
+  /** How many nodes have the layer at their end. */
   readonly #held = new Map<Digest, number>()
+  /** How many records name the manifest. */
+  readonly #manifestUsers = new Map<Digest, number>()
+  /** Uses since the last `save`. */
+  readonly #used = new Map<string, Use>()
 
-  constructor(store: Store, exists: (layer: Digest) => boolean) {
-    this.#store = store
-    this.#exists = exists
-    this.#records = store.table('build_cache', (value) => recordSchema.parse(value))
-    this.#manifests = store.table('file_hashes', (value) => z.string().parse(value))
+  constructor(o: StepCacheOptions) {
+    this.#o = o
+    this.#records = o.store.table('build_cache', (value) => recordSchema.parse(value))
+    this.#manifests = o.store.table('file_hashes', (value) => z.string().parse(value))
+    this.#uses = o.store.table('build_cache_uses', (value) => useSchema.parse(value))
     for (const { key, record } of this.#records.all())
-      if (this.#isWhole(record)) this.#hold(record, 1)
+      if (this.#isWhole(record)) this.#add(key, record)
       else this.#records.delete(key)
   }
 
@@ -48,19 +80,20 @@ export class StepCache implements Cache<Tree> {
     const record = this.#records.get(key.digest)
     if (!record) return undefined
     if (!this.#isWhole(record)) {
-      this.#drop(key.digest, record)
+      this.#o.store.transaction(() => this.#release(key.digest, record))
       return undefined
     }
-    return { layers: [...record.base, record.layer], createdAt: record.createdAt }
+    const layers = [...record.base, record.layer]
+    this.#note(stackId(layers))
+    return { layers, createdAt: record.createdAt }
   }
 
   put(keys: readonly CacheKey[], result: Tree, vertex: VertexInfo): void {
     const layer = result.layers.at(-1)
     if (layer === undefined) return
-    this.#store.transaction(() => {
+    this.#o.store.transaction(() => {
       for (const key of keys) {
         const old = this.#records.get(key.digest)
-        if (old) this.#hold(old, -1)
         const record: CacheRecord = {
           base: result.layers.slice(0, -1),
           layer,
@@ -70,10 +103,13 @@ export class StepCache implements Cache<Tree> {
           ...(key.manifest && { manifest: key.manifest.digest }),
         }
         this.#records.put(key.digest, record)
-        this.#hold(record, 1)
         if (key.manifest) this.#manifests.put(key.manifest.digest, key.manifest.text)
+        this.#add(key.digest, record)
+        // After the new one: what both stand on, and its uses, stay.
+        if (old) this.#release(key.digest, old, { replaced: true })
       }
     })
+    this.#note(stackId(result.layers))
   }
 
   /** Layers that have to stay for the cache to work. */
@@ -81,34 +117,139 @@ export class StepCache implements Cache<Tree> {
     return new Set(this.#held.keys())
   }
 
-  /** Forgets everything. Returns how many records there were and which layers they held. */
-  clear(): { records: number; layers: Set<Digest> } {
-    const layers = this.layers()
-    const records = this.#records.all()
-    this.#store.transaction(() => {
-      for (const { key, record } of records) {
-        this.#records.delete(key)
-        if (record.manifest) this.#manifests.delete(record.manifest)
+  /** Writes down what was used since the last time: once a build, not once a step. */
+  save(): void {
+    if (this.#used.size === 0) return
+    this.#o.store.transaction(() => {
+      for (const [id, use] of this.#used) if (this.#nodes.has(id)) this.#uses.put(id, use)
+    })
+    this.#used.clear()
+  }
+
+  items(): Promise<CacheItem[]> {
+    this.save()
+    const uses = new Map(this.#uses.all().map(({ key, record }) => [key, record]))
+    const images = this.#o.inImages()
+    const counted = new Set<Digest>()
+    const nodes = [...this.#nodes.values()].toSorted((a, b) => a.layers.length - b.layers.length)
+    const items = nodes.map((node): CacheItem => {
+      const layer = node.layers.at(-1)
+      // A layer that ends several stacks takes its room once.
+      const first = layer !== undefined && !counted.has(layer)
+      if (first) counted.add(layer)
+      const use = uses.get(node.id)
+      return {
+        id: node.id,
+        type: 'regular',
+        description: node.name,
+        parents: node.layers.length > 1 ? [stackId(node.layers.slice(0, -1))] : [],
+        inUse: layer !== undefined && this.#o.inUse(layer),
+        shared: node.layers.every((each) => images.has(each)),
+        mutable: false,
+        bytes: first ? (this.#o.sizeOf(layer) ?? 0) : 0,
+        createdAt: node.createdAt,
+        ...(use && { lastUsedAt: use.lastUsedAt }),
+        usageCount: use?.count ?? 0,
       }
     })
-    this.#held.clear()
-    return { records: records.length, layers }
+    return Promise.resolve(items)
+  }
+
+  /** Forgets the results that this stack is; what they stand on goes with the last of them. */
+  remove(_op: Op, id: string): Promise<number | undefined> {
+    const node = this.#nodes.get(id)
+    const layer = node?.layers.at(-1)
+    if (!node || (layer !== undefined && this.#o.inUse(layer))) return Promise.resolve(undefined)
+    const gone: Digest[] = []
+    this.#o.store.transaction(() => {
+      for (const key of node.keys) {
+        const record = this.#records.get(key)
+        if (record) gone.push(...this.#release(key, record))
+      }
+    })
+    const images = gone.length > 0 ? this.#o.inImages() : new Set()
+    const freed = gone.filter((each) => !images.has(each)).map((each) => this.#o.sizeOf(each) ?? 0)
+    return Promise.resolve(freed.reduce((sum, bytes) => sum + bytes, 0))
   }
 
   #isWhole(record: CacheRecord): boolean {
-    return this.#exists(record.layer) && record.base.every((layer) => this.#exists(layer))
+    const exists = (layer: Digest) => this.#o.sizeOf(layer) !== undefined
+    return exists(record.layer) && record.base.every(exists)
   }
 
-  #drop(key: string, record: CacheRecord): void {
-    this.#records.delete(key)
-    this.#hold(record, -1)
+  #add(key: string, record: CacheRecord): void {
+    const { manifest } = record
+    if (manifest) this.#manifestUsers.set(manifest, (this.#manifestUsers.get(manifest) ?? 0) + 1)
+    const node = this.#node([...record.base, record.layer], record)
+    node.keys.add(key)
+    node.name = record.name
+    node.createdAt = record.createdAt
   }
 
-  #hold(record: CacheRecord, change: number): void {
-    for (const layer of new Set([...record.base, record.layer])) {
-      const count = (this.#held.get(layer) ?? 0) + change
-      if (count > 0) this.#held.set(layer, count)
-      else this.#held.delete(layer)
+  /** The node of a stack; made with all below it where it is not there yet. */
+  #node(layers: readonly Digest[], record: CacheRecord): Node {
+    const id = stackId(layers)
+    const known = this.#nodes.get(id)
+    if (known) return known
+    const node: Node = {
+      id,
+      layers,
+      keys: new Set(),
+      above: 0,
+      name: 'layer of a base image',
+      createdAt: record.createdAt,
     }
+    this.#nodes.set(id, node)
+    const layer = layers.at(-1)
+    if (layer !== undefined) this.#held.set(layer, (this.#held.get(layer) ?? 0) + 1)
+    if (layers.length > 1) this.#node(layers.slice(0, -1), record).above++
+    return node
+  }
+
+  /** Layers that no record holds then. `replaced`: another record has the key now. */
+  #release(key: string, record: CacheRecord, o: { replaced?: boolean } = {}): Digest[] {
+    if (!o.replaced) this.#records.delete(key)
+    const { manifest } = record
+    if (manifest) {
+      const users = (this.#manifestUsers.get(manifest) ?? 1) - 1
+      if (users > 0) this.#manifestUsers.set(manifest, users)
+      else {
+        this.#manifestUsers.delete(manifest)
+        this.#manifests.delete(manifest)
+      }
+    }
+    const node = this.#nodes.get(stackId([...record.base, record.layer]))
+    if (!node) return []
+    const current = o.replaced ? this.#records.get(key) : undefined
+    if (!current || stackId([...current.base, current.layer]) !== node.id) node.keys.delete(key)
+    return this.#dropUnused(node)
+  }
+
+  #dropUnused(node: Node | undefined): Digest[] {
+    if (!node || node.keys.size > 0 || node.above > 0) return []
+    this.#nodes.delete(node.id)
+    this.#uses.delete(node.id)
+    this.#used.delete(node.id)
+    const gone: Digest[] = []
+    const layer = node.layers.at(-1)
+    if (layer !== undefined) {
+      const count = (this.#held.get(layer) ?? 1) - 1
+      if (count > 0) this.#held.set(layer, count)
+      else {
+        this.#held.delete(layer)
+        gone.push(layer)
+      }
+    }
+    const below = this.#nodes.get(stackId(node.layers.slice(0, -1)))
+    if (below) below.above--
+    return [...gone, ...this.#dropUnused(below)]
+  }
+
+  #note(id: string): void {
+    const before = this.#used.get(id) ?? this.#uses.get(id)
+    this.#used.set(id, { lastUsedAt: new Date().toISOString(), count: (before?.count ?? 0) + 1 })
   }
 }
+
+/** As long as BuildKit's ids. */
+const stackId = (layers: readonly Digest[]): string => hexOf(digestOf(layers.join(' '))).slice(0, 25)

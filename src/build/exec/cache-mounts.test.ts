@@ -19,14 +19,14 @@ function folder(t: TestContext): string {
 
 test('what is free is taken up again; a locked one is waited for, until nobody wants it any more', async (t) => {
   const mounts = await CacheMounts.open(folder(t))
-  const shared = await mounts.acquire(op(), { key, sharing: 'shared', fill })
-  const second = await mounts.acquire(op(), { key, sharing: 'shared', fill })
+  const shared = await mounts.acquire(op(), { key, id: '/c', sharing: 'shared', fill })
+  const second = await mounts.acquire(op(), { key, id: '/c', sharing: 'shared', fill })
   assert.equal(second.path, shared.path)
-  const own = await mounts.acquire(op(), { key, sharing: 'private', fill })
+  const own = await mounts.acquire(op(), { key, id: '/c', sharing: 'private', fill })
   assert.notEqual(own.path, shared.path)
   const controller = new AbortController()
-  const given = mounts.acquire(op(controller.signal), { key, sharing: 'locked', fill })
-  const waiting = mounts.acquire(op(), { key, sharing: 'locked', fill })
+  const given = mounts.acquire(op(controller.signal), { key, id: '/c', sharing: 'locked', fill })
+  const waiting = mounts.acquire(op(), { key, id: '/c', sharing: 'locked', fill })
   controller.abort()
   await assert.rejects(given, { name: 'AbortError' })
   own[Symbol.dispose]()
@@ -34,29 +34,39 @@ test('what is free is taken up again; a locked one is waited for, until nobody w
   assert.equal((await waiting).path, own.path)
   shared[Symbol.dispose]()
   second[Symbol.dispose]()
-  assert.equal((await mounts.acquire(op(), { key, sharing: 'private', fill })).path, shared.path)
+  assert.equal((await mounts.acquire(op(), { key, id: '/c', sharing: 'private', fill })).path, shared.path)
 })
 
-test('they survive a restart, half-made ones do not; prune spares what is in use', async (t) => {
+test('they survive a restart, half-made ones do not; what is in use is not removed', async (t) => {
   const root = folder(t)
   const first = await CacheMounts.open(root)
-  const used = await first.acquire(op(), { key, sharing: 'shared', fill })
+  const used = await first.acquire(op(), { key, id: '/c', sharing: 'shared', fill })
   await assert.rejects(
     first.acquire(op(), {
       key: CacheMounts.keyOf('x'),
+      id: '/x',
       sharing: 'shared',
       fill: () => Promise.reject(new Error('no')),
     }),
     { message: 'no' },
   )
   assert.equal(readdirSync(root).length, 1)
-  assert.deepEqual(await first.prune(), { bytes: 0, count: 0 })
+  const [item] = await first.items()
+  assert.ok(item?.inUse)
+  assert.equal(await first.remove(op(), item.id), undefined)
   mkdirSync(join(root, 'new-1'))
   const again = await CacheMounts.open(root)
   assert.equal(readdirSync(root).length, 1)
-  const mount = await again.acquire(op(), { key, sharing: 'locked', fill })
+  const mount = await again.acquire(op(), { key, id: '/c', sharing: 'locked', fill })
   assert.equal(mount.path, used.path)
   mount[Symbol.dispose]()
-  assert.deepEqual(await again.prune(), { bytes: 4, count: 1 })
+  const { lastUsedAt: _, createdAt, ...kept } = (await again.items())[0] ?? {}
+  assert.equal(createdAt, item.createdAt)
+  const { lastUsedAt: _before, createdAt: _same, ...made } = item
+  assert.deepEqual(kept, { ...made, inUse: false, usageCount: 2 })
+  assert.equal(kept.description, 'cache mount /c')
+  assert.deepEqual(again.find('/c'), again.find(item.id))
+  assert.equal(await again.remove(op(), item.id), 4)
+  assert.equal(await again.remove(op(), item.id), undefined)
   assert.deepEqual(readdirSync(root), [])
 })

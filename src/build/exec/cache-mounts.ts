@@ -1,19 +1,41 @@
 import { EventEmitter, once } from 'node:events'
-import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { z } from 'zod'
 import { digestOf, hexOf } from '../../lib/digest.ts'
-import { hasCode } from '../../lib/errors.ts'
+import { EngineError, hasCode } from '../../lib/errors.ts'
 import { newId } from '../../lib/id.ts'
 import { KeyedLock } from '../../lib/lock.ts'
 import type { Op } from '../../lib/op.ts'
+import type { CacheItem, CacheShelf } from '../cache/item.ts'
 import type { Sharing } from '../dockerfile/mounts.ts'
 import type { Json } from '../solver/vertex.ts'
 
+/** What is known of a cache besides its content, in a file beside it. */
+const factsSchema = z.object({
+  /** As the Dockerfile calls it. */
+  id: z.string(),
+  createdAt: z.string(),
+  lastUsedAt: z.string(),
+  usageCount: z.number(),
+})
+type Facts = z.infer<typeof factsSchema>
+
 interface Instance {
   readonly name: string
+  facts: Facts
   users: number
   /** How those who use it now do so. */
   sharing: Sharing
+}
+
+interface Wanted {
+  readonly key: string
+  /** As the Dockerfile calls it. */
+  readonly id: string
+  readonly sharing: Sharing
+  /** Gives a new one its first content. */
+  fill(path: string): Promise<void>
 }
 
 export interface CacheMount extends Disposable {
@@ -24,7 +46,7 @@ export interface CacheMount extends Disposable {
  * Directories of `RUN --mount=type=cache`, below `<root>/<key>-<id>`: they outlive steps, builds and the daemon. A key has several
  * when steps that do not share ran at the same time; the next ones take up what is free.
  */
-export class CacheMounts {
+export class CacheMounts implements CacheShelf {
   readonly #root: string
   readonly #instances = new Map<string, Instance[]>()
   readonly #lock = new KeyedLock()
@@ -41,7 +63,8 @@ export class CacheMounts {
     for (const name of (await readdir(root)).toSorted()) {
       const key = /^([0-9a-f]{64})-[0-9a-z]+$/.exec(name)?.[1]
       if (key === undefined) await rm(join(root, name), { recursive: true, force: true })
-      else mounts.#of(key).push({ name, users: 0, sharing: 'shared' })
+      else
+        mounts.#of(key).push({ name, users: 0, sharing: 'shared', facts: await readFacts(join(root, name)) })
     }
     return mounts
   }
@@ -50,11 +73,8 @@ export class CacheMounts {
     return hexOf(digestOf(JSON.stringify(identity)))
   }
 
-  /** Lends a directory; `fill` gives a new one its first content. A locked one that is in use is waited for. */
-  async acquire(
-    op: Op,
-    o: { key: string; sharing: Sharing; fill: (path: string) => Promise<void> },
-  ): Promise<CacheMount> {
+  /** Lends a directory. A locked one that is in use is waited for. */
+  async acquire(op: Op, o: Wanted): Promise<CacheMount> {
     for (;;) {
       const found = await this.#take(op, o)
       if (found) return found
@@ -62,37 +82,78 @@ export class CacheMounts {
     }
   }
 
-  /** Removes all that is not in use. */
-  async prune(): Promise<{ bytes: number; count: number }> {
-    let bytes = 0
-    let count = 0
-    for (const [key, instances] of this.#instances) {
-      using _lock = await this.#lock.acquire(key)
-      for (const instance of instances.filter((each) => each.users === 0)) {
-        const gone = join(this.#root, `gone-${newId().slice(0, 12)}`)
-        await rename(join(this.#root, instance.name), gone)
-        instances.splice(instances.indexOf(instance), 1)
-        bytes += await sizeOf(gone)
-        count++
-        await rm(gone, { recursive: true, force: true })
-      }
-    }
-    return { bytes, count }
+  async items(): Promise<CacheItem[]> {
+    const all = [...this.#instances.values()].flat()
+    return await Promise.all(
+      all.map(async (instance): Promise<CacheItem> => {
+        const { id, createdAt, lastUsedAt, usageCount } = instance.facts
+        return {
+          id: shortName(instance),
+          type: 'exec.cachemount',
+          description: `cache mount ${id}`,
+          parents: [],
+          inUse: instance.users > 0,
+          shared: false,
+          mutable: true,
+          bytes: await sizeOf(join(this.#root, instance.name, 'data')),
+          createdAt,
+          lastUsedAt,
+          usageCount,
+        }
+      }),
+    )
   }
 
-  async #take(
-    op: Op,
-    o: { key: string; sharing: Sharing; fill: (path: string) => Promise<void> },
-  ): Promise<CacheMount | undefined> {
+  /** The caches of an id, or the one of a name of ours. */
+  find(id: string): { name: string; id: string; key: string }[] {
+    const all = [...this.#instances].flatMap(([key, list]) => list.map((instance) => ({ key, instance })))
+    const byName = all.filter(({ instance }) => shortName(instance) === id)
+    const found = byName.length > 0 ? byName : all.filter(({ instance }) => instance.facts.id === id)
+    return found.map(({ key, instance }) => ({ key, name: shortName(instance), id: instance.facts.id }))
+  }
+
+  /** One cache for oneself alone, when all who use it have gone. Throws kind `not-found`. */
+  async acquireNamed(op: Op, name: string): Promise<CacheMount> {
+    for (;;) {
+      const [key, instance] = this.#byName(name)
+      if (key === undefined || !instance) throw new EngineError('not-found', `no such build cache: ${name}`)
+      if (instance.users === 0) return this.#lend(key, instance, 'private')
+      await once(this.#released, key, { signal: op.signal })
+    }
+  }
+
+  async remove(_op: Op, name: string): Promise<number | undefined> {
+    const [key] = this.#byName(name)
+    if (key === undefined) return undefined
+    using _lock = await this.#lock.acquire(key)
+    const [, instance] = this.#byName(name)
+    if (!instance || instance.users > 0) return undefined
+    const gone = join(this.#root, `gone-${newId().slice(0, 12)}`)
+    await rename(join(this.#root, instance.name), gone)
+    const instances = this.#of(key)
+    instances.splice(instances.indexOf(instance), 1)
+    const bytes = await sizeOf(join(gone, 'data'))
+    await rm(gone, { recursive: true, force: true })
+    return bytes
+  }
+
+  async #take(op: Op, o: Wanted): Promise<CacheMount | undefined> {
     using _lock = await this.#lock.acquire(o.key, op.signal)
     const instances = this.#of(o.key)
     const shared = o.sharing === 'shared' && instances.find((i) => i.users > 0 && i.sharing === 'shared')
     let found = shared || instances.find((instance) => instance.users === 0)
     if (!found && o.sharing === 'locked' && instances.length > 0) return undefined
     if (!found) instances.push((found = await this.#make(o)))
-    const instance = found
+    const { facts } = found
+    found.facts = { ...facts, lastUsedAt: new Date().toISOString(), usageCount: facts.usageCount + 1 }
+    // Not worth a wait for the disk: a damaged one is as good as none.
+    await writeFile(join(this.#root, found.name, factsFile), JSON.stringify(found.facts))
+    return this.#lend(o.key, found, o.sharing)
+  }
+
+  #lend(key: string, instance: Instance, sharing: Sharing): CacheMount {
     instance.users++
-    instance.sharing = o.sharing
+    instance.sharing = sharing
     let released = false
     return {
       path: join(this.#root, instance.name, 'data'),
@@ -100,15 +161,17 @@ export class CacheMounts {
         if (released) return
         released = true
         instance.users--
-        this.#released.emit(o.key)
+        this.#released.emit(key)
       },
     }
   }
 
-  async #make(o: { key: string; fill: (path: string) => Promise<void> }): Promise<Instance> {
-    const id = newId().slice(0, 12)
-    const temporary = join(this.#root, `new-${id}`)
-    const name = `${o.key}-${id}`
+  async #make(o: Wanted): Promise<Instance> {
+    const number = newId().slice(0, 12)
+    const temporary = join(this.#root, `new-${number}`)
+    const name = `${o.key}-${number}`
+    const now = new Date().toISOString()
+    const facts: Facts = { id: o.id, createdAt: now, lastUsedAt: now, usageCount: 0 }
     try {
       await mkdir(join(temporary, 'data'), { recursive: true, mode: 0o755 })
       await o.fill(join(temporary, 'data'))
@@ -117,7 +180,15 @@ export class CacheMounts {
       await rm(temporary, { recursive: true, force: true })
       throw error
     }
-    return { name, users: 0, sharing: 'shared' }
+    return { name, facts, users: 0, sharing: 'shared' }
+  }
+
+  #byName(name: string): [key: string, Instance] | [undefined, undefined] {
+    for (const [key, instances] of this.#instances) {
+      const found = instances.find((instance) => shortName(instance) === name)
+      if (found) return [key, found]
+    }
+    return [undefined, undefined]
   }
 
   #of(key: string): Instance[] {
@@ -125,6 +196,23 @@ export class CacheMounts {
     this.#instances.set(key, known)
     return known
   }
+}
+
+const factsFile = 'facts.json'
+
+/** As long as the other ids of the build cache, and theirs alone by the random part at the end. */
+const shortName = ({ name }: Instance): string => name.slice(0, 12) + name.slice(-12)
+
+/** Caches of earlier versions have no such file. */
+async function readFacts(path: string): Promise<Facts> {
+  try {
+    const parsed = factsSchema.safeParse(JSON.parse(await readFile(join(path, factsFile), 'utf8')))
+    if (parsed.success) return parsed.data
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT') && !(error instanceof SyntaxError)) throw error
+  }
+  const at = (await lstat(path)).mtime.toISOString()
+  return { id: 'unknown', createdAt: at, lastUsedAt: at, usageCount: 0 }
 }
 
 /** Bytes of the regular files below a directory that nobody writes any more. */

@@ -205,7 +205,8 @@ async function acquireCaches(
   const paths = new Map<string, string>()
   for (const [key, mount] of [...wanted].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     const fill = (path: string) => fillCache(op, tools, { ...o, mount, path })
-    const cache = await tools.cacheMounts.acquire(op, { key, sharing: mount.sharing, fill })
+    const { id, sharing } = mount
+    const cache = await tools.cacheMounts.acquire(op, { key, id, sharing, fill })
     o.undo.use(cache)
     paths.set(key, cache.path)
   }

@@ -1,0 +1,75 @@
+import { join } from 'node:path'
+import type { Images } from '../../image/index.ts'
+import type { Op } from '../../lib/op.ts'
+import type { Snapshots } from '../../snapshot/index.ts'
+import type { Leases, Store } from '../../store/index.ts'
+import { CacheMounts } from '../exec/cache-mounts.ts'
+import { CacheCollector, type Collected } from './collector.ts'
+import { ContextHashes } from './context-hashes.ts'
+import { gcPolicies, type GcConfig } from './gc-config.ts'
+import type { CacheItem } from './item.ts'
+import type { CachePolicy } from './policy.ts'
+import { StepCache } from './step-cache.ts'
+
+export interface BuildCacheOptions {
+  readonly root: string
+  readonly store: Store
+  readonly snapshots: Snapshots
+  readonly images: Images
+  readonly leases: Leases
+  readonly gc: GcConfig
+  /** Takes away the layers that nothing holds any more. */
+  collectLayers(op: Op): Promise<void>
+}
+
+/** All that builds leave for later ones: results of steps, directories of cache mounts, hashes of contexts. */
+export class BuildCache {
+  readonly steps: StepCache
+  readonly mounts: CacheMounts
+  readonly contexts: ContextHashes
+  readonly #collector: CacheCollector
+
+  private constructor(op: Op, o: BuildCacheOptions & { mounts: CacheMounts }) {
+    const { snapshots, images, leases, store, mounts } = o
+    this.steps = new StepCache({
+      store,
+      sizeOf: (layer) => snapshots.layer(layer)?.size,
+      inImages: () => images.references().layers,
+      inUse: (layer) => leases.holds(`layer:${layer}`),
+    })
+    this.mounts = mounts
+    this.contexts = new ContextHashes(join(o.root, 'hashes'))
+    this.#collector = new CacheCollector({
+      log: op.log,
+      root: o.root,
+      shelves: [this.steps, this.mounts, this.contexts],
+      policies: gcPolicies(o.gc, o.root),
+      collectLayers: (inner) => o.collectLayers(inner),
+    })
+  }
+
+  /** `root` exists. */
+  static async open(op: Op, o: BuildCacheOptions): Promise<BuildCache> {
+    return new BuildCache(op, { ...o, mounts: await CacheMounts.open(join(o.root, 'mounts')) })
+  }
+
+  items(op: Op): Promise<CacheItem[]> {
+    return this.#collector.items(op)
+  }
+
+  /** Removes what the policy lets go, and the layers that nothing needs then. */
+  prune(op: Op, policy: CachePolicy): Promise<Collected> {
+    return this.#collector.prune(op, policy)
+  }
+
+  /** Writes down what the build used; collects soon. */
+  buildEnded(): void {
+    this.steps.save()
+    this.#collector.buildEnded()
+  }
+
+  async close(): Promise<void> {
+    await this.#collector.close()
+    this.steps.save()
+  }
+}
