@@ -16,7 +16,8 @@ export function didYouMean(word: string, options: Iterable<string>): string {
   return found === undefined ? '' : ` (did you mean ${found}?)`
 }
 
-function editDistance(a: string, b: string): number {
+/** Letters to add, take away or change; infinite for words too long to be mistyped. */
+export function editDistance(a: string, b: string): number {
   // Long words are never typing mistakes of ours, and the table is quadratic.
   if (a.length > 64 || b.length > 64) return Infinity
   let previous = Array.from({ length: b.length + 1 }, (_, i) => i)
