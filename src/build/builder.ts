@@ -9,6 +9,7 @@ import type { Image, Images } from '../image/index.ts'
 import type { Digest } from '../lib/digest.ts'
 import { EngineError, hasCode, kindOf, messageOf } from '../lib/errors.ts'
 import { newId } from '../lib/id.ts'
+import { parseIgnore } from '../lib/ignore.ts'
 import { detached, type Op } from '../lib/op.ts'
 import type { Networks } from '../network/index.ts'
 import type { Runtime } from '../runtime/index.ts'
@@ -19,6 +20,7 @@ import type { Emit } from '../wire/system.ts'
 import { BuildCache } from './cache/build-cache.ts'
 import type { GcConfig } from './cache/gc-config.ts'
 import { ScanThread } from './context/scan-thread.ts'
+import { fetchInto } from './context/synced.ts'
 import { readDockerfile, readIgnore } from './definition.ts'
 import { BuildError } from './dockerfile/source.ts'
 import { parseProgram } from './dockerfile/stages.ts'
@@ -163,7 +165,9 @@ export class Builder {
     const resources = request.resources ?? {}
     const own = { cacheMounts: this.cache.mounts, scanner: this.#scanner, secrets, resources }
     const tools: Tools = { snapshots, runtime, networks, lease, runDir, cgroupParent, ...own }
-    const root = await this.#contextRoot(op, request.context, { undo, tools })
+    const synced = request.context.kind === 'synced' ? request.context.source : undefined
+    const kept = synced && undo.use(await this.cache.kept.borrow(synced.key))
+    const root = kept?.root ?? (await this.#contextRoot(op, request.context, { undo, tools }))
     const hostPaths = request.context.kind === 'directory'
     const definition = await progress.task(
       `[internal] load build definition from ${request.dockerfile.split('/').at(-1)}`,
@@ -187,12 +191,17 @@ export class Builder {
         endLine: start.line,
       })
     const ignore = await progress.task('[internal] load .dockerignore', () =>
-      Promise.resolve(readIgnore(root, request.dockerfile)),
+      Promise.resolve(
+        request.ignoreText === undefined
+          ? readIgnore(root, request.dockerfile)
+          : parseIgnore(request.ignoreText),
+      ),
     )
     const context: ContextSource = {
       root,
       ignore,
-      ...(hostPaths && { indexFile: this.cache.contexts.file(root) }),
+      ...(kept && synced && { fetch: fetchInto(kept, synced, ignore) }),
+      ...((hostPaths || kept?.stays) && { indexFile: this.cache.contexts.file(root) }),
     }
     const draft = await convert(op, program, {
       buildArgs: request.buildArgs,

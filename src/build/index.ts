@@ -17,7 +17,10 @@ export {
   type SecretSource,
   type SshSource,
   type StepResources,
+  type SyncSource,
+  type SyncWants,
 } from './request.ts'
+export type { SyncEntry } from './context/tree-sync.ts'
 export { BuildError } from './dockerfile/source.ts'
 export { applyChanges } from './changes.ts'
 export { BuildHistory, parseEvent } from './history/history.ts'

@@ -1,6 +1,7 @@
 import type { Duplex, Readable } from 'node:stream'
 import { EngineError } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
+import type { TreeSync } from './context/tree-sync.ts'
 import type { StepSettings } from './graph/works.ts'
 import type { Resources, Ulimit } from '../wire/container.ts'
 import type { OutputRequest } from './output/outputs.ts'
@@ -48,12 +49,29 @@ export type ContextRequest =
   | { readonly kind: 'directory'; readonly path: string }
   /** A tar, plain or compressed. */
   | { readonly kind: 'tar'; readonly stream: Readable }
+  /** A directory of the client's: what is wanted of it is brought here, and kept so that only changes travel again. */
+  | { readonly kind: 'synced'; readonly source: SyncSource }
   /** A git repository or what an http(s) URL gives (a tar, or for the context a Dockerfile), as docker writes them. */
   | { readonly kind: 'remote'; readonly url: string }
   /** Named contexts alone: an image by name or ID. */
   | { readonly kind: 'image'; readonly reference: string }
   /** Named contexts alone: an image in a directory in OCI layout; `tag` or `digest` when it has several. */
   | { readonly kind: 'oci-layout'; readonly path: string; readonly tag?: string; readonly digest?: string }
+
+export interface SyncSource {
+  /** Names the directory among those of all clients; absent: nothing of it is kept. */
+  readonly key?: string
+  /** Lists to `tree` what is there, and gives the content that it wants; returns the bytes that travelled. */
+  fetch(op: Op, tree: TreeSync, wanted: SyncWants): Promise<number>
+}
+
+/** What of a directory is wanted. */
+export interface SyncWants {
+  /** Paths and wildcards; links in them and at their ends are followed. Absent: all. */
+  readonly paths?: readonly string[]
+  /** Lines of an ignore file. */
+  readonly excludes: readonly string[]
+}
 
 /** What `RUN --mount=type=secret` gets: asked when a step needs it, kept in memory alone. */
 export interface SecretSource {
@@ -97,7 +115,6 @@ export function refuseUnsupported(request: BuildRequest): void {
     'a remote build context': request.context.kind === 'remote',
     platform: request.platform !== undefined,
     ssh: request.ssh !== undefined,
-    'an ignore file given as text': request.ignoreText !== undefined,
   }
   for (const [what, given] of Object.entries(unsupported))
     if (given) throw new EngineError('unsupported', `build: ${what} cannot be given yet`)

@@ -5,6 +5,7 @@ import type { Snapshots } from '../../snapshot/index.ts'
 import type { Leases, Store } from '../../store/index.ts'
 import { CacheMounts } from '../exec/cache-mounts.ts'
 import { CacheCollector, type Collected } from './collector.ts'
+import { KeptContexts } from '../context/kept-contexts.ts'
 import { ContextHashes } from './context-hashes.ts'
 import { gcPolicies, type GcConfig } from './gc-config.ts'
 import type { CacheItem } from './item.ts'
@@ -22,15 +23,17 @@ export interface BuildCacheOptions {
   collectLayers(op: Op): Promise<void>
 }
 
-/** All that builds leave for later ones: results of steps, directories of cache mounts, hashes of contexts. */
+/** All that builds leave for later ones: results of steps, directories of cache mounts, contexts and their hashes. */
 export class BuildCache {
   readonly steps: StepCache
   readonly mounts: CacheMounts
   readonly contexts: ContextHashes
+  /** What clients sent of their directories. */
+  readonly kept: KeptContexts
   readonly #collector: CacheCollector
 
-  private constructor(op: Op, o: BuildCacheOptions & { mounts: CacheMounts }) {
-    const { snapshots, images, leases, store, mounts } = o
+  private constructor(op: Op, o: BuildCacheOptions & { mounts: CacheMounts; kept: KeptContexts }) {
+    const { snapshots, images, leases, store, mounts, kept } = o
     this.steps = new StepCache({
       store,
       sizeOf: (layer) => snapshots.layer(layer)?.size,
@@ -38,11 +41,12 @@ export class BuildCache {
       inUse: (layer) => leases.holds(`layer:${layer}`),
     })
     this.mounts = mounts
+    this.kept = kept
     this.contexts = new ContextHashes(join(o.root, 'hashes'))
     this.#collector = new CacheCollector({
       log: op.log,
       root: o.root,
-      shelves: [this.steps, this.mounts, this.contexts],
+      shelves: [this.steps, this.mounts, this.contexts, this.kept],
       policies: gcPolicies(o.gc, o.root),
       collectLayers: (inner) => o.collectLayers(inner),
     })
@@ -50,7 +54,8 @@ export class BuildCache {
 
   /** `root` exists. */
   static async open(op: Op, o: BuildCacheOptions): Promise<BuildCache> {
-    return new BuildCache(op, { ...o, mounts: await CacheMounts.open(join(o.root, 'mounts')) })
+    const mounts = await CacheMounts.open(join(o.root, 'mounts'))
+    return new BuildCache(op, { ...o, mounts, kept: await KeptContexts.open(join(o.root, 'contexts')) })
   }
 
   items(op: Op): Promise<CacheItem[]> {

@@ -1,6 +1,7 @@
 import type { Op } from '../../lib/op.ts'
 import type { IgnorePattern } from '../../lib/ignore.ts'
 import type { Works } from '../graph/works.ts'
+import type { Io } from '../solver/vertex.ts'
 import { copyWork } from './copy.ts'
 import { runWork } from './run.ts'
 import type { Tools } from './tools.ts'
@@ -10,6 +11,8 @@ import { workdirWork } from './workdir.ts'
 export interface ContextSource {
   readonly root: string
   readonly ignore: readonly IgnorePattern[]
+  /** Brings there what is wanted; absent: everything is there. */
+  readonly fetch?: (op: Op, wanted: readonly string[], io: Io) => Promise<void>
   /** Where its file hashes are kept; none for contexts that are gone after the build. */
   readonly indexFile?: string
 }
@@ -32,7 +35,8 @@ export function makeWorks(tools: Tools, context: ContextSource): Works {
     }),
     context: (wanted) => ({
       keys: [],
-      run: async (op) => {
+      run: async (op, _inputs, io) => {
+        await context.fetch?.(op, [...wanted], io)
         const result = {
           layers: [],
           createdAt: '',
