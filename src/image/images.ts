@@ -4,7 +4,15 @@ import { digestOf, isDigest, type Digest } from '../lib/digest.ts'
 import { EngineError, hasCode, kindOf } from '../lib/errors.ts'
 import { shortId } from '../lib/id.ts'
 import { Lock } from '../lib/lock.ts'
-import { canonical, familiar, parseReference, repositoryOf, withDefaultTag } from '../lib/reference.ts'
+import {
+  canonical,
+  familiar,
+  familiarName,
+  parseReference,
+  repositoryOf,
+  withDefaultTag,
+  type Reference,
+} from '../lib/reference.ts'
 import type { Op } from '../lib/op.ts'
 import { decompress } from '../host/decompress.ts'
 import type { ContentStore } from '../content/index.ts'
@@ -17,6 +25,7 @@ import { decodeConfig, type Image, type OciImage } from './config.ts'
 import { historyOf } from './history.ts'
 import { LayerBlobs } from './layer-blobs.ts'
 import { hostArchitecture, loadArchive } from './load.ts'
+import { Manifests } from './manifests.ts'
 import { chainIds, planRemoval, untagged, type ImageUser } from './removal.ts'
 import { saveArchive, type SavedImage } from './save.ts'
 
@@ -41,6 +50,8 @@ interface Entry {
 export class Images {
   /** The archives that layers travel as. */
   readonly blobs: LayerBlobs
+  /** The manifests that images came with or went as. */
+  readonly manifests: Manifests
   readonly #content: ContentStore
   readonly #snapshots: Snapshots
   readonly #store: Store
@@ -64,6 +75,7 @@ export class Images {
     emit: Emit
   }) {
     this.blobs = new LayerBlobs(o)
+    this.manifests = new Manifests(o.store)
     this.#content = o.content
     this.#snapshots = o.snapshots
     this.#store = o.store
@@ -83,6 +95,7 @@ export class Images {
       if (images.#byId.has(record.id)) images.#byRef.set(key, record.id)
       else images.#refs.delete(key)
     }
+    images.manifests.keep(images.#byId)
     return images
   }
 
@@ -153,6 +166,23 @@ export class Images {
     return await this.#add(op, data, { refs, lease })
   }
 
+  /** An image whose config came from elsewhere, as it came; its layers are there. `refs` as for `create`; no event tells of them. */
+  async adopt(op: Op, config: Buffer, o: { refs: readonly string[]; lease: Lease }): Promise<Image> {
+    return await this.#add(op, config, { ...o, silent: true })
+  }
+
+  /** The image that a canonical name, with tag or digest, leads to. */
+  idOf(key: string): Digest | undefined {
+    return this.#byRef.get(key)
+  }
+
+  /** Docker names the reference in these events, not the image. */
+  announceTransfer(action: 'pull' | 'push', image: Image, reference: Reference): void {
+    const name = familiarName(reference)
+    const attributes = { ...image.config.config?.Labels, name }
+    this.#emit({ type: 'image', action, id: familiar(reference), attributes })
+  }
+
   /**
    * Loads every image of a docker-archive (`docker save`) or OCI layout, compressed or not. Layers that are there are
    * not unpacked again. Messages are docker's.
@@ -176,7 +206,8 @@ export class Images {
       }
     } finally {
       this.#loading--
-      await this.#dropUnused(op, { before, touched })
+      const layers = new Set([...touched.layers].filter((diffId) => !before.has(diffId)))
+      await this.dropUnused(op, { layers, blobs: touched.blobs })
     }
   }
 
@@ -258,12 +289,14 @@ export class Images {
       const blob = this.#snapshots.layer(diffId)?.blob
       if (blob) blobs.add(blob)
     }
+    for (const manifest of this.manifests.digests()) blobs.add(manifest)
     return { layers, blobs }
   }
 
   /** Removes layers and blobs that no image, no lease and nothing in `extra` reaches. */
   async collect(op: Op, extra: { layers: ReadonlySet<DiffId> }): Promise<void> {
     using _lock = await this.#lock.acquire(op.signal)
+    this.manifests.keep(this.#byId)
     const used = this.references()
     for (const { diffId } of this.#snapshots.layers())
       if (!used.layers.has(diffId) && !extra.layers.has(diffId)) await this.#snapshots.removeLayer(op, diffId)
@@ -275,10 +308,15 @@ export class Images {
   }
 
   #needsBlob(blob: Digest): boolean {
-    return this.#byId.has(blob) || this.#snapshots.layers().some((layer) => layer.blob === blob)
+    if (this.#byId.has(blob) || this.manifests.has(blob)) return true
+    return this.#snapshots.layers().some((layer) => layer.blob === blob)
   }
 
-  async #add(op: Op, data: Buffer, o: { refs: readonly string[]; lease: Lease }): Promise<Image> {
+  async #add(
+    op: Op,
+    data: Buffer,
+    o: { refs: readonly string[]; lease: Lease; silent?: boolean },
+  ): Promise<Image> {
     const id = digestOf(data)
     const config = decodeConfig(data, id)
     o.lease.add(`blob:${id}`)
@@ -295,7 +333,7 @@ export class Images {
       this.#byId.set(id, known ?? { config, record })
       for (const ref of o.refs) this.#name(id, ref)
     })
-    for (const ref of o.refs) this.#announce(id, 'tag', familiar(parseReference(ref)))
+    for (const ref of o.silent ? [] : o.refs) this.#announce(id, 'tag', familiar(parseReference(ref)))
     return this.#describe(id)
   }
 
@@ -402,16 +440,15 @@ export class Images {
     else this.#images.delete(record.id)
   }
 
-  /** What a load has made and no image took. */
-  async #dropUnused(
+  /** Takes away what a load or a pull has made and no image took; leases hold what others use. */
+  async dropUnused(
     op: Op,
-    o: { before: ReadonlySet<DiffId>; touched: { layers: Set<DiffId>; blobs: Set<Digest> } },
+    made: { readonly layers: ReadonlySet<DiffId>; readonly blobs: ReadonlySet<Digest> },
   ): Promise<void> {
     using _lock = await this.#lock.acquire()
     const used = this.references().layers
-    for (const diffId of o.touched.layers)
-      if (!used.has(diffId) && !o.before.has(diffId)) await this.#snapshots.removeLayer(op, diffId)
-    for (const blob of o.touched.blobs) {
+    for (const diffId of made.layers) if (!used.has(diffId)) await this.#snapshots.removeLayer(op, diffId)
+    for (const blob of made.blobs) {
       if (this.#loading > 0 || this.#leases.holds(`blob:${blob}`) || this.#needsBlob(blob)) continue
       try {
         await this.#content.delete(blob)

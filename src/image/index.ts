@@ -7,6 +7,9 @@
  * entries, and a load that fails leaves no image, layer or blob of its own behind.
  */
 export { Images } from './images.ts'
+export { Distribution } from './distribution.ts'
+export type { Pulled } from './pull.ts'
+export { choosePlatform, formatPlatform, hostPlatform, parsePlatform } from './platform.ts'
 export type { Image, OciImage, HistoryEntry } from './config.ts'
 export { LayerBlobs, type LayerBlob, type LayerCompression, type LayerForm } from './layer-blobs.ts'
 export { layoutArchive, type Layout } from './layout-archive.ts'

@@ -111,7 +111,8 @@ export class LayerBlobs {
 
 const chunkSize = 1 << 18
 
-function compressor(form: LayerForm) {
+/** Equal bytes and forms give equal output. */
+export function compressor(form: LayerForm) {
   const { level } = form
   if (form.compression === 'gzip') return createGzip({ chunkSize, ...(level !== undefined && { level }) })
   return createZstdCompress({

@@ -1,0 +1,386 @@
+import { Transform, pipeline, Readable } from 'node:stream'
+import { compressionOf, peek } from '../host/decompress.ts'
+import { digestOf, hexOf, type Digest } from '../lib/digest.ts'
+import { EngineError } from '../lib/errors.ts'
+import { group } from '../lib/group.ts'
+import { shortId } from '../lib/id.ts'
+import type { Op } from '../lib/op.ts'
+import { formatProgress } from '../lib/progress-bar.ts'
+import { canonical, familiarName, repositoryOf, type Reference } from '../lib/reference.ts'
+import { RegistryError, type Repository } from '../registry/index.ts'
+import type { DiffId } from '../snapshot/index.ts'
+import type { ProgressMessage } from '../wire/image.ts'
+import type { AuthConfig } from '../wire/registry.ts'
+import type { Image } from './config.ts'
+import { maxConfigSize } from './images.ts'
+import { compressor, type LayerBlob, type LayerCompression } from './layer-blobs.ts'
+import { dockerTypes, manifestOf, type Document } from './manifest.ts'
+import type { PullHost } from './pull.ts'
+import { decodeManifest, type RegistryDescriptor } from './registry-manifest.ts'
+
+export interface PushHost extends Pick<
+  PullHost,
+  'registries' | 'images' | 'content' | 'snapshots' | 'leases' | 'sources'
+> {
+  /** Layers of one push at the same time. */
+  readonly uploads: number
+}
+
+export interface PushOptions {
+  readonly auth: AuthConfig | undefined
+  readonly report: (message: ProgressMessage) => void
+}
+
+/** A blob that the registry has now. */
+interface Sent {
+  readonly mediaType: string
+  readonly digest: Digest
+  readonly size: number
+}
+
+type Pushing = PushOptions & { host: PushHost; repository: Repository; reference: Reference }
+
+/** What a manifest of the image needs is neither here nor at the registry. */
+class Unavailable extends Error {}
+
+const maxManifest = 4 << 20
+
+/**
+ * Pushes the image that a tag leads to. One that was pulled or pushed before goes with the very manifest it had, so its digest
+ * stays; else one is made. The digest becomes a name of the image.
+ */
+export async function pushImage(
+  op: Op,
+  reference: Reference,
+  o: PushOptions & { host: PushHost },
+): Promise<{ digest: Digest; size: number }> {
+  const { host } = o
+  const image = host.images.find(canonical(reference))
+  const repository = await openForPush(op, reference, o)
+  const push: Pushing = { ...o, repository, reference }
+  using lease = host.leases.open()
+  lease.add(`blob:${image.id}`)
+  for (const diffId of image.layers) lease.add(`layer:${diffId}`)
+  for (const diffId of image.layers) o.report(line(diffId, 'Preparing'))
+  const manifest = (await withOwnManifest(op, image, push)) ?? (await withNewManifest(op, image, push))
+  await sendConfig(op, image, push)
+  const { data, descriptor } = manifest
+  await repository.putManifest(op, reference.tag ?? 'latest', { mediaType: descriptor.mediaType, data })
+  await host.content.put(op, data)
+  const byDigest = `${repositoryOf(reference)}@${descriptor.digest}`
+  const config = await host.content.bytes(image.id, maxConfigSize)
+  await host.images.adopt(op, config, { refs: [byDigest], lease })
+  host.images.manifests.put({ ...descriptor, image: image.id, kind: 'image' })
+  host.images.announceTransfer('push', image, reference)
+  const { digest, size } = descriptor
+  tellDone(o, { tag: reference.tag ?? 'latest', digest, size })
+  return { digest, size }
+}
+
+/**
+ * Pushes what a build made: layers that are in the content store or can be made from here, then documents (configs and
+ * manifests, children first); the last one gets the tag.
+ */
+export async function pushDocuments(
+  op: Op,
+  reference: Reference,
+  o: PushOptions & {
+    host: PushHost
+    layers: readonly LayerBlob[]
+    configs: readonly Document[]
+    manifests: readonly Document[]
+  },
+): Promise<void> {
+  const { host } = o
+  const repository = await openForPush(op, reference, o)
+  const push: Pushing = { ...o, repository, reference }
+  const tasks = unique(o.layers, (layer) => layer.digest).map((layer) => async (inner: Op) => {
+    const blob = { mediaType: '', digest: layer.digest, size: layer.size }
+    const open = () => host.images.blobs.read(inner, layer)
+    const sent = await sendBlob(inner, blob, { push, diffId: layer.diffId, open })
+    remember(push, layer.diffId, { ...sent, mediaType: typeOf(layer.compression) })
+  })
+  for (const { data, descriptor } of o.configs)
+    tasks.push((inner) => sendSmall(inner, { ...descriptor, data }, push))
+  await group(op, tasks, { limit: host.uploads })
+  const top = o.manifests.at(-1)
+  for (const { data, descriptor } of o.manifests) {
+    const { mediaType, digest, size } = descriptor
+    const tag = reference.tag ?? 'latest'
+    const name = descriptor === top?.descriptor ? tag : digest
+    await repository.putManifest(op, name, { mediaType, data })
+    if (name === tag) tellDone(o, { tag, digest, size })
+  }
+}
+
+async function openForPush(
+  op: Op,
+  reference: Reference,
+  o: PushOptions & { host: PushHost },
+): Promise<Repository> {
+  o.report({ status: `The push refers to repository [${repositoryOf(reference)}]` })
+  return await o.host.registries.repository(op, { ...reference, auth: o.auth, access: 'push' })
+}
+
+function tellDone(
+  o: PushOptions,
+  { tag, digest, size }: { tag: string; digest: Digest; size: number },
+): void {
+  o.report({ status: `${tag}: digest: ${digest} size: ${size}` })
+  o.report({ progressDetail: {}, aux: { Tag: tag, Digest: digest, Size: size } })
+}
+
+/** undefined when there is no manifest, or one whose blobs are to be found nowhere. */
+async function withOwnManifest(op: Op, image: Image, push: Pushing): Promise<Document | undefined> {
+  const { host } = push
+  const records = host.images.manifests.of(image.id).filter((record) => record.kind === 'image')
+  for (const { digest, mediaType } of records.toReversed()) {
+    if (!(await host.content.has(digest))) continue
+    const data = await host.content.bytes(digest, maxManifest)
+    const manifest = decodeManifest({ mediaType, digest, data }, familiarName(push.reference))
+    if (manifest.kind !== 'image' || manifest.layers.length !== image.layers.length) continue
+    try {
+      await sendLayers(op, image, { push, wanted: manifest.layers })
+      return { descriptor: { mediaType, digest, size: data.length }, data }
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error
+      op.log.info('an image is pushed with a manifest of its own: blobs of the one that it had are gone', {
+        image: image.id,
+        manifest: digest,
+      })
+    }
+  }
+  return undefined
+}
+
+async function withNewManifest(op: Op, image: Image, push: Pushing): Promise<Document> {
+  const sent = await sendLayers(op, image, { push })
+  const layers = sent.map(({ digest, size, mediaType }, index): LayerBlob => {
+    const diffId = image.layers[index] ?? digest
+    return { diffId, digest, size, compression: compressionIn(mediaType) }
+  })
+  const size = await push.host.content.size(image.id)
+  return manifestOf({ config: { digest: image.id, size }, layers, oci: false })
+}
+
+async function sendLayers(
+  op: Op,
+  image: Image,
+  o: { push: Pushing; wanted?: readonly RegistryDescriptor[] },
+): Promise<Sent[]> {
+  const { push } = o
+  const place = new Map<DiffId, number>()
+  for (const [index, diffId] of image.layers.entries()) if (!place.has(diffId)) place.set(diffId, index)
+  const positions = [...place.values()]
+  for (const index of positions.slice(push.host.uploads)) {
+    const diffId = image.layers[index]
+    if (diffId !== undefined) push.report(line(diffId, 'Waiting'))
+  }
+  const sent = new Map<DiffId, Sent>()
+  const tasks = [...place].map(([diffId, index]) => async (inner: Op) => {
+    const wanted = o.wanted?.[index]
+    const blob = wanted
+      ? await sendWanted(inner, diffId, { push, wanted })
+      : await sendAny(inner, diffId, push)
+    remember(push, diffId, blob)
+    sent.set(diffId, blob)
+  })
+  await group(op, tasks, { limit: push.host.uploads })
+  return image.layers.flatMap((diffId) => sent.get(diffId) ?? [])
+}
+
+/** The layer as this very blob. Throws Unavailable when it is nowhere. */
+async function sendWanted(
+  op: Op,
+  diffId: DiffId,
+  o: { push: Pushing; wanted: RegistryDescriptor },
+): Promise<Sent> {
+  const { content, sources } = o.push.host
+  const { mediaType, digest, size } = o.wanted
+  const here = await content.has(digest)
+  const known = sources.of(diffId).find((one) => one.digest === digest)
+  const blob = { mediaType, digest, size, repositories: known?.repositories ?? [] }
+  const missing = () => {
+    throw new Unavailable()
+  }
+  return await sendBlob(op, blob, { push: o.push, diffId, open: here ? () => content.read(digest) : missing })
+}
+
+/** The layer in whatever form the registry has it, we have it, or, at last, as it is compressed on its way. */
+async function sendAny(op: Op, diffId: DiffId, push: Pushing): Promise<Sent> {
+  const { sources, content, snapshots } = push.host
+  for (const known of sources.of(diffId))
+    if (await push.repository.hasBlob(op, known.digest)) {
+      push.report(line(diffId, 'Layer already exists'))
+      return known
+    }
+  const { domain } = push.reference
+  for (const known of sources.of(diffId)) {
+    if (!known.repositories.some((name) => name.startsWith(`${domain}/`))) continue
+    try {
+      const open = () => {
+        throw new Unavailable()
+      }
+      return await sendBlob(op, known, { push, diffId, open, asked: true })
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error
+    }
+  }
+  const stored = snapshots.layer(diffId)?.blob
+  const type = stored === undefined ? undefined : await storedType(content.read(stored))
+  if (stored !== undefined && type !== undefined) {
+    const blob = { mediaType: type, digest: stored, size: await content.size(stored) }
+    return await sendBlob(op, blob, { push, diffId, open: () => content.read(stored) })
+  }
+  return await sendCompressed(op, diffId, push)
+}
+
+async function sendBlob(
+  op: Op,
+  blob: Sent & { repositories?: readonly string[] },
+  o: { push: Pushing; diffId: DiffId; open: () => Readable | Promise<Readable>; asked?: boolean },
+): Promise<Sent> {
+  const { push, diffId } = o
+  const { mediaType, digest, size } = blob
+  if (!o.asked && (await push.repository.hasBlob(op, digest))) {
+    push.report(line(diffId, 'Layer already exists'))
+    return { mediaType, digest, size }
+  }
+  const progress = new Progress(diffId, push.report)
+  const { domain } = push.reference
+  const own = repositoryOf(push.reference)
+  const from = (blob.repositories ?? [])
+    .filter((name) => name.startsWith(`${domain}/`) && name !== own)
+    .map((name) => name.slice(domain.length + 1))
+    .toReversed()
+    .slice(0, 3)
+  const { mountedFrom } = await uploading(() =>
+    push.repository.upload(op, {
+      blob: { digest, size },
+      from,
+      open: o.open,
+      progress: (bytes) => progress.sent(bytes, size),
+      retrying: (ms) => progress.retrying(ms),
+    }),
+  )
+  push.report(line(diffId, mountedFrom === undefined ? 'Pushed' : `Mounted from ${mountedFrom}`))
+  return { mediaType, digest, size }
+}
+
+/** Compressed while it goes: nothing is written to the disk. Tried again, it is compressed again. */
+async function sendCompressed(op: Op, diffId: DiffId, push: Pushing): Promise<Sent> {
+  const { images, snapshots } = push.host
+  const total = snapshots.layer(diffId)?.tarSize ?? 0
+  const progress = new Progress(diffId, push.report)
+  const plain: LayerBlob = { diffId, digest: diffId, size: total, compression: 'uncompressed' }
+  const { digest, size } = await uploading(() =>
+    push.repository.upload(op, {
+      open: async (inner) => {
+        let read = 0
+        const counted = new Transform({
+          highWaterMark: 1 << 20,
+          transform(chunk: Buffer, _encoding, callback) {
+            read += chunk.length
+            progress.sent(read, total)
+            callback(null, chunk)
+          },
+        })
+        const stage = compressor({ compression: 'gzip' })
+        // Whoever reads the last stage sees what went wrong in any.
+        return pipeline(await images.blobs.read(inner, plain), counted, stage, () => {})
+      },
+      retrying: (ms) => progress.retrying(ms),
+    }),
+  )
+  push.report(line(diffId, 'Pushed'))
+  return { mediaType: `${dockerTypes.layer}.gzip`, digest, size }
+}
+
+/** Docker's text for what nearly always is a missing login or a name that belongs to somebody else. */
+async function uploading<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    if (!(cause instanceof RegistryError) || (cause.kind !== 'unauthorized' && cause.kind !== 'forbidden'))
+      throw cause
+    const message = /denied/.test(cause.message)
+      ? cause.message
+      : `denied: requested access to the resource is denied (${cause.message})`
+    throw new EngineError(cause.kind, message, { cause })
+  }
+}
+
+async function sendConfig(op: Op, image: Image, push: Pushing): Promise<void> {
+  const data = await push.host.content.bytes(image.id, maxConfigSize)
+  await sendSmall(op, { digest: image.id, size: data.length, data }, push)
+}
+
+async function sendSmall(
+  op: Op,
+  blob: { digest: Digest; size: number; data: Buffer },
+  push: Pushing,
+): Promise<void> {
+  const { digest, size, data } = blob
+  if (digestOf(data) !== digest) throw new EngineError('internal', `content ${digest} is damaged`)
+  if (await uploading(() => push.repository.hasBlob(op, digest))) return
+  await uploading(() =>
+    push.repository.upload(op, { blob: { digest, size }, open: () => Readable.from([data]) }),
+  )
+}
+
+function remember(push: Pushing, diffId: DiffId, blob: Sent): void {
+  const { digest, size, mediaType } = blob
+  push.host.sources.add(diffId, { digest, size, mediaType }, repositoryOf(push.reference))
+}
+
+/** The media type of a stored blob that can travel as it is; plain archives are better compressed. */
+async function storedType(blob: Readable): Promise<string | undefined> {
+  const { head, whole } = await peek(blob, 6)
+  whole.destroy()
+  const compression = compressionOf(head)
+  return compression === 'gzip' || compression === 'zstd' ? typeOf(compression) : undefined
+}
+
+function typeOf(compression: LayerCompression): string {
+  return compression === 'uncompressed' ? dockerTypes.layer : `${dockerTypes.layer}.${compression}`
+}
+
+function compressionIn(mediaType: string): LayerCompression {
+  if (/[+.]gzip$/.test(mediaType)) return 'gzip'
+  return /[+.]zstd$/.test(mediaType) ? 'zstd' : 'uncompressed'
+}
+
+function unique<T, K>(items: readonly T[], key: (item: T) => K): T[] {
+  return [...new Map(items.map((item) => [key(item), item])).values()]
+}
+
+/** Docker names the layers of a push by their content, not by their blobs. */
+function line(diffId: DiffId, status: string): ProgressMessage {
+  return { status, id: shortId(hexOf(diffId)), progressDetail: {} }
+}
+
+const intervalMs = 100
+
+class Progress {
+  readonly #diffId: DiffId
+  readonly #report: (message: ProgressMessage) => void
+  #next = 0
+
+  constructor(diffId: DiffId, report: (message: ProgressMessage) => void) {
+    this.#diffId = diffId
+    this.#report = report
+  }
+
+  sent(current: number, total: number): void {
+    const now = performance.now()
+    if (now < this.#next) return
+    this.#next = now + intervalMs
+    const progress = formatProgress(current, total)
+    this.#report({ ...line(this.#diffId, 'Pushing'), progressDetail: { current, total }, progress })
+  }
+
+  retrying(ms: number): void {
+    const seconds = Math.ceil(ms / 1000)
+    this.#report(line(this.#diffId, `Retrying in ${seconds} second${seconds === 1 ? '' : 's'}`))
+  }
+}
