@@ -27,6 +27,8 @@ import { parseProgram } from './dockerfile/stages.ts'
 import type { Tools } from './exec/tools.ts'
 import { makeWorks, type ContextSource } from './exec/works.ts'
 import { imageOf } from './export.ts'
+import { argNames, Explainer } from './explain/explainer.ts'
+import { originOf, StepMemory } from './explain/memory.ts'
 import { BuildHistory } from './history/history.ts'
 import { convert } from './graph/convert.ts'
 import type { Tree } from './graph/tree.ts'
@@ -64,6 +66,7 @@ export class Builder {
   /** What earlier builds left for later ones. */
   readonly cache: BuildCache
   readonly #o: BuilderOptions
+  readonly #memory: StepMemory
   readonly #solver: Solver<Tree>
   readonly #scanner = new ScanThread()
   readonly #running = new Set<AbortController>()
@@ -73,6 +76,7 @@ export class Builder {
     this.history = history
     this.cache = cache
     this.#o = o
+    this.#memory = new StepMemory(o.store)
     this.#solver = new Solver({ cache: cache.steps, limit: availableParallelism() + 1 })
   }
 
@@ -212,9 +216,21 @@ export class Builder {
       works: makeWorks(tools, context),
       findImage: (_op, ref) => Promise.resolve(this.#findImage(ref)),
     })
-    const results = await this.#solver.solve(op, draft.tree ? [draft.tree] : [], {
+    const roots = draft.tree ? [draft.tree] : []
+    const explainer = new Explainer({
+      memory: this.#memory,
+      earlier: this.cache.steps,
+      origin: originOf(request),
+      argNames: argNames(program),
+      silent: request.noCache,
+      roots,
+    })
+    // Steps that ran before one failed are known too.
+    undo.defer(() => explainer.finish())
+    const results = await this.#solver.solve(op, roots, {
       progress,
       noCache: request.noCache,
+      explain: (vertex, looked) => explainer.explain(vertex, looked),
       onResult: (tree) => {
         for (const layer of tree.layers) lease.add(`layer:${layer}`)
       },

@@ -112,6 +112,19 @@ export class StepCache implements Cache<Tree>, CacheShelf {
     this.#note(stackId(result.layers))
   }
 
+  /** What a result was made of, for telling why another one is needed. No use of it. */
+  look(key: Digest): Pick<CacheRecord, 'name' | 'inputs' | 'manifest'> | undefined {
+    return this.#records.get(key)
+  }
+
+  manifest(of: Digest): string | undefined {
+    return this.#manifests.get(of)
+  }
+
+  all(): Pick<CacheRecord, 'name' | 'inputs' | 'manifest'>[] {
+    return this.#records.all().map(({ record }) => record)
+  }
+
   /** Layers that have to stay for the cache to work. */
   layers(): Set<Digest> {
     return new Set(this.#held.keys())

@@ -69,7 +69,7 @@ function ancestorsOf(path: string): string[] {
 }
 
 /**
- * What a COPY takes, as text and digest: part of its cache key, and kept so that a later miss can name the file.
+ * What a COPY takes: the digest is part of its cache key, the text is kept so that a later miss can name the file.
  * Owners count only where they are kept.
  */
 export function manifestOf(
@@ -77,15 +77,19 @@ export function manifestOf(
   o: { owners: boolean },
 ): { text: string; digest: Digest } {
   const lines: string[] = []
+  const shown: string[] = []
   const line = (path: string, e: Entry) => {
     const owner = o.owners ? `${e.uid}:${e.gid}` : '-'
-    lines.push(JSON.stringify([path, e.type, e.mode.toString(8), owner, e.content]))
+    const text = JSON.stringify([path, e.type, e.mode.toString(8), owner, e.content])
+    lines.push(text)
+    shown.push(text)
   }
   for (const { path, root, below } of selections) {
+    // Where it was is no part of what is copied, but what people want to read.
+    shown.push(JSON.stringify({ from: path }))
     // A directory's own name does not matter: only what is in it is copied.
     line(root.type === 'd' ? '.' : (path.split('/').at(-1) ?? ''), root)
     for (const entry of below) line(entry.path, entry)
   }
-  const text = lines.join('\n')
-  return { text, digest: digestOf(text) }
+  return { text: shown.join('\n'), digest: digestOf(lines.join('\n')) }
 }

@@ -226,6 +226,7 @@ export class Converter {
       inputs: [],
       work: this.options.works.image(image.layers, image.createdAt),
       step,
+      image: image.id,
     })
   }
 

@@ -10,6 +10,8 @@ export interface VertexInfo {
   readonly id: Digest
   readonly name: string
   readonly step?: BuildStep
+  /** The image that it stands for. */
+  readonly image?: Digest
   /** Bookkeeping that people need not see. */
   readonly hidden?: boolean
 }
@@ -52,7 +54,7 @@ export interface Io {
 
 export function makeVertex<R>(
   definition: Json,
-  o: { name: string; inputs: readonly Vertex<R>[]; work: Work<R>; step?: BuildStep; hidden?: boolean },
+  o: Omit<Vertex<R>, 'id'>,
 ): Vertex<R> {
   const id = digestOf(JSON.stringify([definition, o.inputs.map((v) => v.id)]))
   return { id, ...o }
