@@ -19,6 +19,7 @@ import type { BuildEvent } from '../wire/build.ts'
 import type { Emit } from '../wire/system.ts'
 import { BuildCache } from './cache/build-cache.ts'
 import type { GcConfig } from './cache/gc-config.ts'
+import { withChecks } from './checks/build-checks.ts'
 import { ScanThread } from './context/scan-thread.ts'
 import { fetchInto } from './context/synced.ts'
 import { readDockerfile, readIgnore } from './definition.ts'
@@ -186,14 +187,6 @@ export class Builder {
       },
     )
     const program = parseProgram(definition.name, definition.text)
-    for (const { start } of program.file.emptyContinuations)
-      progress.warn({
-        rule: 'NoEmptyContinuation',
-        message: 'Empty continuation line',
-        file: definition.name,
-        startLine: start.line,
-        endLine: start.line,
-      })
     const ignore = await progress.task('[internal] load .dockerignore', () =>
       Promise.resolve(
         request.ignoreText === undefined
@@ -207,7 +200,7 @@ export class Builder {
       ...(kept && synced && { fetch: fetchInto(kept, synced, ignore) }),
       ...((hostPaths || kept?.stays) && { indexFile: this.cache.contexts.file(root) }),
     }
-    const draft = await convert(op, program, {
+    const converted = convert(op, program, {
       buildArgs: request.buildArgs,
       ...(request.target !== undefined && { target: request.target }),
       network,
@@ -215,6 +208,16 @@ export class Builder {
       progress,
       works: makeWorks(tools, context),
       findImage: (_op, ref) => Promise.resolve(this.#findImage(ref)),
+    })
+    const draft = await withChecks(converted, {
+      program,
+      root,
+      ignore,
+      buildArgs: request.buildArgs,
+      ...(request.target !== undefined && { target: request.target }),
+      options: request.checkOptions === undefined ? {} : { request: request.checkOptions },
+      progress,
+      findImage: (ref) => this.#findImage(ref),
     })
     const roots = draft.tree ? [draft.tree] : []
     const explainer = new Explainer({

@@ -24,6 +24,8 @@ export interface BuildRequest {
   readonly outputs?: readonly OutputRequest[]
   readonly buildArgs: Readonly<Record<string, string>>
   readonly target?: string
+  /** What counts of the checks, in the words of the `check` directive. */
+  readonly checkOptions?: string
   readonly noCache: boolean
   readonly labels: Readonly<Record<string, string>>
   /** Of the image, as `linux/arm64/v8`; absent: this host's. */

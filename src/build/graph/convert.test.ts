@@ -158,17 +158,6 @@ test('build arguments: global, inherited, predefined, unused', async () => {
   assert.deepEqual(warnings, ['One or more build-args [NOPE] were not consumed'])
 })
 
-test('an undefined variable is warned about, with the one that was probably meant', async () => {
-  const { warnings } = await run('FROM busybox\nENV VERSION=1\nLABEL v=$VERSON\nRUN echo $other\n')
-  assert.deepEqual(warnings, ["Usage of undefined variable '$VERSON' (did you mean $VERSION?)"])
-})
-
-test('a trailing comment that becomes a value is warned about', async () => {
-  const { warnings, draft } = await run('FROM busybox\nUSER app # not root\n')
-  assert.match(warnings.join(), /part of USER/)
-  assert.equal(draft.config.User, 'app # not root')
-})
-
 test('COPY knows what it wants of the context and where it goes', async () => {
   const { copies, wanted } = await run(
     'FROM busybox\nCOPY --chown=a:b --chmod=755 x y* dir/\nADD z .\nCOPY w /abs\nCOPY <<F <<G /h/\n$A\nF\nb\nG\n',

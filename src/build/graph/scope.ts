@@ -3,7 +3,6 @@ import { expand, ExpandError, type Expansion } from '../dockerfile/expand.ts'
 import type { InstructionNode } from '../dockerfile/parser.ts'
 import { BuildError, type Range, type Source } from '../dockerfile/source.ts'
 import { trailingCommentHint } from '../dockerfile/decode.ts'
-import { suggest } from '../dockerfile/suggest.ts'
 import type { Progress } from '../solver/progress.ts'
 
 /** Build arguments that need no ARG; they reach RUN but are no part of the cache key. */
@@ -50,31 +49,15 @@ export function fail(
   return new BuildError(kind, message + hint, { source: site.source, range: range ?? site.node.range })
 }
 
-/** Expands a word's variables; faults point at the word, unset variables are warned about as docker does. */
+/** Expands a word's variables; faults point at the word. */
 export function expandWord(word: Word, variables: ReadonlyMap<string, string>, site: Site): Expansion {
-  let expansion: Expansion
   try {
-    expansion = expand(word.text, variables, { escape: site.escape })
+    return expand(word.text, variables, { escape: site.escape })
   } catch (cause) {
     if (!(cause instanceof ExpandError)) throw cause
     const at = word.logical?.range(cause.offset, cause.offset + 1) ?? word.range
     throw fail(site, `failed to process ${JSON.stringify(word.text)}: ${cause.message}`, at)
   }
-  for (const { name } of expansion.missing) warnUndefined(name, variables, site)
-  return expansion
-}
-
-function warnUndefined(name: string, variables: ReadonlyMap<string, string>, site: Site): void {
-  // Numbers and signs are the shell's own.
-  if (!/^[\p{L}_]/u.test(name) || proxyArgs.has(name)) return
-  const near = suggest(name, variables.keys())
-  site.progress.warn({
-    rule: 'UndefinedVar',
-    message: `Usage of undefined variable '$${name}'${near === undefined ? '' : ` (did you mean $${near}?)`}`,
-    file: site.source.name,
-    startLine: site.node.range.start.line,
-    endLine: site.node.range.end.line,
-  })
 }
 
 /** The variables of one stage. ENV wins over ARG of the same name, whichever came last. */

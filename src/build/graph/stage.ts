@@ -5,7 +5,6 @@ import { parseSignal } from '../../lib/signals.ts'
 import { formatDuration } from '../../lib/units.ts'
 import type { HealthConfig } from '../../wire/container.ts'
 import { below } from '../context/below.ts'
-import { trailingCommentHint } from '../dockerfile/decode.ts'
 import { excludePatterns } from '../dockerfile/excludes.ts'
 import { expand } from '../dockerfile/expand.ts'
 import type { CommandLine, Instruction, InstructionOf, Word } from '../dockerfile/instructions.ts'
@@ -60,7 +59,6 @@ export class StageBuilder {
   async #apply(op: Op, i: Instruction): Promise<void> {
     const site = this.#converter.site(i)
     const { config } = this.#draft
-    if (takesHash.has(i.kind) && trailingCommentHint(i.node) !== '') warnTrailingComment(i, site)
     switch (i.kind) {
       case 'from':
         throw new Error('FROM starts a stage and is never inside one')
@@ -410,19 +408,6 @@ export class StageBuilder {
       step,
     })
   }
-}
-
-/** Instructions that take a trailing `# comment` as a part of their value, without a fault. */
-const takesHash: ReadonlySet<Instruction['kind']> = new Set(['workdir', 'user', 'volume', 'maintainer'])
-
-function warnTrailingComment(i: Instruction, site: Site): void {
-  site.progress.warn({
-    rule: 'TrailingComment',
-    message: `A "#" behind an instruction does not start a comment: it became a part of ${i.kind.toUpperCase()}`,
-    file: site.source.name,
-    startLine: i.node.range.start.line,
-    endLine: i.node.range.end.line,
-  })
 }
 
 /** Failures of the work get the instruction's place, or that of the word that is meant. */
