@@ -8,7 +8,8 @@ import type {
   ProgressMessage,
 } from '../wire/image.ts'
 import { encodeFilters, type Filters } from './filters.ts'
-import type { Transport } from './transport.ts'
+import { buildStream, type OutputSink } from './build-stream.ts'
+import type { RequestInput, Transport } from './transport.ts'
 
 const streams = process.getBuiltinModule('node:stream')
 
@@ -116,24 +117,26 @@ export class Images {
       archive?: Readable | undefined
       /** By id; they go in the body, since request lines are logged on many a way. */
       secrets?: ReadonlyMap<string, Uint8Array> | undefined
-      signal?: AbortSignal
+      /** For the outputs that are sent, by their place in the request. */
+      sinks?: ReadonlyMap<number, OutputSink> | undefined
+      signal?: AbortSignal | undefined
     } = {},
   ): AsyncGenerator<BuildEvent> {
+    let input: RequestInput = { query: { request: JSON.stringify(request) }, signal: o.signal }
     if (o.secrets && o.secrets.size > 0) {
       const entries = [...o.secrets].map(([id, value]) => [id, Buffer.from(value).toString('base64')])
       const head = Buffer.from(JSON.stringify(Object.fromEntries(entries)))
-      return this.#t.lines('POST', '/gantry/build', {
+      input = {
+        ...input,
         query: { request: JSON.stringify({ ...request, secretBytes: head.length }) },
         stream: streams.Readable.from(headed(head, o.archive), { objectMode: false }),
         headers: { 'Content-Type': 'application/octet-stream' },
-        signal: o.signal,
-      })
-    }
-    return this.#t.lines('POST', '/gantry/build', {
-      query: { request: JSON.stringify(request) },
-      ...(o.archive && { stream: o.archive, headers: { 'Content-Type': 'application/x-tar' } }),
-      signal: o.signal,
-    })
+      }
+    } else if (o.archive)
+      input = { ...input, stream: o.archive, headers: { 'Content-Type': 'application/x-tar' } }
+    return o.sinks && o.sinks.size > 0
+      ? buildStream(this.#t, input, o.sinks)
+      : this.#t.lines('POST', '/gantry/build', input)
   }
 
   /** Docker's call: the context goes over as a tar. */
@@ -152,15 +155,6 @@ export class Images {
       stream: context,
       headers: { 'Content-Type': 'application/x-tar' },
       signal: o.signal,
-    })
-  }
-
-  pruneBuildCache(o: { all?: boolean; filters?: Filters } = {}): Promise<{
-    CachesDeleted: string[] | null
-    SpaceReclaimed: number
-  }> {
-    return this.#t.json('POST', '/build/prune', {
-      query: { all: o.all || undefined, filters: encodeFilters(o.filters) },
     })
   }
 }

@@ -11,6 +11,7 @@
  * Nothing is sent before the first call. Connections are kept alive and shared by the calls of one client until
  * `close()`. What the daemon reports is thrown as DaemonError with its text; when nobody answers, ConnectError.
  */
+import { BuildCache } from './build-cache.ts'
 import { Builds } from './builds.ts'
 import { Containers } from './containers.ts'
 import { defaultHost } from './host.ts'
@@ -25,6 +26,7 @@ export interface Client extends Disposable {
   readonly containers: Containers
   readonly images: Images
   readonly builds: Builds
+  readonly buildCache: BuildCache
   readonly volumes: Volumes
   readonly networks: Networks
   readonly system: System
@@ -40,6 +42,7 @@ export function connect(options: Partial<TransportOptions> = {}): Client {
     containers: new Containers(transport),
     images: new Images(transport),
     builds: new Builds(transport),
+    buildCache: new BuildCache(transport),
     volumes: new Volumes(transport),
     networks: new Networks(transport),
     system: new System(transport),
@@ -51,5 +54,6 @@ export function connect(options: Partial<TransportOptions> = {}): Client {
 export { defaultHost, parseHost } from './host.ts'
 export { ConnectError, DaemonError, decodeLines, type Hijacked, type TlsOptions } from './transport.ts'
 export type { Filters } from './filters.ts'
+export type { OutputSink } from './build-stream.ts'
 export type { Waiter } from './containers.ts'
-export type { BuildCacheRecord, DiskUsage } from './system.ts'
+export type { DiskUsage } from './system.ts'

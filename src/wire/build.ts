@@ -1,3 +1,5 @@
+import type { Resources, Ulimit } from './container.ts'
+
 /**
  * Progress of a build, as NDJSON of `POST /gantry/build`: BuildKit's model in small. A build is a set of vertices;
  * each is announced, may be started, and ends completed, cached or failed. The last line of a stream is `result` or `error`.
@@ -123,6 +125,18 @@ export interface BuildQuery {
   noCache: boolean
   labels: Record<string, string>
   networkMode?: string
+  /** `name:ip`, for /etc/hosts of RUN. */
+  addHosts?: string[]
+  ulimits?: Ulimit[]
+  /** Bytes. */
+  shmSize?: number
+  resources?: Pick<
+    Resources,
+    'Memory' | 'MemorySwap' | 'CpuShares' | 'CpuPeriod' | 'CpuQuota' | 'CpusetCpus' | 'CpusetMems'
+  >
+  cgroupParent?: string
+  /** Exporters and their attributes. One that is `sent` comes back as a tar: see build-stream.ts. */
+  outputs?: { type: string; attrs: Record<string, string>; sent: boolean }[]
   /** The body begins with so many bytes of JSON: secrets by id, in base64. A context that is sent follows. */
   secretBytes?: number
 }

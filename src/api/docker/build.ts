@@ -2,12 +2,14 @@ import { stat } from 'node:fs/promises'
 import { isAbsolute } from 'node:path'
 import type { Readable } from 'node:stream'
 import { z } from 'zod'
-import { secretsOf, type BuildRequest, type SecretSource } from '../../build/index.ts'
+import { secretsOf, type BuildRequest, type SecretSource, type OutputRequest } from '../../build/index.ts'
 import type { Engine } from '../../engine/index.ts'
 import { EngineError, hasCode, isAbort, messageOf } from '../../lib/errors.ts'
+import { maxOutputs } from '../../wire/build-stream.ts'
 import type { BuildEvent, BuildQuery } from '../../wire/build.ts'
 import type { ProgressMessage } from '../../wire/image.ts'
 import { decode } from './body.ts'
+import { buildAnswer, type BuildAnswer } from './build-answer.ts'
 import { callerOf } from './caller.ts'
 import { ClassicProgress } from './classic-progress.ts'
 import type { Query } from './query.ts'
@@ -119,35 +121,63 @@ const queryShape: z.ZodType<BuildQuery> = z.strictObject({
   labels: z.record(z.string(), z.string()),
   networkMode: z.string().exactOptional(),
   secretBytes: z.int().min(2).max(maxSecrets).exactOptional(),
+  addHosts: z.array(z.string()).exactOptional(),
+  ulimits: z.array(z.strictObject({ Name: z.string(), Soft: z.int(), Hard: z.int() })).exactOptional(),
+  shmSize: z.int().min(0).exactOptional(),
+  resources: z
+    .strictObject({
+      Memory: z.int().exactOptional(),
+      MemorySwap: z.int().exactOptional(),
+      CpuShares: z.int().exactOptional(),
+      CpuPeriod: z.int().exactOptional(),
+      CpuQuota: z.int().exactOptional(),
+      CpusetCpus: z.string().exactOptional(),
+      CpusetMems: z.string().exactOptional(),
+    })
+    .exactOptional(),
+  cgroupParent: z.string().exactOptional(),
+  outputs: z
+    .array(
+      z.strictObject({
+        type: z.string(),
+        attrs: z.record(z.string(), z.string()),
+        sent: z.boolean(),
+      }),
+    )
+    .max(maxOutputs)
+    .exactOptional(),
 })
 
 /** Our own build: the context is a directory that both sides see, or the body; answers BuildEvents, one a line. */
 async function gantryBuild(engine: Deps, call: Call): Promise<void> {
-  const { context, secretBytes, ...request } = decode(queryShape, call.query.json('request'))
+  const { context, secretBytes, outputs, ...request } = decode(queryShape, call.query.json('request'))
   if (context) await checkContext(call, context)
   const secrets = secretBytes === undefined ? undefined : await readSecrets(call.request, secretBytes)
-  const report = (event: BuildEvent) => {
-    if (!call.response.headersSent) {
-      call.response.writeHead(200, { 'Content-Type': 'application/x-ndjson' })
-      call.response.flushHeaders()
-    }
-    call.response.write(`${JSON.stringify(event)}\n`)
-  }
+  const answer = buildAnswer(call.response, { outputs: outputs?.some((output) => output.sent) ?? false })
   try {
     await engine.builder.build(
       call.op,
       {
         ...request,
         ...(secrets && { secrets }),
+        ...(outputs && { outputs: outputs.map((output, index) => outputOf(output, index + 1, answer)) }),
         context: context ? { kind: 'directory', path: context.path } : { kind: 'tar', stream: call.request },
       },
-      report,
+      answer.event,
     )
   } catch (error) {
     // The builder has reported it as the last line.
     if (!call.response.headersSent || isAbort(error)) throw error
   }
   call.response.end()
+}
+
+function outputOf(
+  { sent, ...output }: NonNullable<BuildQuery['outputs']>[number],
+  channel: number,
+  answer: BuildAnswer,
+): OutputRequest {
+  return { ...output, ...(sent && { send: (op, tar) => answer.send(op, channel, tar) }) }
 }
 
 /** Takes them off the front of the body; what follows stays in it. */

@@ -1,38 +1,22 @@
 import { EngineError } from '../../lib/errors.ts'
 import { canonical, parseReference } from '../../lib/reference.ts'
 import { bool, list, string, type Flag, type Values } from '../flags.ts'
+import { createFlags } from '../run-flags.ts'
 
 /** Flags of docker build and buildx that are not there yet: refused by name, with the reason. */
 const refusals: Readonly<Record<string, string>> = {
-  'add-host': 'host entries for build steps are not supported yet',
   allow: 'extra privileges for build steps are not supported',
-  annotation: 'annotations are not supported yet',
   attest: 'attestations are not supported yet',
   'build-context': 'additional contexts are not supported yet',
-  'cache-from': 'registries are not supported yet',
-  'cache-to': 'registries are not supported yet',
   call: 'build checks on their own are not supported yet',
-  'cgroup-parent': 'it is set for the whole daemon',
-  'cpu-period': 'limits for build steps are not supported yet',
-  'cpu-quota': 'limits for build steps are not supported yet',
-  'cpu-shares': 'limits for build steps are not supported yet',
-  'cpuset-cpus': 'limits for build steps are not supported yet',
-  'cpuset-mems': 'limits for build steps are not supported yet',
   isolation: 'it exists on Windows only',
-  memory: 'limits for build steps are not supported yet',
-  'memory-swap': 'limits for build steps are not supported yet',
-  'metadata-file': 'it is not supported yet',
   'no-cache-filter': 'it is not supported yet; use --no-cache',
-  output: 'the result is an image in the local store; other outputs are not supported yet',
   'security-opt': 'security options for build steps are not supported yet',
-  'shm-size': 'limits for build steps are not supported yet',
   ssh: 'agent forwarding is not supported yet',
-  ulimit: 'limits for build steps are not supported yet',
 }
 const refusedSwitches: Readonly<Record<string, string>> = {
   check: 'build checks on their own are not supported yet',
   pull: 'registries are not supported yet',
-  push: 'registries are not supported yet',
   squash: 'squashing is not supported',
 }
 
@@ -46,34 +30,53 @@ function off(text: string): string {
   return text
 }
 
+const { ulimit, memory } = createFlags
 const known = {
+  'add-host': createFlags['add-host'],
+  annotation: list('Add annotation to the image', { kind: 'stringArray' }),
   'build-arg': list('Set build-time variables'),
+  'cache-from': list('External cache sources (e.g., "user/app:cache", "type=local,src=path/to/dir")', {
+    kind: 'stringArray',
+  }),
+  'cache-to': list('Cache export destinations (e.g., "user/app:cache", "type=local,dest=path/to/dir")', {
+    kind: 'stringArray',
+  }),
+  'cgroup-parent': string('Set the parent cgroup for the RUN instructions during build'),
+  'cpu-period': createFlags['cpu-period'],
+  'cpu-quota': createFlags['cpu-quota'],
+  'cpu-shares': createFlags['cpu-shares'],
+  'cpuset-cpus': createFlags['cpuset-cpus'],
+  'cpuset-mems': createFlags['cpuset-mems'],
   file: string('Name of the Dockerfile (Default is "PATH/Dockerfile")', { short: 'f' }),
   'force-rm': bool('Always remove intermediate containers (they are never kept)'),
   iidfile: string('Write the image ID to the file'),
   label: list('Set metadata for an image'),
-  load: bool('Store the image locally (always done)'),
+  load: bool('Shorthand for "--output=type=docker"'),
+  memory,
+  'memory-swap': createFlags['memory-swap'],
+  'metadata-file': string('Write build result metadata to a file'),
   network: string('Set the networking mode for the RUN instructions during build', { initial: 'default' }),
   'no-cache': bool('Do not use cache when building the image'),
+  output: list('Output destination (format: "type=local,dest=path")', {
+    short: 'o',
+    kind: 'stringArray',
+  }),
   platform: list('Set platform if server is multi-platform capable', { kind: 'string' }),
   progress: string('Set type of progress output ("auto", "plain", "tty", "rawjson")', { initial: 'auto' }),
   provenance: list('Only "false": attestations are not supported yet', { kind: 'string', check: off }),
+  push: bool('Shorthand for "--output=type=registry"'),
   quiet: bool('Suppress the build output and print image ID on success', { short: 'q' }),
   rm: bool('Remove intermediate containers after a successful build', { initial: true }),
   sbom: list('Only "false": attestations are not supported yet', { kind: 'string', check: off }),
   secret: list('Secret to expose to the build (format: "id=mysecret[,src=/local/secret]")'),
+  'shm-size': createFlags['shm-size'],
   tag: list('Name and optionally a tag in the "name:tag" format', { short: 't', check: tagName }),
   target: string('Set the target build stage to build.'),
+  ulimit,
 }
 
-const shorts: Readonly<Record<string, string>> = { 'cpu-shares': 'c', memory: 'm', output: 'o' }
 const refused: Readonly<Record<string, Flag>> = {
-  ...Object.fromEntries(
-    Object.keys(refusals).map((name) => {
-      const short = shorts[name]
-      return [name, list('', { hidden: true, ...(short !== undefined && { short }) })]
-    }),
-  ),
+  ...Object.fromEntries(Object.keys(refusals).map((name) => [name, list('', { hidden: true })])),
   ...Object.fromEntries(Object.keys(refusedSwitches).map((name) => [name, bool('', { hidden: true })])),
 }
 
@@ -94,9 +97,7 @@ export function refuse(
   for (const [name, why] of Object.entries(refusals)) {
     const value = values[name]
     // What says "the usual" in so many words is the usual.
-    const harmless =
-      (name === 'output' && Array.isArray(value) && value.every((item) => item === 'type=docker')) ||
-      (name === 'isolation' && Array.isArray(value) && value.every((item) => item === 'default'))
+    const harmless = name === 'isolation' && Array.isArray(value) && value.every((item) => item === 'default')
     if (given.has(name) && !harmless) throw new EngineError('unsupported', `--${name}: ${why}`)
   }
   for (const [name, why] of Object.entries(refusedSwitches))

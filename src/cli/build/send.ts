@@ -1,18 +1,18 @@
 import type { Readable } from 'node:stream'
-import { DaemonError, parseHost } from '../../client/index.ts'
+import { DaemonError, parseHost, type OutputSink } from '../../client/index.ts'
 import { EngineError } from '../../lib/errors.ts'
-import type { BuildErrorEvent, BuildEvent, BuildQuery } from '../../wire/build.ts'
+import type { BuildErrorEvent, BuildEvent, BuildQuery, BuildResultEvent } from '../../wire/build.ts'
 import type { ProgressMessage } from '../../wire/image.ts'
 import type { Context } from '../command.ts'
-import { readPairs, toMap } from '../env.ts'
 import type { Source } from './context.ts'
-import type { Options } from './flags.ts'
+import type { BuildJob, Common } from './job.ts'
 
 const { statSync } = process.getBuiltinModule('node:fs')
 const { isAbsolute, relative } = process.getBuiltinModule('node:path')
 
 export interface Outcome {
   readonly imageId: string
+  readonly result?: BuildResultEvent
   readonly error?: BuildErrorEvent
 }
 
@@ -20,44 +20,53 @@ export interface Outcome {
 export async function runBuild(
   context: Context,
   source: Source,
-  options: Options,
+  job: BuildJob,
   report: (event: BuildEvent) => void,
 ): Promise<Outcome> {
-  const secrets = await readSecrets(options.secret)
-  const common: Common = {
-    tags: [...options.tag],
-    buildArgs: toMap(readPairs([], options['build-arg'], process.env)),
-    labels: toMap(readPairs([], options.label)),
-    noCache: options['no-cache'],
-    ...(options.target !== '' && { target: options.target }),
-    ...(options.network !== 'default' && { networkMode: options.network }),
-  }
+  const { secrets, outputs } = job
+  const wire = outputs.map((output) => output.wire)
+  const common: Omit<BuildQuery, 'dockerfile'> = { ...job.common, ...(wire.length > 0 && { outputs: wire }) }
+  using sinks = outputs.some((output) => output.dest) ? await openSinks(context, outputs) : noSinks
+  const o = { report, secrets, sinks: sinks.byIndex }
   if (source.kind === 'directory' && parseHost(context.host).kind === 'unix') {
-    const outcome = await buildWithEvents(context, { ...common, ...inPlace(source) }, { report, secrets })
+    const outcome = await buildWithEvents(context, { ...common, ...inPlace(source) }, o)
     if (outcome) return outcome
   }
   // A stream can be sent once: whether the daemon knows our call has to be known before.
   if (source.kind !== 'tar' || (await isGantry(context))) {
     const { stream, dockerfile } = await archiveOf(source)
-    const outcome = await buildWithEvents(
-      context,
-      { ...common, dockerfile },
-      { report, secrets, archive: stream },
-    )
+    const outcome = await buildWithEvents(context, { ...common, dockerfile }, { ...o, archive: stream })
     if (outcome) return outcome
   }
-  if (secrets.size > 0)
-    throw new EngineError('unsupported', '--secret: this daemon has no call that takes build secrets')
-  return buildTar(context, await archiveOf(source), common, report)
+  refuseForDocker(job)
+  return buildTar(context, await archiveOf(source), job.common, report)
 }
 
-async function readSecrets(flags: readonly string[]): Promise<Map<string, Uint8Array>> {
-  if (flags.length === 0) return new Map()
-  const module = await import('./secrets.ts')
-  return module.readSecrets(flags, process.env)
+const noSinks = { byIndex: new Map<number, OutputSink>(), [Symbol.dispose]() {} }
+
+async function openSinks(context: Context, outputs: BuildJob['outputs']) {
+  const { Sinks } = await import('./sinks.ts')
+  return new Sinks(outputs, (name) =>
+    context.err(`WARNING: ${name} was left out: it is a device or a pipe\n`),
+  )
 }
 
-type Common = Omit<BuildQuery, 'context' | 'dockerfile' | 'dockerfileText'>
+/** Docker's own call takes less than ours. */
+function refuseForDocker({ common, secrets, outputs }: BuildJob): void {
+  const asked: Readonly<Record<string, boolean>> = {
+    secret: secrets.size > 0,
+    output: outputs.some(({ wire }) => wire.type !== 'docker' && wire.type !== 'image') || outputs.length > 1,
+    push: outputs.some(({ wire }) => wire.attrs['push'] !== undefined),
+    'add-host': common.addHosts !== undefined,
+    ulimit: common.ulimits !== undefined,
+    'shm-size': common.shmSize !== undefined,
+    'cgroup-parent': common.cgroupParent !== undefined,
+    'memory and --cpu': common.resources !== undefined,
+  }
+  for (const [flag, given] of Object.entries(asked))
+    if (given) throw new EngineError('unsupported', `--${flag}: this daemon has no call that takes it`)
+}
+
 interface Archive {
   readonly stream: Readable
   readonly dockerfile: string
@@ -81,17 +90,18 @@ async function buildWithEvents(
   o: {
     report: (event: BuildEvent) => void
     secrets: ReadonlyMap<string, Uint8Array>
+    sinks: ReadonlyMap<number, OutputSink>
     archive?: Readable
   },
 ): Promise<Outcome | undefined> {
-  const { report, secrets, archive } = o
+  const { report, secrets, sinks, archive } = o
   let outcome: Outcome = { imageId: '', error: noResult }
   let begun = false
   try {
-    for await (const event of context.client.images.buildWithEvents(request, { archive, secrets })) {
+    for await (const event of context.client.images.buildWithEvents(request, { archive, secrets, sinks })) {
       begun = true
       report(event)
-      if (event.type === 'result') outcome = { imageId: event.imageId }
+      if (event.type === 'result') outcome = { imageId: event.imageId, result: event }
       else if (event.type === 'error') outcome = { imageId: '', error: event }
     }
   } catch (error) {

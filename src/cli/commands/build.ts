@@ -1,4 +1,6 @@
 import { prepare } from '../build/context.ts'
+import { buildJob } from '../build/job.ts'
+import { metadataOf, writeMetadata } from '../build/metadata.ts'
 import { flags, optionsOf, refuse } from '../build/flags.ts'
 import { makeProgress } from '../build/make-progress.ts'
 import { FailureLog } from '../build/progress.ts'
@@ -15,12 +17,13 @@ export const build = command({
     const options = optionsOf(values)
     refuse(options, given, values)
     if (options.iidfile !== '') rmSync(options.iidfile, { force: true })
+    const job = await buildJob(options)
     const source = await prepare(where, options)
     const progress = await makeProgress(options)
     const failure = new FailureLog()
     let outcome
     try {
-      outcome = await runBuild(context, source, options, (event) => {
+      outcome = await runBuild(context, source, job, (event) => {
         failure.handle(event)
         progress.handle(event)
       })
@@ -31,7 +34,8 @@ export const build = command({
       // On a terminal, and when all was quiet, the output of the failed step is gone from sight.
       throw new ExitError(1, failure.describe(outcome.error, { repeat: true }).trimEnd())
     }
-    if (options.iidfile !== '') writeFileSync(options.iidfile, outcome.imageId)
-    if (options.quiet) context.out(`${outcome.imageId}\n`)
+    if (options.iidfile !== '' && outcome.imageId !== '') writeFileSync(options.iidfile, outcome.imageId)
+    if (options['metadata-file'] !== '') writeMetadata(options['metadata-file'], metadataOf(outcome))
+    if (options.quiet && outcome.imageId !== '') context.out(`${outcome.imageId}\n`)
   },
 })

@@ -1,0 +1,64 @@
+import type { BuildQuery } from '../../wire/build.ts'
+import { readPairs, toMap } from '../env.ts'
+import type { Options } from './flags.ts'
+import type { ClientOutput } from './outputs.ts'
+
+/** What a build asks of the daemon besides its context. */
+export type Common = Omit<BuildQuery, 'context' | 'dockerfile' | 'dockerfileText' | 'outputs'>
+
+/** All that one build needs but its context. */
+export interface BuildJob {
+  readonly common: Common
+  readonly secrets: ReadonlyMap<string, Uint8Array>
+  readonly outputs: readonly ClientOutput[]
+}
+
+/** Reads secrets, and decides where outputs go. */
+export async function buildJob(options: Options): Promise<BuildJob> {
+  const resources = resourcesOf(options)
+  const shmSize = options['shm-size']
+  return {
+    common: {
+      tags: [...options.tag],
+      buildArgs: toMap(readPairs([], options['build-arg'], process.env)),
+      labels: toMap(readPairs([], options.label)),
+      noCache: options['no-cache'],
+      ...(options.target !== '' && { target: options.target }),
+      ...(options.network !== 'default' && { networkMode: options.network }),
+      ...(options['add-host'].length > 0 && { addHosts: [...options['add-host']] }),
+      ...(options.ulimit.length > 0 && { ulimits: [...options.ulimit] }),
+      ...(shmSize !== undefined && shmSize > 0 && { shmSize }),
+      ...(Object.keys(resources).length > 0 && { resources }),
+      ...(options['cgroup-parent'] !== '' && { cgroupParent: options['cgroup-parent'] }),
+    },
+    secrets: await readSecrets(options.secret),
+    outputs: await outputsOf(options),
+  }
+}
+
+function resourcesOf(options: Options): NonNullable<Common['resources']> {
+  const { memory } = options
+  const swap = options['memory-swap']
+  return {
+    ...(memory !== undefined && memory !== 0 && { Memory: memory }),
+    ...(swap !== undefined && swap !== 0 && { MemorySwap: swap }),
+    ...(options['cpu-shares'] !== 0 && { CpuShares: options['cpu-shares'] }),
+    ...(options['cpu-period'] !== 0 && { CpuPeriod: options['cpu-period'] }),
+    ...(options['cpu-quota'] !== 0 && { CpuQuota: options['cpu-quota'] }),
+    ...(options['cpuset-cpus'] !== '' && { CpusetCpus: options['cpuset-cpus'] }),
+    ...(options['cpuset-mems'] !== '' && { CpusetMems: options['cpuset-mems'] }),
+  }
+}
+
+async function outputsOf(options: Options): Promise<readonly ClientOutput[]> {
+  const { output, load, push, annotation } = options
+  if (output.length === 0 && !load && !push && annotation.length === 0) return []
+  const { parseOutputFlags } = await import('./outputs.ts')
+  return parseOutputFlags({ output, load, push, annotation }, process.stdout.isTTY)
+}
+
+async function readSecrets(flags: readonly string[]): Promise<Map<string, Uint8Array>> {
+  if (flags.length === 0) return new Map()
+  const module = await import('./secrets.ts')
+  return module.readSecrets(flags, process.env)
+}
