@@ -1,8 +1,10 @@
 /**
  * `npm run bench [-- --only TEXT] [--rounds N] [--json FILE]`: times what people wait for, against `docker` (a real
  * dockerd by DOCKER_HOST or its usual place) and `podman` where they are. The engines take turns within each round,
- * so that a busy moment of the machine hits all alike. Prints medians and ratios.
+ * so that a busy moment of the machine hits all alike. Prints medians and ratios; then what networks cost by themselves.
  */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, release, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -41,45 +43,67 @@ async function measure(scenario: Scenario, all: readonly Engine[]): Promise<Time
   return times
 }
 
-await using stack = new AsyncDisposableStack()
-const context = mkdtempSync('/tmp/gantry-bench-')
-stack.defer(() => rmSync(context, { recursive: true, force: true }))
-const all = await engines((text) => console.error(text))
-for (const engine of all) stack.use(engine)
-const tar = await busyboxTar()
-for (const engine of all) {
-  await importImage(engine, tar)
-  stack.defer(() => removeImage(engine))
-}
-const chosen = scenarios(context).filter((scenario) => scenario.name.includes(values.only ?? ''))
-if (chosen.some((scenario) => scenario.name.startsWith('build'))) makeContext(context)
+const isChosen = (name: string): boolean => name.includes(values.only ?? '')
 
-const results: { scenario: string; times: Times }[] = []
-for (const scenario of chosen) {
-  process.stderr.write(`${scenario.name} …\n`)
-  results.push({ scenario: scenario.name, times: await measure(scenario, all) })
+async function benchEngines(context: string, chosen: readonly Scenario[]): Promise<void> {
+  await using stack = new AsyncDisposableStack()
+  const all = await engines((text) => console.error(text))
+  for (const engine of all) stack.use(engine)
+  const tar = await busyboxTar()
+  for (const engine of all) {
+    await importImage(engine, tar)
+    stack.defer(() => removeImage(engine))
+  }
+  if (chosen.some((scenario) => scenario.name.startsWith('build'))) makeContext(context)
+
+  const results: { scenario: string; times: Times }[] = []
+  for (const scenario of chosen) {
+    process.stderr.write(`${scenario.name} …\n`)
+    results.push({ scenario: scenario.name, times: await measure(scenario, all) })
+  }
+
+  const peers = all.slice(1).map((engine) => engine.name)
+  const rows = results.map(({ scenario, times }) => {
+    const own = median(times['gantry'] ?? [])
+    const others = peers.map((name) => median(times[name] ?? []))
+    return [
+      scenario,
+      `${own.toFixed(0)} ms`,
+      ...others.map((ms) => `${ms.toFixed(0)} ms`),
+      ...others.map((ms) => (own / ms).toFixed(2)),
+    ]
+  })
+  const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'CPU'}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Linux ${release()}`
+  console.log(`${machine}; ${all.map((engine) => `${engine.name} ${engine.version}`).join(', ')}; medians\n`)
+  console.log(table(['work', 'gantry', ...peers, ...peers.map((name) => `of ${name}`)], rows))
+
+  const file = values.json ?? join(root, '.cache/bench.json')
+  mkdirSync(dirname(file), { recursive: true })
+  const versions = Object.fromEntries(all.map((engine) => [engine.name, engine.version]))
+  writeFileSync(
+    file,
+    `${JSON.stringify({ at: new Date().toISOString(), machine, versions, results }, undefined, 2)}\n`,
+  )
+  console.log(`\nall times: ${file}`)
 }
 
-const peers = all.slice(1).map((engine) => engine.name)
-const rows = results.map(({ scenario, times }) => {
-  const own = median(times['gantry'] ?? [])
-  const others = peers.map((name) => median(times[name] ?? []))
-  return [
-    scenario,
-    `${own.toFixed(0)} ms`,
-    ...others.map((ms) => `${ms.toFixed(0)} ms`),
-    ...others.map((ms) => (own / ms).toFixed(2)),
+/** Programs of their own beside this one: they measure inside the engine, or what goes through a network. */
+const parts = ['networks', 'dns', 'ports']
+
+async function benchPart(name: string): Promise<void> {
+  console.log(`\n${name}\n`)
+  const program = join(import.meta.dirname, `${name}.ts`)
+  const [code] = (await once(spawn(process.execPath, [program], { stdio: 'inherit' }), 'exit')) as [
+    number | null,
   ]
-})
-const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'CPU'}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Linux ${release()}`
-console.log(`${machine}; ${all.map((engine) => `${engine.name} ${engine.version}`).join(', ')}; medians\n`)
-console.log(table(['work', 'gantry', ...peers, ...peers.map((name) => `of ${name}`)], rows))
+  if (code !== 0) process.exitCode = 1
+}
 
-const file = values.json ?? join(root, '.cache/bench.json')
-mkdirSync(dirname(file), { recursive: true })
-const versions = Object.fromEntries(all.map((engine) => [engine.name, engine.version]))
-writeFileSync(
-  file,
-  `${JSON.stringify({ at: new Date().toISOString(), machine, versions, results }, undefined, 2)}\n`,
-)
-console.log(`\nall times: ${file}`)
+const context = mkdtempSync('/tmp/gantry-bench-')
+try {
+  const chosen = scenarios(context).filter((scenario) => isChosen(scenario.name))
+  if (chosen.length > 0) await benchEngines(context, chosen)
+} finally {
+  rmSync(context, { recursive: true, force: true })
+}
+for (const part of parts.filter(isChosen)) await benchPart(part)

@@ -26,6 +26,12 @@ import { Store } from '../../src/store/index.ts'
 import { median, table } from './table.ts'
 
 const execute = promisify(execFile)
+try {
+  await execute('iperf3', ['--version'])
+} catch {
+  console.log('iperf3 is not installed: the throughput of published ports is not measured')
+  process.exit(0)
+}
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '11' } } })
 const op = background(silentLogger)
 const tag = process.pid.toString(36)
