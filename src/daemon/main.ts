@@ -46,7 +46,7 @@ function configure(argv: readonly string[]): Setup | undefined {
   if (flags.get('version') === true) return void process.stdout.write(`gantryd version ${productVersion}\n`)
   const path = String(flags.get('config-file') ?? defaultConfigFile)
   const file = parseConfigFile(path, readConfigFile(path, flags))
-  const setup = resolve(mergeSettings(path, file, settingsOfFlags(flags)))
+  const setup = resolve(mergeSettings(path, file, settingsOfFlags(flags)), process.env)
   if (flags.get('validate') === true) return void process.stdout.write('configuration OK\n')
   return setup
 }

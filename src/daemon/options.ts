@@ -13,6 +13,7 @@ export type OptionType =
   | 'runtimes'
   | 'pools'
   | 'builder'
+  | 'proxies'
 
 export interface DaemonOption {
   /** Long flag without dashes; absent: a key of daemon.json only. */
@@ -99,6 +100,52 @@ export const daemonOptions = [
     type: 'integer',
     help: 'Seconds that containers get at daemon stop',
   },
+  {
+    flag: 'registry-mirror',
+    key: 'registry-mirrors',
+    type: 'list',
+    help: 'Mirror of Docker Hub, tried before it: a URL (repeatable)',
+  },
+  {
+    flag: 'insecure-registry',
+    key: 'insecure-registries',
+    type: 'list',
+    help: 'Registry, or CIDR of registries, without (verified) TLS (repeatable)',
+  },
+  {
+    flag: 'certs-dir',
+    key: 'certs-dir',
+    type: 'string',
+    help: 'Certificates of registries, as docker’s certs.d',
+  },
+  {
+    flag: 'max-concurrent-downloads',
+    key: 'max-concurrent-downloads',
+    type: 'integer',
+    help: 'Layers of one pull at the same time',
+  },
+  {
+    flag: 'max-concurrent-uploads',
+    key: 'max-concurrent-uploads',
+    type: 'integer',
+    help: 'Layers of one push at the same time',
+  },
+  {
+    flag: 'max-download-attempts',
+    key: 'max-download-attempts',
+    type: 'integer',
+    help: 'Tries of a request to a registry, and of a download without progress',
+  },
+  { flag: 'http-proxy', key: 'http-proxy', type: 'string', help: 'Proxy URL for http:// registries' },
+  { flag: 'https-proxy', key: 'https-proxy', type: 'string', help: 'Proxy URL for https:// registries' },
+  {
+    flag: 'no-proxy',
+    key: 'no-proxy',
+    type: 'string',
+    help: 'Hosts and networks that are reached without a proxy, with commas between',
+  },
+  { key: 'proxies', type: 'proxies', help: 'The three above in one object' },
+  { flag: 'offline', key: 'offline', type: 'boolean', help: 'Never connect to a registry' },
   { flag: 'tls', key: 'tls', type: 'boolean', help: 'Use TLS on tcp hosts; implied by --tlsverify' },
   {
     flag: 'tlsverify',
@@ -148,11 +195,8 @@ export const unsupportedKeys: readonly string[] = [
   'graph',
   'host-gateway-ip',
   'host-gateway-ips',
-  'http-proxy',
-  'https-proxy',
   'icc',
   'init-path',
-  'insecure-registries',
   'ip',
   'ip-forward',
   'ip-forward-no-drop',
@@ -164,18 +208,12 @@ export const unsupportedKeys: readonly string[] = [
   'log-driver',
   'log-format',
   'log-opts',
-  'max-concurrent-downloads',
-  'max-concurrent-uploads',
-  'max-download-attempts',
   'metrics-addr',
   'min-api-version',
   'network-control-plane-mtu',
-  'no-proxy',
   'node-generic-resources',
   'oom-score-adjust',
-  'proxies',
   'raw-logs',
-  'registry-mirrors',
   'rootless',
   'seccomp-profile',
   'selinux-enabled',
@@ -192,8 +230,6 @@ export const flagAliases: Readonly<Record<string, string>> = {
   'storage-opt': 'storage-opts',
   'log-opt': 'log-opts',
   'exec-opt': 'exec-opts',
-  'registry-mirror': 'registry-mirrors',
-  'insecure-registry': 'insecure-registries',
   'default-network-opt': 'default-network-opts',
   'authorization-plugin': 'authorization-plugins',
   feature: 'features',

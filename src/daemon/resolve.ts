@@ -5,6 +5,7 @@ import { gcFilter } from '../build/index.ts'
 import type { Config } from '../engine/index.ts'
 import { EngineError, messageOf } from '../lib/errors.ts'
 import type { LogLevel } from '../lib/log.ts'
+import { registriesOf, type Environment } from './registries.ts'
 import { isCidr4, type Settings } from './settings.ts'
 
 /** Files of TLS on tcp hosts. `ca` present: clients must show a certificate that it signed. */
@@ -21,7 +22,10 @@ const maxExecRoot = 60
 const levels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
 
 /** Fills in the defaults and checks everything that can be checked without touching the host. Throws kind `invalid`. */
-export function resolve(s: Settings): { config: Config; tls: TlsFiles | undefined } {
+export function resolve(
+  s: Settings,
+  environment: Environment = {},
+): { config: Config; tls: TlsFiles | undefined } {
   const execRoot = directory('exec-root', s['exec-root'] ?? defaultExecRoot)
   if (Buffer.byteLength(execRoot) > maxExecRoot)
     throw invalid(
@@ -53,6 +57,7 @@ export function resolve(s: Settings): { config: Config; tls: TlsFiles | undefine
     runtime: runtimeOf(s),
     bridge: { name: bridge, address: s.bip ?? '', mtu },
     builderGc: gcOf(s),
+    ...registriesOf(s, environment),
     addressPools: (s['default-address-pools'] ?? []).map(checkPool),
     respectHostFirewall: s['respect-host-firewall'] ?? false,
     cgroupParent: cgroupParent(s['cgroup-parent'] ?? (own === '' ? '/gantry' : `/gantry-${own}`)),

@@ -20,6 +20,11 @@ const gcPolicy = z.strictObject({
   maxUsedSpace: size.exactOptional(),
   minFreeSpace: size.exactOptional(),
 })
+const proxies = z.strictObject({
+  'http-proxy': text.exactOptional(),
+  'https-proxy': text.exactOptional(),
+  'no-proxy': text.exactOptional(),
+})
 const builder = z.strictObject({
   gc: z
     .strictObject({
@@ -60,6 +65,17 @@ export const fileSchema = z.strictObject({
   'default-shm-size': z.union([z.int().positive(), z.string().transform(parseBinarySize)]).exactOptional(),
   'default-ulimits': z.record(z.string(), ulimit).exactOptional(),
   'shutdown-timeout': z.int().exactOptional(),
+  'registry-mirrors': texts.exactOptional(),
+  'insecure-registries': texts.exactOptional(),
+  'certs-dir': text.exactOptional(),
+  'max-concurrent-downloads': z.int().exactOptional(),
+  'max-concurrent-uploads': z.int().exactOptional(),
+  'max-download-attempts': z.int().exactOptional(),
+  'http-proxy': text.exactOptional(),
+  'https-proxy': text.exactOptional(),
+  'no-proxy': text.exactOptional(),
+  proxies: proxies.exactOptional(),
+  offline: z.boolean().exactOptional(),
   tls: z.boolean().exactOptional(),
   tlsverify: z.boolean().exactOptional(),
   tlscacert: text.exactOptional(),
@@ -147,6 +163,7 @@ function decode(option: DaemonOption, value: string | boolean | readonly string[
     case 'level':
     case 'list':
     case 'builder':
+    case 'proxies':
       return value
     case 'integer':
       if (!/^-?\d+$/.test(String(value))) throw fail('want a whole number')

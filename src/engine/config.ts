@@ -1,5 +1,6 @@
 import type { GcConfig } from '../build/index.ts'
 import type { LogLevel } from '../lib/log.ts'
+import type { RegistrySettings } from '../registry/index.ts'
 import type { Ulimit } from '../wire/container.ts'
 
 /** Everything the daemon can be told, resolved once from flags and daemon.json. Frozen; every field has its value. */
@@ -41,4 +42,8 @@ export interface Config {
   /** Bytes of /dev/shm. */
   readonly defaultShmSize: number
   readonly defaultUlimits: readonly Ulimit[]
+  readonly registries: RegistrySettings
+  /** Layers of one pull, and of one push, at the same time. */
+  readonly maxDownloads: number
+  readonly maxUploads: number
 }

@@ -6,13 +6,14 @@ import { Builder } from '../build/index.ts'
 import { Containers, decodeContainer, type Container } from '../container/index.ts'
 import { ContentStore } from '../content/index.ts'
 import * as cgroup from '../host/cgroup.ts'
-import { Images, type Image } from '../image/index.ts'
+import { Distribution, Images, type Image } from '../image/index.ts'
 import type { Digest } from '../lib/digest.ts'
 import { EngineError, hasCode } from '../lib/errors.ts'
 import { newId } from '../lib/id.ts'
 import { KeyedLock } from '../lib/lock.ts'
 import { detached, type Op } from '../lib/op.ts'
 import { Networks } from '../network/index.ts'
+import { Registries } from '../registry/index.ts'
 import { Runtime } from '../runtime/index.ts'
 import { Snapshots } from '../snapshot/index.ts'
 import { Leases, Store } from '../store/index.ts'
@@ -40,6 +41,7 @@ interface Parts {
   readonly content: ContentStore
   readonly snapshots: Snapshots
   readonly images: Images
+  readonly distribution: Distribution
   readonly runtime: Runtime
   readonly networks: Networks
   readonly volumes: Volumes
@@ -53,6 +55,7 @@ export class Engine {
   readonly id: string
   readonly config: Config
   readonly images: Images
+  readonly distribution: Distribution
   readonly runtime: Runtime
   readonly networks: Networks
   readonly volumes: Volumes
@@ -68,6 +71,7 @@ export class Engine {
     this.id = parts.id
     this.config = parts.config
     this.images = parts.images
+    this.distribution = parts.distribution
     this.runtime = parts.runtime
     this.networks = parts.networks
     this.volumes = parts.volumes
@@ -151,6 +155,16 @@ export class Engine {
       },
       { data: join(dataRoot, 'containers'), bundles: join(execRoot, 'c') },
     )
+    const distribution = new Distribution({
+      registries: new Registries(config.registries),
+      images,
+      content,
+      snapshots,
+      leases,
+      store,
+      downloads: config.maxDownloads,
+      uploads: config.maxUploads,
+    })
     const collectLayers = (inner: Op): Promise<void> => engine.collect(inner)
     const builder = await Builder.open(op, {
       store,
@@ -175,6 +189,7 @@ export class Engine {
       content,
       snapshots,
       images,
+      distribution,
       runtime,
       networks,
       volumes,

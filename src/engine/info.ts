@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import os from 'node:os'
 import * as cgroup from '../host/cgroup.ts'
+import type { RegistrySettings } from '../registry/index.ts'
 import { readSysctl } from '../host/sysctl.ts'
 import type { SystemInfo, VersionResponse } from '../wire/system.ts'
 import { apiVersion, minApiVersion } from '../wire/version.ts'
@@ -93,13 +94,13 @@ export async function infoOf(engine: Engine): Promise<SystemInfo> {
     OSType: 'linux',
     Architecture: os.machine(),
     IndexServerAddress: 'https://index.docker.io/v1/',
-    RegistryConfig: { IndexConfigs: {}, InsecureRegistryCIDRs: [], Mirrors: [] },
+    RegistryConfig: registryConfig(config.registries),
     NCPU: os.availableParallelism(),
     MemTotal: os.totalmem(),
     DockerRootDir: config.dataRoot,
-    HttpProxy: '',
-    HttpsProxy: '',
-    NoProxy: '',
+    HttpProxy: withoutUser(config.registries.proxies.http),
+    HttpsProxy: withoutUser(config.registries.proxies.https),
+    NoProxy: config.registries.proxies.no,
     Name: os.hostname(),
     Labels: [...config.labels],
     ExperimentalBuild: false,
@@ -148,3 +149,22 @@ async function filesystemOf(path: string): Promise<string> {
   }
   return best.type
 }
+
+/** Docker's shape: the index with its mirrors, and each insecure registry. Loopback always is insecure. */
+function registryConfig({ mirrors, insecure }: RegistrySettings): SystemInfo['RegistryConfig'] {
+  const own = mirrors.map((mirror) => `${mirror}/`)
+  const hosts = insecure.filter((entry) => !entry.includes('/'))
+  return {
+    IndexConfigs: {
+      'docker.io': { Name: 'docker.io', Mirrors: own, Secure: true, Official: true },
+      ...Object.fromEntries(
+        hosts.map((host) => [host, { Name: host, Mirrors: [], Secure: false, Official: false }]),
+      ),
+    },
+    InsecureRegistryCIDRs: ['::1/128', '127.0.0.0/8', ...insecure.filter((entry) => entry.includes('/'))],
+    Mirrors: own,
+  }
+}
+
+/** Docker: credentials of a proxy are not shown. */
+const withoutUser = (proxy: string): string => proxy.replace(/\/\/[^/@]*@/, '//xxxxx:xxxxx@')
