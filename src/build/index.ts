@@ -7,7 +7,7 @@
 export { Builder, type BuilderOptions } from './builder.ts'
 export { gcFilter, type GcConfig } from './cache/gc-config.ts'
 export { cacheFilterOf, parseCacheFilter } from './cache/filter.ts'
-export { noLimits, type CachePolicy } from './cache/policy.ts'
+export { lastUseOf, noLimits, type CachePolicy } from './cache/policy.ts'
 export type { CacheItem } from './cache/item.ts'
 export type { Collected } from './cache/collector.ts'
 export {

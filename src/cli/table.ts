@@ -20,6 +20,7 @@ function container(name: string, about: string, load: () => Promise<Command>, ..
 const lifecycle = () => import('./commands/lifecycle.ts')
 const imageStore = () => import('./commands/image-store.ts')
 const archives = () => import('./commands/archives.ts')
+const buildCache = () => import('./commands/build-cache.ts')
 const prune = () => import('./commands/prune.ts')
 const volumes = () => import('./commands/volumes.ts')
 const volumeExtras = () => import('./commands/volume-extras.ts')
@@ -152,9 +153,34 @@ export const entries: readonly Entry[] = [
     load: async () => (await build()).build,
   },
   {
+    names: ['builder du', 'buildx du'],
+    about: 'Disk usage',
+    load: async () => (await buildCache()).du,
+  },
+  {
+    names: ['builder cache ls', 'builder cache list'],
+    about: 'List the directories of RUN --mount=type=cache',
+    load: async () => (await buildCache()).cacheLs,
+  },
+  {
+    names: ['builder cache rm'],
+    about: 'Remove cache directories',
+    load: async () => (await buildCache()).cacheRm,
+  },
+  {
+    names: ['builder cache export'],
+    about: "Export a cache directory's content as a tar archive",
+    load: async () => (await buildCache()).cacheExport,
+  },
+  {
+    names: ['builder cache import'],
+    about: 'Fill a cache directory from a tar archive',
+    load: async () => (await buildCache()).cacheImport,
+  },
+  {
     names: ['builder prune', 'buildx prune'],
     about: 'Remove build cache',
-    load: async () => (await prune()).pruneBuildCache,
+    load: async () => (await buildCache()).prune,
   },
   {
     names: ['builds ls', 'builds list', 'buildx history ls', 'builds'],

@@ -1,3 +1,4 @@
+import type { BuildCacheInfo } from '../wire/build-cache.ts'
 import type { ContainerSummary, EndpointSettings } from '../wire/container.ts'
 import type { ImageSummary } from '../wire/image.ts'
 import type {
@@ -17,20 +18,7 @@ export interface DiskUsage {
   Images: ImageSummary[] | null
   Containers: ContainerSummary[] | null
   Volumes: VolumeInfo[] | null
-  BuildCache: BuildCacheRecord[] | null
-}
-
-export interface BuildCacheRecord {
-  ID: string
-  Parents?: string[] | null
-  Type: string
-  Description: string
-  InUse: boolean
-  Shared: boolean
-  Size: number
-  CreatedAt: string
-  LastUsedAt?: string | null
-  UsageCount: number
+  BuildCache: BuildCacheInfo[] | null
 }
 
 /** `/version`, `/info`, `/events`, `/system/df`. */

@@ -1,5 +1,8 @@
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { decompress } from '../../host/decompress.ts'
 import type { Images } from '../../image/index.ts'
+import { EngineError } from '../../lib/errors.ts'
 import type { Op } from '../../lib/op.ts'
 import type { Snapshots } from '../../snapshot/index.ts'
 import type { Leases, Store } from '../../store/index.ts'
@@ -31,6 +34,7 @@ export class BuildCache {
   /** What clients sent of their directories. */
   readonly kept: KeptContexts
   readonly #collector: CacheCollector
+  readonly #snapshots: Snapshots
 
   private constructor(op: Op, o: BuildCacheOptions & { mounts: CacheMounts; kept: KeptContexts }) {
     const { snapshots, images, leases, store, mounts, kept } = o
@@ -41,6 +45,7 @@ export class BuildCache {
       inUse: (layer) => leases.holds(`layer:${layer}`),
     })
     this.mounts = mounts
+    this.#snapshots = snapshots
     this.kept = kept
     this.contexts = new ContextHashes(join(o.root, 'hashes'))
     this.#collector = new CacheCollector({
@@ -65,6 +70,32 @@ export class BuildCache {
   /** Removes what the policy lets go, and the layers that nothing needs then. */
   prune(op: Op, policy: CachePolicy): Promise<Collected> {
     return this.#collector.prune(op, policy)
+  }
+
+  /** Hands the content of a cache mount as a tar to `send`, when no step uses it; none takes it up meanwhile. */
+  async exportMount(op: Op, o: { id: string; send: (tar: Readable) => Promise<void> }): Promise<void> {
+    using mount = await this.mounts.acquireNamed(op, this.mounts.findOne(o.id)?.name ?? o.id)
+    await o.send(this.#snapshots.directoryTar(op, mount.path))
+  }
+
+  /** Fills a cache mount from a tar, compressed or not, which is not trusted. All or nothing. */
+  async importMount(op: Op, o: { id: string; archive: Readable }): Promise<void> {
+    await this.mounts.import(op, {
+      id: o.id,
+      fill: async (dir) => {
+        const source = await decompress(op, o.archive)
+        await this.#snapshots.extract(op, { dir, source, anySymlinks: true, whole: true })
+      },
+    })
+  }
+
+  /** Throws kind `not-found`, or `conflict` when a step uses it. */
+  async removeMount(op: Op, id: string): Promise<{ name: string; bytes: number }> {
+    const found = this.mounts.findOne(id)
+    if (!found) throw new EngineError('not-found', `no such build cache: ${id}`)
+    const bytes = await this.mounts.remove(op, found.name)
+    if (bytes === undefined) throw new EngineError('conflict', `build cache ${id} is in use`)
+    return { name: found.name, bytes }
   }
 
   /** Writes down what the build used; collects soon. */

@@ -57,7 +57,7 @@ export function candidates(
     if (
       !item.inUse &&
       (policy.all || !item.shared) &&
-      (policy.unusedForMs === 0 || now - lastUse(item) >= policy.unusedForMs) &&
+      (policy.unusedForMs === 0 || now - lastUseOf(item) >= policy.unusedForMs) &&
       policy.filter(item)
     )
       may.set(item.id, item)
@@ -111,9 +111,10 @@ function ranks(items: readonly CacheItem[]): Map<string, number> {
     const place = new Map(levels.map((level, index) => [level, index / Math.max(1, levels.length - 1)]))
     for (const item of items) rank.set(item.id, (rank.get(item.id) ?? 0) + (place.get(value(item)) ?? 0))
   }
-  add(lastUse)
+  add(lastUseOf)
   add((item) => item.usageCount)
   return rank
 }
 
-const lastUse = (item: CacheItem): number => Date.parse(item.lastUsedAt ?? item.createdAt)
+/** Milliseconds; what was never used counts from its making. */
+export const lastUseOf = (item: CacheItem): number => Date.parse(item.lastUsedAt ?? item.createdAt)

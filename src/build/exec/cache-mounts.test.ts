@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -65,8 +65,39 @@ test('they survive a restart, half-made ones do not; what is in use is not remov
   const { lastUsedAt: _before, createdAt: _same, ...made } = item
   assert.deepEqual(kept, { ...made, inUse: false, usageCount: 2 })
   assert.equal(kept.description, 'cache mount /c')
-  assert.deepEqual(again.find('/c'), again.find(item.id))
+  assert.deepEqual(again.findOne('/c'), again.findOne(item.id))
   assert.equal(await again.remove(op(), item.id), 4)
   assert.equal(await again.remove(op(), item.id), undefined)
   assert.deepEqual(readdirSync(root), [])
+})
+
+test('content that is imported replaces what a cache has, or waits for the first step that wants its id', async (t) => {
+  const root = folder(t)
+  const mounts = await CacheMounts.open(root)
+  const write = (text: string) => (path: string) => Promise.resolve(writeFileSync(join(path, 'f'), text))
+  const read = (path: string) => readFileSync(join(path, 'f'), 'utf8')
+  await mounts.import(op(), { id: '/c', fill: write('one') })
+  await mounts.import(op(), { id: '/c', fill: write('two') })
+  assert.equal((await mounts.list()).length, 1)
+  const other = await mounts.acquire(op(), { key: CacheMounts.keyOf('o'), id: '/o', sharing: 'shared', fill })
+  const again = await CacheMounts.open(root)
+  const used = await again.acquire(op(), { key, id: '/c', sharing: 'shared', fill })
+  assert.equal(read(used.path), 'two')
+  const importing = again.import(op(), { id: '/c', fill: write('three') })
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(read(used.path), 'two')
+  used[Symbol.dispose]()
+  await importing
+  assert.equal(read(used.path), 'three')
+  const failed = again.import(op(), { id: '/c', fill: () => Promise.reject(new Error('no')) })
+  await assert.rejects(failed, { message: 'no' })
+  assert.equal(read(used.path), 'three')
+  other[Symbol.dispose]()
+  const [a, b] = [
+    await again.acquire(op(), { key, id: '/c', sharing: 'private', fill }),
+    await again.acquire(op(), { key, id: '/c', sharing: 'private', fill }),
+  ]
+  assert.throws(() => again.findOne('/c'), { kind: 'conflict', message: /2 caches have the id "\/c"/ })
+  a[Symbol.dispose]()
+  b[Symbol.dispose]()
 })

@@ -38,6 +38,11 @@ interface Wanted {
   fill(path: string): Promise<void>
 }
 
+/** One as people see it. */
+export interface CacheMountItem extends CacheItem {
+  readonly mountId: string
+}
+
 export interface CacheMount extends Disposable {
   readonly path: string
 }
@@ -63,8 +68,11 @@ export class CacheMounts implements CacheShelf {
     for (const name of (await readdir(root)).toSorted()) {
       const key = /^([0-9a-f]{64})-[0-9a-z]+$/.exec(name)?.[1]
       if (key === undefined) await rm(join(root, name), { recursive: true, force: true })
-      else
+      else {
+        // Cut off while its content was replaced: it is empty then.
+        await mkdir(join(root, name, 'data'), { recursive: true, mode: 0o755 })
         mounts.#of(key).push({ name, users: 0, sharing: 'shared', facts: await readFacts(join(root, name)) })
+      }
     }
     return mounts
   }
@@ -82,34 +90,28 @@ export class CacheMounts implements CacheShelf {
     }
   }
 
-  async items(): Promise<CacheItem[]> {
-    const all = [...this.#instances.values()].flat()
-    return await Promise.all(
-      all.map(async (instance): Promise<CacheItem> => {
-        const { id, createdAt, lastUsedAt, usageCount } = instance.facts
-        return {
-          id: shortName(instance),
-          type: 'exec.cachemount',
-          description: `cache mount ${id}`,
-          parents: [],
-          inUse: instance.users > 0,
-          shared: false,
-          mutable: true,
-          bytes: await sizeOf(join(this.#root, instance.name, 'data')),
-          createdAt,
-          lastUsedAt,
-          usageCount,
-        }
-      }),
-    )
+  items(): Promise<CacheItem[]> {
+    return Promise.all([...this.#instances.values()].flat().map((each) => this.#item(each)))
   }
 
-  /** The caches of an id, or the one of a name of ours. */
-  find(id: string): { name: string; id: string; key: string }[] {
-    const all = [...this.#instances].flatMap(([key, list]) => list.map((instance) => ({ key, instance })))
-    const byName = all.filter(({ instance }) => shortName(instance) === id)
-    const found = byName.length > 0 ? byName : all.filter(({ instance }) => instance.facts.id === id)
-    return found.map(({ key, instance }) => ({ key, name: shortName(instance), id: instance.facts.id }))
+  list(): Promise<CacheMountItem[]> {
+    const all = [...this.#instances.values()].flat()
+    return Promise.all(all.map(async (each) => ({ ...(await this.#item(each)), mountId: each.facts.id })))
+  }
+
+  /** By the id that Dockerfiles use, or by the name that lists show. Throws kind `conflict` when several have the id. */
+  findOne(id: string): { name: string; id: string } | undefined {
+    const all = [...this.#instances.values()].flat()
+    const found =
+      all.find((instance) => shortName(instance) === id) ?? all.filter((instance) => instance.facts.id === id)
+    if (!Array.isArray(found)) return { name: shortName(found), id: found.facts.id }
+    const [first, ...more] = found
+    if (more.length > 0)
+      throw new EngineError(
+        'conflict',
+        `${found.length} caches have the id ${JSON.stringify(id)}: name one of ${found.map(shortName).join(', ')}`,
+      )
+    return first && { name: shortName(first), id: first.facts.id }
   }
 
   /** One cache for oneself alone, when all who use it have gone. Throws kind `not-found`. */
@@ -119,6 +121,30 @@ export class CacheMounts implements CacheShelf {
       if (key === undefined || !instance) throw new EngineError('not-found', `no such build cache: ${name}`)
       if (instance.users === 0) return this.#lend(key, instance, 'private')
       await once(this.#released, key, { signal: op.signal })
+    }
+  }
+
+  /**
+   * Gives a cache the content that `fill` makes, in place of what it had. Where none of that id is, it waits for the first
+   * step that wants the id, whatever else that step asks of it. Failed or cancelled, nothing has changed.
+   */
+  async import(op: Op, o: { id: string; fill(path: string): Promise<void> }): Promise<void> {
+    const old = this.findOne(o.id)
+    if (!old) {
+      const key = importedKey(o.id)
+      this.#of(key).push(await this.#make({ ...o, key }))
+      return
+    }
+    using mount = await this.acquireNamed(op, old.name)
+    const temporary = join(this.#root, `new-${newId().slice(0, 12)}`)
+    try {
+      await mkdir(join(temporary, 'data'), { recursive: true, mode: 0o755 })
+      await o.fill(join(temporary, 'data'))
+      op.signal.throwIfAborted()
+      await rename(mount.path, join(temporary, 'old'))
+      await rename(join(temporary, 'data'), mount.path)
+    } finally {
+      await rm(temporary, { recursive: true, force: true })
     }
   }
 
@@ -137,13 +163,30 @@ export class CacheMounts implements CacheShelf {
     return bytes
   }
 
+  async #item(instance: Instance): Promise<CacheItem> {
+    const { id, createdAt, lastUsedAt, usageCount } = instance.facts
+    return {
+      id: shortName(instance),
+      type: 'exec.cachemount',
+      description: `cache mount ${id}`,
+      parents: [],
+      inUse: instance.users > 0,
+      shared: false,
+      mutable: true,
+      bytes: await sizeOf(join(this.#root, instance.name, 'data')),
+      createdAt,
+      lastUsedAt,
+      usageCount,
+    }
+  }
+
   async #take(op: Op, o: Wanted): Promise<CacheMount | undefined> {
     using _lock = await this.#lock.acquire(o.key, op.signal)
     const instances = this.#of(o.key)
     const shared = o.sharing === 'shared' && instances.find((i) => i.users > 0 && i.sharing === 'shared')
     let found = shared || instances.find((instance) => instance.users === 0)
     if (!found && o.sharing === 'locked' && instances.length > 0) return undefined
-    if (!found) instances.push((found = await this.#make(o)))
+    if (!found) instances.push((found = (await this.#takeImported(o)) ?? (await this.#make(o))))
     const { facts } = found
     found.facts = { ...facts, lastUsedAt: new Date().toISOString(), usageCount: facts.usageCount + 1 }
     // Not worth a wait for the disk: a damaged one is as good as none.
@@ -166,7 +209,23 @@ export class CacheMounts implements CacheShelf {
     }
   }
 
-  async #make(o: Wanted): Promise<Instance> {
+  /** One that was imported under the id is the caller's from now on. */
+  async #takeImported(o: Wanted): Promise<Instance | undefined> {
+    const waiting = this.#of(importedKey(o.id))
+    const index = waiting.findIndex((instance) => instance.users === 0)
+    const [found] = index < 0 ? [] : waiting.splice(index, 1)
+    if (!found) return undefined
+    const name = `${o.key}-${found.name.slice(-12)}`
+    try {
+      await rename(join(this.#root, found.name), join(this.#root, name))
+    } catch (error) {
+      waiting.push(found)
+      throw error
+    }
+    return { ...found, name }
+  }
+
+  async #make(o: Omit<Wanted, 'sharing'>): Promise<Instance> {
     const number = newId().slice(0, 12)
     const temporary = join(this.#root, `new-${number}`)
     const name = `${o.key}-${number}`
@@ -174,6 +233,7 @@ export class CacheMounts implements CacheShelf {
     const facts: Facts = { id: o.id, createdAt: now, lastUsedAt: now, usageCount: 0 }
     try {
       await mkdir(join(temporary, 'data'), { recursive: true, mode: 0o755 })
+      await writeFile(join(temporary, factsFile), JSON.stringify(facts))
       await o.fill(join(temporary, 'data'))
       await rename(temporary, join(this.#root, name))
     } catch (error) {
@@ -197,6 +257,9 @@ export class CacheMounts implements CacheShelf {
     return known
   }
 }
+
+/** Of a cache that no step has asked for yet. */
+const importedKey = (id: string): string => CacheMounts.keyOf(['imported', id])
 
 const factsFile = 'facts.json'
 

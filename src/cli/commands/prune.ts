@@ -1,6 +1,6 @@
 /** All `prune` commands: docker's warning, the question, what was deleted, and how much was won. */
 import { DaemonError } from '../../client/index.ts'
-import { humanDuration, humanSize, parseBinarySize, parseDuration } from '../../lib/units.ts'
+import { humanDuration, humanSize, parseDuration } from '../../lib/units.ts'
 import type { VolumePrunePlan } from '../../wire/system.ts'
 import { command, ExitError, type Context } from '../command.ts'
 import { filter } from '../common-flags.ts'
@@ -56,7 +56,7 @@ async function volumes(context: Context, filters: Filters): Promise<Pruned> {
 }
 
 async function buildCache(context: Context, filters: Filters, all: boolean): Promise<Pruned> {
-  const { CachesDeleted, SpaceReclaimed } = await context.client.images.pruneBuildCache({ all, filters })
+  const { CachesDeleted, SpaceReclaimed } = await context.client.buildCache.prune({ all, filters })
   return { heading: 'Deleted build cache objects:', lines: CachesDeleted ?? [], bytes: SpaceReclaimed }
 }
 
@@ -163,27 +163,6 @@ function planText(list: VolumePrunePlan['Volumes'], keep: number): string {
   const total = list.reduce((sum, volume) => sum + volume.Size, 0)
   return `${alignTable([['VOLUME NAME', 'SIZE', 'CREATED', 'WHAT HAPPENS'], ...rows])}Total: ${list.length} volumes, ${humanSize(total, 4)}\n`
 }
-
-export const pruneBuildCache = command({
-  usage: '[OPTIONS]',
-  arguments: [0, 0],
-  flags: {
-    all: bool('Remove all unused build cache, not just dangling ones', { short: 'a' }),
-    filter: filter('Provide filter values (e.g. "until=24h")'),
-    force,
-    'keep-storage': value<number>('bytes', 'Amount of disk space to keep for cache', 0, (text) =>
-      parseBinarySize(text),
-    ),
-  },
-  async run(context, flags) {
-    if (flags['keep-storage'] > 0) throw new ExitError(1, '--keep-storage is not supported yet')
-    const warning = flags.all
-      ? 'This will remove all build cache.'
-      : 'This will remove all dangling build cache.'
-    await ask({ force: flags.force, warning })
-    report(context, [await buildCache(context, readFilters(flags.filter), flags.all)])
-  },
-})
 
 export const pruneSystem = command({
   usage: '[OPTIONS]',
