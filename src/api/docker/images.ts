@@ -5,10 +5,14 @@ import { EngineError } from '../../lib/errors.ts'
 import { familiar, familiarName, parseReference } from '../../lib/reference.ts'
 import type { ImageInspect, ImageSummary, ProgressMessage } from '../../wire/image.ts'
 import { Filters, parseTime } from './filters.ts'
+import { pull } from './registry.ts'
 import { sendEmpty, sendJson, sendProgress, sendStream, unsupported } from './respond.ts'
 import type { Call, Route } from './route.ts'
 
-type Deps = Pick<Engine, 'containers' | 'images' | 'removeImage' | 'pruneImages' | 'snapshots'>
+type Deps = Pick<
+  Engine,
+  'containers' | 'distribution' | 'images' | 'removeImage' | 'pruneImages' | 'snapshots'
+>
 
 export function imageRoutes(engine: Deps): Route[] {
   const { images } = engine
@@ -196,8 +200,7 @@ async function save(engine: Deps, call: Call, names: readonly string[]): Promise
 
 async function create(engine: Deps, call: Call): Promise<void> {
   const { query } = call
-  if (query.has('fromImage'))
-    throw unsupported(`pulling ${JSON.stringify(query.text('fromImage'))} from a registry`)
+  if (query.text('fromImage') !== '') return await pull(engine, call)
   const source = query.text('fromSrc')
   if (source === '') throw new EngineError('invalid', 'want fromImage or fromSrc')
   if (source !== '-') throw unsupported('importing from a URL')

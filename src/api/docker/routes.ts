@@ -8,6 +8,7 @@ import { gantryPortRoutes } from './gantry-ports.ts'
 import { gantryVolumeRoutes } from './gantry-volumes.ts'
 import { imageRoutes } from './images.ts'
 import { networkRoutes } from './networks.ts'
+import { registryRoutes } from './registry.ts'
 import type { Method, Route } from './route.ts'
 import { systemRoutes } from './system.ts'
 import { volumeRoutes } from './volumes.ts'
@@ -19,6 +20,7 @@ export function dockerRoutes(engine: Engine): Route[] {
     ...containerRoutes(engine),
     ...execRoutes(engine),
     ...imageRoutes(engine),
+    ...registryRoutes(engine),
     ...buildRoutes(engine),
     ...buildCacheRoutes(engine),
     ...volumeRoutes(engine),
@@ -38,13 +40,6 @@ function refuse(refusal: string, ...routes: readonly `${Method} /${string}`[]): 
 }
 
 const refusals: readonly Route[] = [
-  ...refuse(
-    'registries are not supported yet',
-    'POST /auth',
-    'POST /images/:name/push',
-    'GET /images/search',
-    'GET /distribution/:name/json',
-  ),
   ...refuse('stats are not supported yet', 'GET /containers/:id/stats'),
   ...refuse('changing a container’s limits is not supported yet', 'POST /containers/:id/update'),
   ...refuse('attaching over a websocket is not supported yet', 'GET /containers/:id/attach/ws'),
