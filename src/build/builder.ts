@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { ContentStore } from '../content/index.ts'
 import { MNT_DETACH, mountsUnder, unmount } from '../host/mount.ts'
-import type { Image, Images } from '../image/index.ts'
+import type { Distribution, Image, Images } from '../image/index.ts'
 import type { Digest } from '../lib/digest.ts'
 import { EngineError, hasCode, kindOf, messageOf } from '../lib/errors.ts'
 import { newId } from '../lib/id.ts'
@@ -34,7 +34,7 @@ import { BuildHistory } from './history/history.ts'
 import { convert } from './graph/convert.ts'
 import type { Tree } from './graph/tree.ts'
 import { refuseUnsupported, secretsOf, stepSettings, type BuildRequest } from './request.ts'
-import { deliver, type ExporterResponse, type Push } from './output/deliver.ts'
+import { deliver, type ExporterResponse } from './output/deliver.ts'
 import { parseOutputs } from './output/outputs.ts'
 import { Progress } from './solver/progress.ts'
 import { Solver } from './solver/solver.ts'
@@ -57,7 +57,7 @@ export interface BuilderOptions {
   /** Takes away the layers that nothing holds any more. */
   collectLayers(op: Op): Promise<void>
   /** Absent: outputs that push are refused. */
-  readonly push?: Push
+  readonly distribution?: Distribution
 }
 
 /** Builds images from Dockerfiles. */
@@ -157,7 +157,7 @@ export class Builder {
   async #build(op: Op, request: BuildRequest, report: (event: BuildEvent) => void) {
     refuseUnsupported(request)
     const outputs = parseOutputs(request.outputs, request.tags)
-    if (!this.#o.push && outputs.some((output) => output.kind === 'store' && output.push))
+    if (!this.#o.distribution && outputs.some((output) => output.kind === 'store' && output.push))
       throw new EngineError('unsupported', 'push: registries are not supported yet')
     const network = networkOf(request.networkMode)
     const settings = stepSettings(request)
@@ -246,7 +246,8 @@ export class Builder {
       snapshots,
       lease,
       progress,
-      push: this.#o.push,
+      distribution: this.#o.distribution,
+      auth: request.auth,
     })
   }
 

@@ -4,6 +4,7 @@ import type { Op } from '../lib/op.ts'
 import type { TreeSync } from './context/tree-sync.ts'
 import type { StepSettings } from './graph/works.ts'
 import type { Resources, Ulimit } from '../wire/container.ts'
+import type { AuthConfig } from '../wire/registry.ts'
 import type { OutputRequest } from './output/outputs.ts'
 
 export interface BuildRequest {
@@ -34,6 +35,8 @@ export interface BuildRequest {
   readonly networkMode?: string
   readonly secrets?: SecretSource
   readonly ssh?: SshSource
+  /** For pulls and pushes. */
+  readonly auth?: AuthSource
   /** `name:ip` for /etc/hosts of RUN steps, `host-gateway` included; part of their cache key, as the two below. */
   readonly addHosts?: readonly string[]
   readonly ulimits?: readonly Ulimit[]
@@ -78,6 +81,12 @@ export interface SyncWants {
 /** What `RUN --mount=type=secret` gets: asked when a step needs it, kept in memory alone. */
 export interface SecretSource {
   get(op: Op, id: string): Promise<Uint8Array | undefined>
+}
+
+/** Credentials for registries. Kept in memory alone. */
+export interface AuthSource {
+  /** By host name as in references: `docker.io`, `localhost:5000`. */
+  of(op: Op, host: string): Promise<AuthConfig | undefined>
 }
 
 /** Agents that `RUN --mount=type=ssh` and git use. */

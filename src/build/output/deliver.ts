@@ -1,24 +1,19 @@
-import type { Image, Images, OciImage } from '../../image/index.ts'
+import type { Distribution, Images, OciImage } from '../../image/index.ts'
 import type { Digest } from '../../lib/digest.ts'
 import { EngineError } from '../../lib/errors.ts'
 import { detached, type Op } from '../../lib/op.ts'
 import { canonical, familiar } from '../../lib/reference.ts'
 import type { Snapshots } from '../../snapshot/index.ts'
 import type { Lease } from '../../store/index.ts'
-import type { Io } from '../solver/vertex.ts'
+import type { AuthSource } from '../request.ts'
 import type { Progress } from '../solver/progress.ts'
 import { sendArchive } from './archive.ts'
 import { sendFiles } from './files.ts'
-import type { Output, StoreOutput } from './outputs.ts'
+import type { Output } from './outputs.ts'
+import { pushOutput } from './push.ts'
 
 /** What exporters say about what they made, under BuildKit's keys: `containerimage.digest`, `image.name`, … */
 export type ExporterResponse = Readonly<Record<string, unknown>>
-
-/** Brings an image of the local store to the registries that its names say. */
-export type Push = (
-  op: Op,
-  o: { image: Image; output: StoreOutput; io: Io },
-) => Promise<{ readonly digest: Digest; readonly response: ExporterResponse }>
 
 export interface Delivered {
   /** Digest of the image's config; empty when only files were wanted. */
@@ -42,7 +37,8 @@ export async function deliver(
     snapshots: Snapshots
     lease: Lease
     progress: Progress
-    push: Push | undefined
+    distribution: Distribution | undefined
+    auth: AuthSource | undefined
   },
 ): Promise<Delivered> {
   const { progress, images } = o
@@ -81,10 +77,12 @@ export async function deliver(
       ...(output.names.length > 0 && { 'image.name': output.names.map(canonical).join(',') }),
     }
     if (!output.push) continue
-    const { push } = o
-    if (!push) throw new EngineError('unsupported', 'pushing is not supported yet')
-    const pushed = await progress.task('pushing layers', (io) => push(op, { image, output, io }))
-    response = { ...response, ...pushed.response, 'containerimage.digest': pushed.digest }
+    const { distribution } = o
+    if (!distribution) throw new EngineError('unsupported', 'push: registries are not supported yet')
+    const pushed = await progress.task('pushing to registry', (io) =>
+      pushOutput(op, output, { ...o, distribution, image, io }),
+    )
+    response = { ...response, ...pushed }
   }
   return { imageId, tags, response }
 }

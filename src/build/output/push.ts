@@ -1,0 +1,78 @@
+import type { Distribution, Image, Images } from '../../image/index.ts'
+import type { Op } from '../../lib/op.ts'
+import { canonical } from '../../lib/reference.ts'
+import type { Lease } from '../../store/index.ts'
+import type { ProgressMessage } from '../../wire/image.ts'
+import type { AuthSource } from '../request.ts'
+import type { Io } from '../solver/vertex.ts'
+import { packageResponse } from './archive.ts'
+import type { ExporterResponse } from './deliver.ts'
+import type { StoreOutput } from './outputs.ts'
+import { packageImage } from './package.ts'
+
+/** Brings an image of the local store to the registries that its names say. */
+export async function pushOutput(
+  op: Op,
+  output: StoreOutput,
+  o: {
+    image: Image
+    images: Images
+    distribution: Pick<Distribution, 'push' | 'pushDocuments'>
+    auth: AuthSource | undefined
+    lease: Lease
+    io: Io
+  },
+): Promise<ExporterResponse> {
+  const { distribution, io, image } = o
+  let response: ExporterResponse = {}
+  for (const name of output.names) {
+    const auth = await o.auth?.of(op, name.domain)
+    const told = layerNews(io)
+    const options = { auth, report: told.report }
+    try {
+      if (isPlain(output)) {
+        const { digest } = await distribution.push(op, canonical(name), options)
+        response = { 'containerimage.digest': digest }
+        io.status(`pushing manifest for ${canonical(name)}@${digest}`)()
+        continue
+      }
+      const made = await packageImage(op, output.manifest, { ...o, config: image.config })
+      await distribution.pushDocuments(op, name, { ...options, ...made })
+      io.status(`pushing manifest for ${canonical(name)}@${made.root.digest}`)()
+      response = packageResponse(made, output)
+    } finally {
+      told.end()
+    }
+  }
+  return response
+}
+
+/** Goes as `push` would send it, so that its digest is known here afterwards. */
+function isPlain({ manifest }: StoreOutput): boolean {
+  const { layers, ociTypes, annotations } = manifest
+  return (
+    layers.compression === 'gzip' &&
+    layers.level === undefined &&
+    !layers.force &&
+    !ociTypes &&
+    annotations.size === 0
+  )
+}
+
+/** docker's lines of a push → one line below the vertex for each layer that travels. */
+function layerNews(io: Io): { report: (message: ProgressMessage) => void; end: () => void } {
+  const open = new Map<string, () => void>()
+  return {
+    report({ id, status }) {
+      if (id === undefined) return
+      if (status === 'Pushing' && !open.has(id)) open.set(id, io.status(`pushing layer ${id}`))
+      else if (status === 'Pushed') {
+        open.get(id)?.()
+        open.delete(id)
+      }
+    },
+    end() {
+      for (const done of open.values()) done()
+    },
+  }
+}
