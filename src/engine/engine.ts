@@ -180,6 +180,7 @@ export class Engine {
       emit,
       gc: config.builderGc,
       collectLayers,
+      distribution,
     })
     const id = engineId(store)
     const engine: Engine = new Engine({

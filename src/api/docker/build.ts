@@ -2,7 +2,13 @@ import { stat } from 'node:fs/promises'
 import { isAbsolute } from 'node:path'
 import type { Readable } from 'node:stream'
 import { z } from 'zod'
-import { secretsOf, type BuildRequest, type SecretSource, type OutputRequest } from '../../build/index.ts'
+import {
+  secretsOf,
+  type AuthSource,
+  type BuildRequest,
+  type SecretSource,
+  type OutputRequest,
+} from '../../build/index.ts'
 import type { Engine } from '../../engine/index.ts'
 import { EngineError, hasCode, isAbort, messageOf } from '../../lib/errors.ts'
 import { maxOutputs } from '../../wire/build-stream.ts'
@@ -13,6 +19,7 @@ import { buildAnswer, type BuildAnswer } from './build-answer.ts'
 import { callerOf } from './caller.ts'
 import { ClassicProgress } from './classic-progress.ts'
 import type { Query } from './query.ts'
+import { authFor, registryConfig } from './registry-auth.ts'
 import { startJsonStream } from './respond.ts'
 import type { Call, Route } from './route.ts'
 
@@ -94,7 +101,7 @@ async function classicBuild(engine: Deps, call: Call): Promise<void> {
   try {
     await engine.builder.build(
       call.op,
-      { ...request, context: { kind: 'tar', stream: call.request } },
+      { ...request, auth: authSource(call), context: { kind: 'tar', stream: call.request } },
       report,
     )
   } catch (error) {
@@ -117,6 +124,7 @@ const queryShape: z.ZodType<BuildQuery> = z.strictObject({
   tags: z.array(z.string()),
   buildArgs: z.record(z.string(), z.string()),
   target: z.string().exactOptional(),
+  checkOptions: z.string().exactOptional(),
   noCache: z.boolean(),
   labels: z.record(z.string(), z.string()),
   networkMode: z.string().exactOptional(),
@@ -160,6 +168,7 @@ async function gantryBuild(engine: Deps, call: Call): Promise<void> {
       {
         ...request,
         ...(secrets && { secrets }),
+        auth: authSource(call),
         ...(outputs && { outputs: outputs.map((output, index) => outputOf(output, index + 1, answer)) }),
         context: context ? { kind: 'directory', path: context.path } : { kind: 'tar', stream: call.request },
       },
@@ -170,6 +179,12 @@ async function gantryBuild(engine: Deps, call: Call): Promise<void> {
     if (!call.response.headersSent || isAbort(error)) throw error
   }
   call.response.end()
+}
+
+/** Credentials that came along, by registry. */
+function authSource(call: Call): AuthSource {
+  const all = registryConfig(call.request)
+  return { of: (_op, host) => Promise.resolve(authFor(all, host)) }
 }
 
 function outputOf(
