@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { BuildEvent, BuildQuery } from '../wire/build.ts'
+import type { CheckAnswer, CheckRequest } from '../wire/check.ts'
 import type {
   ImageDeleteItem,
   ImageHistoryItem,
@@ -137,6 +138,11 @@ export class Images {
     return o.sinks && o.sinks.size > 0
       ? buildStream(this.#t, input, o.sinks)
       : this.#t.lines('POST', '/gantry/build', input)
+  }
+
+  /** Gantry's own call: what is to be said of a Dockerfile without building it. */
+  check(request: CheckRequest): Promise<CheckAnswer> {
+    return this.#t.json('POST', '/gantry/build/check', { body: request })
   }
 
   /** Docker's call: the context goes over as a tar. */

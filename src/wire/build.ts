@@ -122,6 +122,8 @@ export interface BuildQuery {
   tags: string[]
   buildArgs: Record<string, string>
   target?: string
+  /** What counts of the checks: `skip=RULE;error=true`. */
+  checkOptions?: string
   noCache: boolean
   labels: Record<string, string>
   networkMode?: string

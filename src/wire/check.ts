@@ -35,13 +35,18 @@ export interface CheckFinding {
   endLine: number
 }
 
+/** The answer: what the method asks for; `report` also when the Dockerfile cannot be read. */
+export interface CheckAnswer {
+  report?: CheckReport
+  outline?: BuildOutline
+  targets?: BuildTargets
+}
+
 export interface CheckReport {
   /** In order of lines. */
   findings: CheckFinding[]
-  /** A Dockerfile that cannot be built. */
+  /** Why it cannot be built: a fault in the Dockerfile, or findings that count as one. */
   error?: { message: string; startLine: number; endLine: number }
-  /** Levels or `error=true` make of the findings a failure; one sentence. */
-  failure?: string
 }
 
 /** A target's parameters, in the words of docker's `frontend.outline`. */

@@ -4,6 +4,7 @@ import { buildRoutes } from './build.ts'
 import { containerRoutes } from './containers.ts'
 import { execRoutes } from './exec.ts'
 import { gantryBuildsRoutes } from './gantry-builds.ts'
+import { gantryCheckRoutes } from './gantry-check.ts'
 import { gantryPortRoutes } from './gantry-ports.ts'
 import { gantryVolumeRoutes } from './gantry-volumes.ts'
 import { imageRoutes } from './images.ts'
@@ -25,6 +26,7 @@ export function dockerRoutes(engine: Engine): Route[] {
     ...buildCacheRoutes(engine),
     ...volumeRoutes(engine),
     ...gantryBuildsRoutes(engine),
+    ...gantryCheckRoutes(engine),
     ...gantryVolumeRoutes(engine),
     ...gantryPortRoutes(engine),
     ...networkRoutes(engine),

@@ -277,7 +277,7 @@ test('rules are spared by a comment above, and levels set by options', () => {
     leveled.findings.map(({ rule, level }) => `${rule} ${level}`),
     ['RunsAsRoot error', 'NoHealthcheck warning'],
   )
-  assert.equal(leveled.failure, 'lint violation found for rules: RunsAsRoot')
+  assert.equal(leveled.error?.message, 'lint violation found for rules: RunsAsRoot')
 })
 
 test('no rule is newer than the newest rule set', () => {

@@ -133,17 +133,17 @@ export function checkText(input: TextCheck): CheckReport {
     program = parseProgram(input.name, input.text)
   } catch (cause) {
     if (!(cause instanceof BuildError)) throw cause
-    const { start, end } = cause.range
-    error = { message: cause.message, startLine: start.line, endLine: end.line }
-    program = readUntil(input, start.line)
+    error = at(cause.message, cause.range)
+    program = readUntil(input, cause.range.start.line)
   }
   if (!program) return { findings: [], ...(error && { error }) }
   const checked = checkProgram({ ...input, program }, optionsFor(program, input.buildArgs, input.sources))
-  return {
-    findings: [...checked.findings],
-    ...(error && { error }),
-    ...(checked.failure && { failure: checked.failure.message }),
-  }
+  if (checked.failure) error ??= at(checked.failure.message, checked.failure.range)
+  return { findings: [...checked.findings], ...(error && { error }) }
+}
+
+function at(message: string, { start, end }: Range): NonNullable<CheckReport['error']> {
+  return { message, startLine: start.line, endLine: end.line }
 }
 
 function readUntil(input: { name: string; text: string }, line: number): Program | undefined {

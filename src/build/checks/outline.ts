@@ -35,13 +35,13 @@ export function targetsOf(input: CheckInput): BuildTargets {
   const named = view.stages.filter((each) => each.stage.name !== undefined || each === last)
   return {
     targets: named.map((each) => {
-      const { stage, baseName } = each
+      const { stage } = each
       const description = describe(view, stage.from, [stage.name ?? ''])
       return {
         ...(stage.name !== undefined && { name: stage.name }),
         ...(each === last && { default: true }),
         ...(description !== '' && { description }),
-        base: baseName,
+        base: stage.from.image.text,
         ...(stage.from.platform && { platform: stage.from.platform.text }),
         line: stage.from.node.range.start.line,
       }

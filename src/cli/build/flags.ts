@@ -8,14 +8,12 @@ const refusals: Readonly<Record<string, string>> = {
   allow: 'extra privileges for build steps are not supported',
   attest: 'attestations are not supported yet',
   'build-context': 'additional contexts are not supported yet',
-  call: 'build checks on their own are not supported yet',
   isolation: 'it exists on Windows only',
   'no-cache-filter': 'it is not supported yet; use --no-cache',
   'security-opt': 'security options for build steps are not supported yet',
   ssh: 'agent forwarding is not supported yet',
 }
 const refusedSwitches: Readonly<Record<string, string>> = {
-  check: 'build checks on their own are not supported yet',
   pull: 'registries are not supported yet',
   squash: 'squashing is not supported',
 }
@@ -41,7 +39,11 @@ const known = {
   'cache-to': list('Cache export destinations (e.g., "user/app:cache", "type=local,dest=path/to/dir")', {
     kind: 'stringArray',
   }),
+  call: string('Set method for evaluating build ("check", "outline", "targets")', { shown: '"build"' }),
   'cgroup-parent': string('Set the parent cgroup for the RUN instructions during build'),
+  check: bool('Shorthand for "--call=check"'),
+  'check-options': list('What counts of the checks (format: "skip=RULE;level=RULE:info;error=true")'),
+  'check-version': string('Version of the rule set for the checks'),
   'cpu-period': createFlags['cpu-period'],
   'cpu-quota': createFlags['cpu-quota'],
   'cpu-shares': createFlags['cpu-shares'],

@@ -24,6 +24,7 @@ export async function buildJob(options: Options): Promise<BuildJob> {
       labels: toMap(readPairs([], options.label)),
       noCache: options['no-cache'],
       ...(options.target !== '' && { target: options.target }),
+      ...checkOptionsOf(options),
       ...(options.network !== 'default' && { networkMode: options.network }),
       ...(options['add-host'].length > 0 && { addHosts: [...options['add-host']] }),
       ...(options.ulimit.length > 0 && { ulimits: [...options.ulimit] }),
@@ -34,6 +35,12 @@ export async function buildJob(options: Options): Promise<BuildJob> {
     secrets: await readSecrets(options.secret),
     outputs: await outputsOf(options),
   }
+}
+
+function checkOptionsOf(options: Options): Pick<Common, 'checkOptions'> {
+  const version = options['check-version']
+  const texts = [...options['check-options'], ...(version === '' ? [] : [`version=${version}`])]
+  return texts.length === 0 ? {} : { checkOptions: texts.join(';') }
 }
 
 function resourcesOf(options: Options): NonNullable<Common['resources']> {

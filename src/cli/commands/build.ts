@@ -1,3 +1,4 @@
+import { callOf } from '../build/call.ts'
 import { prepare } from '../build/context.ts'
 import { buildJob } from '../build/job.ts'
 import { metadataOf, writeMetadata } from '../build/metadata.ts'
@@ -16,6 +17,8 @@ export const build = command({
   async run(context, values, [where = ''], given) {
     const options = optionsOf(values)
     refuse(options, given, values)
+    const call = callOf(options)
+    if (call) return (await import('../build/check.ts')).check(context, call, { where, options })
     if (options.iidfile !== '') rmSync(options.iidfile, { force: true })
     const job = await buildJob(options)
     const source = await prepare(where, options)
