@@ -21,8 +21,8 @@ export interface StepSecrets {
 /** Secrets are given to a step from memory: no disk has them, and they go with the step. */
 export async function prepareSecrets(
   op: Op,
-  tools: Tools,
-  o: { mounts: readonly RunMount[]; space: StepSpace; undo: AsyncDisposableStack },
+  tools: Pick<Tools, 'secrets'>,
+  o: { mounts: readonly RunMount[]; space: Pick<StepSpace, 'scratch'>; undo: AsyncDisposableStack },
 ): Promise<StepSecrets> {
   const secrets = o.mounts.filter((each) => each.type === 'secret')
   if (secrets.length === 0) return { mounts: [], env: [], bundle: o.space.scratch }
@@ -49,7 +49,11 @@ export async function prepareSecrets(
   return { mounts, env, bundle }
 }
 
-async function valueOf(op: Op, tools: Tools, secret: Secret): Promise<Uint8Array | undefined> {
+async function valueOf(
+  op: Op,
+  tools: Pick<Tools, 'secrets'>,
+  secret: Secret,
+): Promise<Uint8Array | undefined> {
   const value = await tools.secrets.get(op, secret.id)
   if (!value && secret.required) throw new EngineError('not-found', `secret ${secret.id}: not found`)
   return value

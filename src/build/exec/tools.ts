@@ -1,10 +1,13 @@
+import type { Op } from '../../lib/op.ts'
 import type { Networks } from '../../network/index.ts'
-import type { Runtime } from '../../runtime/index.ts'
+import type { OciMount, Runtime } from '../../runtime/index.ts'
 import type { Snapshots } from '../../snapshot/index.ts'
 import type { Lease } from '../../store/index.ts'
+import type { RunStep } from '../graph/works.ts'
 import type { ScanThread } from '../context/scan-thread.ts'
 import type { SecretSource, StepResources } from '../request.ts'
 import type { CacheMounts } from './cache-mounts.ts'
+import type { StepSpace } from './workspace.ts'
 
 /** What steps work with. */
 export interface Tools {
@@ -20,5 +23,19 @@ export interface Tools {
   /** One directory per running step: its bundle, and how a crash is noticed. */
   readonly runDir: string
   readonly cgroupParent: string
+  /** Told of each workspace as it is made. */
+  readonly onSpace?: (space: StepSpace) => void
+  /** Takes over what a RUN leaves that fails, for people to look at. */
+  readonly keepFailed?: (op: Op, failed: FailedRun) => void
   readonly resources: StepResources
+}
+
+/** A RUN that failed, while all of it is still there. */
+export interface FailedRun {
+  readonly step: RunStep
+  /** What the command wrote in. */
+  readonly space: StepSpace
+  /** That one, and those that its mounts are in. */
+  readonly spaces: readonly StepSpace[]
+  readonly mounts: readonly OciMount[]
 }

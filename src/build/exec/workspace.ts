@@ -17,6 +17,9 @@ export interface StepSpace {
   readonly scratch: string
   /** What was written, once unmounted. */
   readonly upper: string
+  readonly layers: readonly Digest[]
+  /** It is not to go when the step ends: it is only unmounted then. */
+  keep(): void
 }
 
 /** Lends a mounted workspace to `work`; whatever happens, nothing of it is left. */
@@ -49,11 +52,17 @@ export async function openSpace(
   deferred('removing the bundle', () => rm(scratch, { recursive: true, force: true }))
   await mkdir(scratch, { recursive: true, mode: 0o700 })
   tools.lease.add(`workspace:${id}`)
-  deferred('removing the workspace', (undoOp) => tools.snapshots.remove(undoOp, id))
+  let isKept = false
+  deferred('removing the workspace', (undoOp) =>
+    isKept ? tools.snapshots.unmount(undoOp, id) : tools.snapshots.remove(undoOp, id),
+  )
   await tools.snapshots.prepare(op, id)
   // Volatile: what is worth keeping is synced when it has become a layer.
   const root = await tools.snapshots.mount(op, id, o.layers, { volatile: true })
-  return { id, root, scratch, upper: tools.snapshots.upperPath(id) }
+  const upper = tools.snapshots.upperPath(id)
+  const space = { id, root, scratch, upper, layers: o.layers, keep: () => void (isKept = true) }
+  tools.onSpace?.(space)
+  return space
 }
 
 /** Runs `change` on the tree of `layers` and makes a layer of what it wrote. */
