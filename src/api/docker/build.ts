@@ -125,7 +125,6 @@ const queryShape: z.ZodType<BuildQuery> = z.strictObject({
   buildArgs: z.record(z.string(), z.string()),
   target: z.string().exactOptional(),
   checkOptions: z.string().exactOptional(),
-  checkOptions: z.string().exactOptional(),
   noCache: z.boolean(),
   labels: z.record(z.string(), z.string()),
   networkMode: z.string().exactOptional(),

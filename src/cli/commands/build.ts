@@ -40,5 +40,6 @@ export const build = command({
     if (options.iidfile !== '' && outcome.imageId !== '') writeFileSync(options.iidfile, outcome.imageId)
     if (options['metadata-file'] !== '') writeMetadata(options['metadata-file'], metadataOf(outcome))
     if (options.quiet && outcome.imageId !== '') context.out(`${outcome.imageId}\n`)
+    return 0
   },
 })
