@@ -35,6 +35,13 @@ export function upgradeConnection(
   }
 }
 
+/** 101: from now on the connection speaks HTTP/2. */
+export function upgradeToHttp2(socket: Duplex, head: Buffer): Duplex {
+  socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n')
+  if (head.length > 0) socket.unshift(head)
+  return socket
+}
+
 /** 200 without a length: output until close; the request's body, where there is one, is stdin. */
 export function plainConnection(
   request: IncomingMessage,

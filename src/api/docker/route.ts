@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Readable, Writable } from 'node:stream'
+import type { Duplex, Readable, Writable } from 'node:stream'
 import type { Op } from '../../lib/op.ts'
 import type { Query } from './query.ts'
 
@@ -31,6 +31,12 @@ export interface HijackCall extends Request {
   answer(status: number): void
 }
 
+/** A request whose connection speaks HTTP/2 from then on. */
+export interface Http2Call extends Request {
+  /** Answers, and hands the connection over. Called once. */
+  accept(): Duplex
+}
+
 /** Both ends half-close on their own: `input` ends when the client will send no more; ending `output` leaves input open. */
 export interface HijackedConnection {
   readonly input: Readable
@@ -45,5 +51,6 @@ export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE'
 export type Route = { readonly method: Method; /** find-my-way's syntax. */ readonly path: string } & (
   | { readonly handler: (call: Call) => Promise<void> | void }
   | { readonly hijack: (call: HijackCall) => Promise<void> }
+  | { readonly http2: (call: Http2Call) => Promise<void> }
   | { readonly refusal: string }
 )

@@ -1,6 +1,7 @@
 import type { Engine } from '../../engine/index.ts'
 import { buildCacheRoutes } from './build-cache.ts'
 import { buildRoutes } from './build.ts'
+import { buildkitRoutes } from './buildkit.ts'
 import { containerRoutes } from './containers.ts'
 import { execRoutes } from './exec.ts'
 import { gantryBuildsRoutes } from './gantry-builds.ts'
@@ -23,6 +24,7 @@ export function dockerRoutes(engine: Engine): Route[] {
     ...imageRoutes(engine),
     ...registryRoutes(engine),
     ...buildRoutes(engine),
+    ...buildkitRoutes(engine),
     ...buildCacheRoutes(engine),
     ...volumeRoutes(engine),
     ...gantryBuildsRoutes(engine),
@@ -52,11 +54,6 @@ const refusals: readonly Route[] = [
     'PUT /containers/:id/archive',
   ),
   ...refuse('commit is not supported yet', 'POST /commit'),
-  ...refuse(
-    'BuildKit sessions are not supported yet: build with DOCKER_BUILDKIT=0',
-    'POST /session',
-    'POST /grpc',
-  ),
   ...refuse('cluster volumes are not supported', 'PUT /volumes/:name'),
   ...refuse(
     'plugins are not supported',

@@ -6,7 +6,7 @@ import type { Logger } from '../../lib/log.ts'
 import { background, type Op } from '../../lib/op.ts'
 import { apiVersion } from '../../wire/version.ts'
 import { readJson, readLeadingJson } from './body.ts'
-import { plainConnection, rawStream, upgradeConnection } from './hijack.ts'
+import { plainConnection, rawStream, upgradeConnection, upgradeToHttp2 } from './hijack.ts'
 import { Query } from './query.ts'
 import { errorAnswer, sendEmpty } from './respond.ts'
 import type { HijackCall, HijackedConnection, Route } from './route.ts'
@@ -84,9 +84,10 @@ export class ApiServer {
   }
 
   #isHijack(request: IncomingMessage): boolean {
-    if (!/^(tcp|websocket)$/i.test(request.headers.upgrade ?? '')) return false
+    const protocol = (request.headers.upgrade ?? '').toLowerCase()
+    if (!['tcp', 'websocket', 'h2c'].includes(protocol)) return false
     try {
-      return 'hijack' in this.#match(request).route
+      return (protocol === 'h2c' ? 'http2' : 'hijack') in this.#match(request).route
     } catch {
       // The plain path finds the same fault and answers it.
       return false
@@ -116,6 +117,8 @@ export class ApiServer {
         const common = { op, committed: this.#committed(), request, ...rest }
         if ('refusal' in route) throw new EngineError('unsupported', route.refusal)
         if ('handler' in route) await route.handler({ ...common, response })
+        else if ('http2' in route)
+          throw new EngineError('invalid', `${route.path} wants an upgrade of the connection to h2c`)
         else {
           const accept = (type: string) =>
             // Docker: the newer content type is for upgraded connections.
@@ -140,10 +143,17 @@ export class ApiServer {
     socket.on('error', (error) =>
       this.#log.debug('upgraded connection failed', { path: pathOf(request), error }),
     )
-    let connection: HijackedConnection | undefined
+    let connection: Pick<HijackedConnection, 'close'> | undefined
     await this.#run(socket, async (op) => {
       try {
         const { route, ...rest } = this.#match(request)
+        if ('http2' in route) {
+          const accept = () => {
+            connection = { close: () => socket.destroy() }
+            return upgradeToHttp2(socket, head)
+          }
+          return await route.http2({ op, committed: this.#committed(), request, ...rest, accept })
+        }
         if (!('hijack' in route)) throw new EngineError('internal', 'not a route to upgrade')
         const call: HijackCall = {
           op,
@@ -152,8 +162,10 @@ export class ApiServer {
           ...rest,
           body: () => readJson(request),
           accept: (type) => {
-            connection = upgradeConnection(socket, head, [`Content-Type: ${type}`, ...this.#headerLines()])
-            return connection
+            const lines = [`Content-Type: ${type}`, ...this.#headerLines()]
+            const accepted = upgradeConnection(socket, head, lines)
+            connection = accepted
+            return accepted
           },
           answer: (status) => this.#answerRaw(socket, { status, body: '' }),
         }
@@ -218,7 +230,12 @@ export class ApiServer {
 
   #failUpgrade(
     error: unknown,
-    o: { op: Op; request: IncomingMessage; socket: Duplex; connection: HijackedConnection | undefined },
+    o: {
+      op: Op
+      request: IncomingMessage
+      socket: Duplex
+      connection: Pick<HijackedConnection, 'close'> | undefined
+    },
   ): void {
     const { request, socket, connection } = o
     if (o.op.signal.aborted)

@@ -28,8 +28,8 @@ export function systemRoutes(engine: Deps): Route[] {
 
 function ping({ request, response }: Call): void {
   response.writeHead(200, {
-    // Which build route a docker without buildx takes by default: the classic one.
-    'Builder-Version': '1',
+    // BuildKit’s; the classic route is there too.
+    'Builder-Version': '2',
     'Cache-Control': 'no-cache, no-store, must-revalidate',
     Pragma: 'no-cache',
     Swarm: 'inactive',

@@ -53,7 +53,9 @@ export function parseOutputs(
   tags: readonly string[],
 ): Output[] {
   const all = requests?.length ? requests : [{ type: 'image', attrs: {} }]
-  return all.map((request) => parseOutput(request, tags))
+  // buildx: asks for nothing but that the cache has it.
+  const wanted = all.filter(({ type }) => type !== 'cacheonly')
+  return wanted.map((request) => parseOutput(request, tags))
 }
 
 function parseOutput(request: OutputRequest, tags: readonly string[]): Output {

@@ -1,0 +1,46 @@
+/** Go’s os.FileMode, in which fsutil tells modes. */
+const dir = 0x8000_0000
+const symlink = 0x0800_0000
+const device = 0x0400_0000
+const fifo = 0x0200_0000
+const charDevice = 0x0020_0000
+const setuid = 0x0080_0000
+const setgid = 0x0040_0000
+const sticky = 0x0010_0000
+/** Everything that makes a file no regular one. */
+const typeMask = 0x8f28_0000
+
+export type TreeKind = 'file' | 'directory' | 'symlink'
+
+/** Undefined: a device, socket or FIFO. */
+export function kindOf(mode: number): TreeKind | undefined {
+  const type = (mode & typeMask) >>> 0
+  return type === 0 ? 'file' : type === dir ? 'directory' : type === symlink ? 'symlink' : undefined
+}
+
+/** As chmod takes them. */
+export function permissionsOf(mode: number): number {
+  return (
+    (mode & 0o777) |
+    (mode & setuid ? 0o4000 : 0) |
+    (mode & setgid ? 0o2000 : 0) |
+    (mode & sticky ? 0o1000 : 0)
+  )
+}
+
+export function fileMode(kind: TreeKind, permissions: number): number {
+  const type = { file: 0, directory: dir, symlink }[kind]
+  return (
+    (type |
+      (permissions & 0o777) |
+      (permissions & 0o4000 ? setuid : 0) |
+      (permissions & 0o2000 ? setgid : 0) |
+      (permissions & 0o1000 ? sticky : 0)) >>>
+    0
+  )
+}
+
+export function deviceMode(kind: 'character-device' | 'block-device' | 'fifo', permissions: number): number {
+  const type = { 'character-device': device | charDevice, 'block-device': device, fifo }[kind]
+  return (type | (permissions & 0o777)) >>> 0
+}

@@ -1,0 +1,229 @@
+import { EngineError } from '../../lib/errors.ts'
+import type { Op } from '../../lib/op.ts'
+import type { SyncEntry, SyncSource, SyncWants } from '../../build/index.ts'
+import type { ClientCall, Metadata } from './grpc/client.ts'
+import { asEngineError, GrpcError } from './grpc/status.ts'
+import { kindOf, permissionsOf } from './file-mode.ts'
+import { Packet, PacketType, type Stat } from './proto/fsutil.ts'
+import type { Of } from './proto/message.ts'
+import type { Session } from './session.ts'
+
+const diffCopy = '/moby.filesync.v1.FileSync/DiffCopy'
+
+/** Files asked for at once. */
+const window = 256
+
+/** Whoever takes a tree: TreeSync, or memory for single files. */
+export interface TreeReceiver {
+  /** True: the content is wanted. */
+  add(entry: SyncEntry): boolean
+  write(path: string, data: Uint8Array): void
+  complete(path: string): void
+}
+
+type PacketOf = Of<typeof Packet>
+
+/** A directory that the client offers under a name. */
+export function syncSource(session: Session, name: string): SyncSource {
+  return {
+    ...(session.sharedKey !== '' && { key: `${session.sharedKey}:${name}` }),
+    fetch: (op, tree, wanted) => receiveTree(op, session, { name, tree, wanted }),
+  }
+}
+
+/**
+ * fsutil’s protocol, the receiving end: the client lists what it has, numbered by its place in the list; we ask for
+ * contents by number while the list still comes; both sides say that they are done. Returns the bytes received.
+ */
+export async function receiveTree(
+  op: Op,
+  session: Session,
+  o: { name: string; tree: TreeReceiver; wanted: SyncWants },
+): Promise<number> {
+  if (!session.supports(diffCopy))
+    throw new EngineError('invalid', `the client does not offer the directory ${JSON.stringify(o.name)}`)
+  const call = session.client.open(op, diffCopy, {
+    request: Packet,
+    response: Packet,
+    metadata: metadataOf(o.name, o.wanted),
+  })
+  try {
+    return await new Receiver(op, call, o.tree).run()
+  } catch (error) {
+    call.cancel()
+    op.signal.throwIfAborted()
+    throw error instanceof GrpcError ? asEngineError(error, 'failed to read the build context') : error
+  }
+}
+
+class Receiver {
+  readonly #op: Op
+  readonly #call: ClientCall<Partial<PacketOf>, PacketOf>
+  readonly #tree: TreeReceiver
+  /** Wanted and not yet asked for; asked for and not yet here. */
+  #queue: { id: number; path: string }[] = []
+  #queued = 0
+  readonly #asked = new Map<number, string>()
+  #next = 0
+  #listed = false
+  #done = false
+  #bytes = 0
+
+  constructor(op: Op, call: ClientCall<Partial<PacketOf>, PacketOf>, tree: TreeReceiver) {
+    this.#op = op
+    this.#call = call
+    this.#tree = tree
+  }
+
+  async run(): Promise<number> {
+    for await (const packet of this.#call.messages) {
+      switch (packet.type) {
+        case PacketType.stat:
+          if (packet.stat) this.#stat(packet.stat)
+          else this.#listed = true
+          break
+        case PacketType.data:
+          this.#data(packet)
+          break
+        case PacketType.error:
+          throw new EngineError(
+            'invalid',
+            `failed to read the build context: ${Buffer.from(packet.data).toString()}`,
+          )
+        case PacketType.fin:
+          this.#call.end()
+          continue
+        default:
+          throw new EngineError('invalid', `unknown packet ${packet.type} of the client`)
+      }
+      this.#ask()
+    }
+    if (!this.#listed || this.#asked.size > 0)
+      throw new EngineError('unavailable', 'the client stopped sending the build context')
+    return this.#bytes
+  }
+
+  #stat(stat: Of<typeof Stat>): void {
+    const id = this.#next++
+    const kind = kindOf(stat.mode)
+    // Docker: sockets and other special files of a context are left out.
+    if (kind === undefined) return
+    const entry: SyncEntry = {
+      path: stat.path,
+      kind,
+      mode: kind === 'symlink' ? 0o777 : permissionsOf(stat.mode),
+      size: Number(stat.size),
+      mtime: timeOf(stat.modTime),
+      link: stat.linkname,
+      xattrs: stat.xattrs,
+    }
+    if (this.#tree.add(entry)) this.#queue.push({ id, path: entry.path })
+  }
+
+  #data({ id, data }: PacketOf): void {
+    const path = this.#asked.get(id)
+    if (path === undefined)
+      throw new EngineError('invalid', `the client sent file ${id}, which nobody asked for`)
+    this.#bytes += data.length
+    if (data.length > 0) return this.#tree.write(path, data)
+    this.#tree.complete(path)
+    this.#asked.delete(id)
+  }
+
+  /** Not awaited: the client reads questions only while we read its answers, and they are few and small. */
+  #ask(): void {
+    while (this.#asked.size < window) {
+      const file = this.#queue[this.#queued]
+      if (!file) break
+      this.#queued++
+      const { id, path } = file
+      this.#asked.set(id, path)
+      this.#say({ type: PacketType.request, id })
+    }
+    if (!this.#listed || this.#asked.size > 0 || this.#done) return
+    this.#done = true
+    this.#queue = []
+    this.#say({ type: PacketType.fin })
+  }
+
+  #say(packet: Partial<PacketOf>): void {
+    this.#call.send(packet).catch((error: unknown) => {
+      this.#op.log.debug('a question to the client failed', { error })
+      this.#call.cancel()
+    })
+  }
+}
+
+function timeOf(ns: bigint): SyncEntry['mtime'] {
+  const nsec = ((ns % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n
+  return { sec: Number((ns - nsec) / 1_000_000_000n), nsec: Number(nsec) }
+}
+
+function metadataOf(name: string, wanted: SyncWants): Metadata {
+  return {
+    ...encoded('dir-name', [name]),
+    ...(wanted.excludes.length > 0 && encoded('exclude-patterns', wanted.excludes)),
+    ...(wanted.paths && encoded('followpaths', wanted.paths)),
+  }
+}
+
+/** BuildKit: headers hold ASCII alone; where one value has more, all are escaped and a second header says so. */
+function encoded(key: string, values: readonly string[]): Record<string, readonly string[]> {
+  if (values.every((value) => /^[\x20-\x7e]*$/.test(value))) return { [key]: values }
+  const escaped = values.map((value) => encodeURIComponent(value).replaceAll('%20', '+'))
+  return { [key]: escaped, [`${key}-encoded`]: ['1'] }
+}
+
+/** Single files of a directory of the client, in memory: Dockerfiles and ignore files. */
+export class FilesInMemory implements TreeReceiver {
+  readonly files = new Map<string, Buffer>()
+  readonly #chunks = new Map<string, Buffer[]>()
+  readonly #links = new Map<string, string>()
+  readonly #limit: number
+  #total = 0
+
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  /** Follows links between them. */
+  text(path: string): string | undefined {
+    let at = path
+    for (let hops = 0; hops < 40; hops++) {
+      const link = this.#links.get(at)
+      if (link === undefined) return this.files.get(at)?.toString()
+      at = resolved(at, link)
+    }
+    return undefined
+  }
+
+  add(entry: SyncEntry): boolean {
+    if (entry.link !== '') {
+      // A hard link's name is a path from the top.
+      this.#links.set(entry.path, entry.kind === 'file' ? `/${entry.link}` : entry.link)
+      return false
+    }
+    if (entry.kind === 'file') this.#chunks.set(entry.path, [])
+    return entry.kind === 'file'
+  }
+
+  write(path: string, data: Uint8Array): void {
+    this.#total += data.length
+    if (this.#total > this.#limit)
+      throw new EngineError('invalid', `${path} is larger than ${this.#limit} bytes`)
+    this.#chunks.get(path)?.push(Buffer.from(data))
+  }
+
+  complete(path: string): void {
+    this.files.set(path, Buffer.concat(this.#chunks.get(path) ?? []))
+  }
+}
+
+function resolved(path: string, link: string): string {
+  const parts = link.startsWith('/') ? [] : path.split('/').slice(0, -1)
+  for (const part of link.split('/')) {
+    if (part === '..') parts.pop()
+    else if (part !== '' && part !== '.') parts.push(part)
+  }
+  return parts.join('/')
+}

@@ -1,0 +1,71 @@
+import type { Op } from '../../lib/op.ts'
+import type { StatusResponse } from './proto/control.ts'
+import type { Of } from './proto/message.ts'
+
+export type StatusUpdate = Partial<Of<typeof StatusResponse>>
+
+/**
+ * What there is to tell about one build, for any number of listeners. What came before the first one is kept for it;
+ * after that, what all have heard is forgotten.
+ */
+export class StatusFeed {
+  #updates: StatusUpdate[] = []
+  /** How many were forgotten. */
+  #base = 0
+  readonly #listeners = new Set<{ next: number }>()
+  #closed = false
+  #wake = Promise.withResolvers<void>()
+
+  push(update: StatusUpdate): void {
+    this.#updates.push(update)
+    this.#notify()
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#notify()
+  }
+
+  /** Ends when the feed does. What comes in quick succession comes together. */
+  async *listen(op: Op): AsyncGenerator<StatusUpdate, void, undefined> {
+    const listener = { next: this.#base }
+    this.#listeners.add(listener)
+    const aborted = new Promise<void>((resolve) =>
+      op.signal.addEventListener('abort', () => resolve(), { once: true }),
+    )
+    try {
+      while (!op.signal.aborted) {
+        const fresh = this.#updates.slice(listener.next - this.#base)
+        listener.next += fresh.length
+        this.#forget()
+        if (fresh.length > 0) yield merged(fresh)
+        else if (this.#closed) return
+        else await Promise.race([this.#wake.promise, aborted])
+      }
+    } finally {
+      this.#listeners.delete(listener)
+    }
+  }
+
+  #notify(): void {
+    const { resolve } = this.#wake
+    this.#wake = Promise.withResolvers<void>()
+    resolve()
+  }
+
+  #forget(): void {
+    const heard = Math.min(...[...this.#listeners].map(({ next }) => next)) - this.#base
+    if (heard === 0) return
+    this.#updates = this.#updates.slice(heard)
+    this.#base += heard
+  }
+}
+
+function merged(updates: readonly StatusUpdate[]): StatusUpdate {
+  return {
+    vertexes: updates.flatMap(({ vertexes }) => vertexes ?? []),
+    statuses: updates.flatMap(({ statuses }) => statuses ?? []),
+    logs: updates.flatMap(({ logs }) => logs ?? []),
+    warnings: updates.flatMap(({ warnings }) => warnings ?? []),
+  }
+}

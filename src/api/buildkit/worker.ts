@@ -1,0 +1,25 @@
+import { arch, hostname } from 'node:os'
+
+/** The newest BuildKit whose API this is like; clients look at it before they use something. */
+export const buildkitVersion = {
+  package: 'github.com/moby/buildkit',
+  version: 'v0.13.2+gantry',
+  revision: '',
+}
+
+const architectures: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' }
+
+/** The one place where builds run. */
+export function workerRecord() {
+  return {
+    ID: 'gantry',
+    Labels: {
+      'org.mobyproject.buildkit.worker.executor': 'oci',
+      'org.mobyproject.buildkit.worker.hostname': hostname(),
+      // buildx: without it only images can be the output.
+      'org.mobyproject.buildkit.worker.snapshotter': 'overlayfs',
+    },
+    platforms: [{ OS: 'linux', Architecture: architectures[arch()] ?? arch(), Variant: '' }],
+    buildkitVersion,
+  }
+}
