@@ -1,16 +1,13 @@
-import { createWriteStream } from 'node:fs'
-import { mkdir, readdir, realpath, rm, stat } from 'node:fs/promises'
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import type { ContentStore } from '../content/index.ts'
 import { MNT_DETACH, mountsUnder, unmount } from '../host/mount.ts'
 import type { Distribution, Image, Images } from '../image/index.ts'
 import type { Digest } from '../lib/digest.ts'
 import { EngineError, hasCode, kindOf, messageOf } from '../lib/errors.ts'
-import { newId } from '../lib/id.ts'
 import { parseIgnore } from '../lib/ignore.ts'
-import { detached, type Op } from '../lib/op.ts'
+import type { Op } from '../lib/op.ts'
 import type { Networks } from '../network/index.ts'
 import type { Runtime } from '../runtime/index.ts'
 import type { Snapshots } from '../snapshot/index.ts'
@@ -21,12 +18,13 @@ import { BuildCache } from './cache/build-cache.ts'
 import type { GcConfig } from './cache/gc-config.ts'
 import { withChecks } from './checks/build-checks.ts'
 import { ScanThread } from './context/scan-thread.ts'
-import { fetchInto } from './context/synced.ts'
+import { openContext, openNamedContexts, type ContextHost } from './context/open.ts'
 import { readDockerfile, readIgnore } from './definition.ts'
 import { BuildError } from './dockerfile/source.ts'
 import { parseProgram } from './dockerfile/stages.ts'
 import type { Tools } from './exec/tools.ts'
-import { makeWorks, type ContextSource } from './exec/works.ts'
+import { epochText, timesOf } from './exec/times.ts'
+import { makeWorks, remoteWorks, type ContextSource } from './exec/works.ts'
 import { imageOf } from './export.ts'
 import { argNames, Explainer } from './explain/explainer.ts'
 import { originOf, StepMemory } from './explain/memory.ts'
@@ -37,7 +35,9 @@ import { refuseUnsupported, secretsOf, stepSettings, type BuildRequest } from '.
 import { deliver, type ExporterResponse } from './output/deliver.ts'
 import { parseOutputs } from './output/outputs.ts'
 import { Progress } from './solver/progress.ts'
+import { verifyBuild } from './verify/verify.ts'
 import { Solver } from './solver/solver.ts'
+import { openWeb, type Web } from './source/web.ts'
 
 export interface BuilderOptions {
   /** Kept data of the builder's own: file hash indexes, contexts on their way in. */
@@ -67,13 +67,16 @@ export class Builder {
   /** What earlier builds left for later ones. */
   readonly cache: BuildCache
   readonly #o: BuilderOptions
+  readonly #web: Web
   readonly #memory: StepMemory
   readonly #solver: Solver<Tree>
   readonly #scanner = new ScanThread()
   readonly #running = new Set<AbortController>()
   readonly #settled = new Set<Promise<unknown>>()
 
-  private constructor(o: BuilderOptions, cache: BuildCache, history: BuildHistory) {
+  private constructor(o: BuilderOptions, own: { cache: BuildCache; history: BuildHistory; web: Web }) {
+    const { cache, history, web } = own
+    this.#web = web
     this.history = history
     this.cache = cache
     this.#o = o
@@ -86,10 +89,11 @@ export class Builder {
     await mkdir(join(o.root, 'spool'), { recursive: true, mode: 0o700 })
     await mkdir(o.runDir, { recursive: true, mode: 0o700 })
     for (const name of await readdir(join(o.root, 'spool')))
-      await rm(join(o.root, 'spool', name), { force: true })
+      await rm(join(o.root, 'spool', name), { recursive: true, force: true })
     for (const id of await readdir(o.runDir)) await removeStep(op, o, id)
     const history = await BuildHistory.open(op, { root: join(o.root, 'history'), store: o.store })
-    return new Builder(o, await BuildCache.open(op, o), history)
+    const cache = await BuildCache.open(op, o)
+    return new Builder(o, { cache, history, web: await openWeb(o.root) })
   }
 
   /**
@@ -135,6 +139,8 @@ export class Builder {
     } finally {
       this.#running.delete(controller)
       this.#settled.delete(settled)
+      // Nothing holds the layers of a second build that differ.
+      if (request.verify) await this.#o.collectLayers(detached(op, 60_000))
       this.cache.buildEnded()
     }
   }
@@ -161,6 +167,11 @@ export class Builder {
       throw new EngineError('unsupported', 'push: registries are not supported yet')
     const network = networkOf(request.networkMode)
     const settings = stepSettings(request)
+    const times = timesOf({
+      sourceDateEpoch: request.buildArgs['SOURCE_DATE_EPOCH'],
+      reproducible: request.reproducible ?? false,
+    })
+    const noCache = freshSteps(request)
     using lease = this.#o.leases.open()
     await using undo = new AsyncDisposableStack()
     const progress = new Progress(report)
@@ -169,15 +180,43 @@ export class Builder {
     const secrets = request.secrets ?? secretsOf(new Map())
     const resources = request.resources ?? {}
     const own = { cacheMounts: this.cache.mounts, scanner: this.#scanner, secrets, resources }
-    const tools: Tools = { snapshots, runtime, networks, lease, runDir, cgroupParent, ...own }
-    const synced = request.context.kind === 'synced' ? request.context.source : undefined
-    const kept = synced && undo.use(await this.cache.kept.borrow(synced.key))
-    const root = kept?.root ?? (await this.#contextRoot(op, request.context, { undo, tools }))
+    const { ssh } = request
+    const tools: Tools = {
+      snapshots,
+      runtime,
+      networks,
+      lease,
+      runDir,
+      cgroupParent,
+      ...own,
+      ...(ssh && { ssh }),
+      ...(times && { times }),
+      web: this.#web,
+      undo,
+    }
+    const hold = (tree: Tree) => {
+      for (const layer of tree.layers) lease.add(`layer:${layer}`)
+    }
+    const host: ContextHost = {
+      tools,
+      cache: this.cache,
+      progress,
+      works: remoteWorks(tools),
+      solve: async (each, vertex) => {
+        const options = { progress, noCache, onResult: hold }
+        const tree = (await this.#solver.solve(each, [vertex], options)).get(vertex.id)
+        if (!tree) throw new Error('a vertex was solved without a result')
+        return tree
+      },
+    }
+    const main = await openContext(op, request.context, host)
+    const { root } = main
+    const others = await openNamedContexts(op, request.contexts ?? {}, host)
     const hostPaths = request.context.kind === 'directory'
     const definition = await progress.task(
       `[internal] load build definition from ${request.dockerfile.split('/').at(-1)}`,
       () => {
-        const text = request.dockerfileText
+        const text = request.dockerfileText ?? main.dockerfileText
         return readDockerfile({
           root,
           path: request.dockerfile,
@@ -187,18 +226,15 @@ export class Builder {
       },
     )
     const program = parseProgram(definition.name, definition.text)
-    const ignore = await progress.task('[internal] load .dockerignore', () =>
-      Promise.resolve(
-        request.ignoreText === undefined
-          ? readIgnore(root, request.dockerfile)
-          : parseIgnore(request.ignoreText),
-      ),
-    )
+    const ignore = await progress.task('[internal] load .dockerignore', () => {
+      if (request.ignoreText !== undefined) return Promise.resolve(parseIgnore(request.ignoreText))
+      return Promise.resolve(main.obeysIgnore ? readIgnore(root, request.dockerfile) : [])
+    })
     const context: ContextSource = {
       root,
       ignore,
-      ...(kept && synced && { fetch: fetchInto(kept, synced, ignore) }),
-      ...((hostPaths || kept?.stays) && { indexFile: this.cache.contexts.file(root) }),
+      ...(main.fetch && { fetch: main.fetch(ignore) }),
+      ...(main.indexFile !== undefined && { indexFile: main.indexFile }),
     }
     const converted = convert(op, program, {
       buildArgs: request.buildArgs,
@@ -206,7 +242,8 @@ export class Builder {
       network,
       ...(settings && { settings }),
       progress,
-      works: makeWorks(tools, context),
+      works: makeWorks(tools, context, others.sources),
+      contexts: others.named,
       findImage: (_op, ref) => Promise.resolve(this.#findImage(ref)),
     })
     const draft = await withChecks(converted, {
@@ -232,16 +269,18 @@ export class Builder {
     undo.defer(() => explainer.finish())
     const results = await this.#solver.solve(op, roots, {
       progress,
-      noCache: request.noCache,
+      noCache,
       explain: (vertex, looked) => explainer.explain(vertex, looked),
-      onResult: (tree) => {
-        for (const layer of tree.layers) lease.add(`layer:${layer}`)
-      },
+      onResult: hold,
     })
-    const now = new Date().toISOString()
+    if (request.verify && draft.tree) {
+      const { solver, snapshots } = { solver: this.#solver, snapshots: this.#o.snapshots }
+      await verifyBuild(op, { root: draft.tree, results, solver, snapshots, progress, onResult: hold })
+    }
+    const now = times ? epochText(times) : new Date().toISOString()
     return await deliver(op, outputs, {
       layers: draft.tree ? (results.get(draft.tree.id)?.layers ?? []) : [],
-      makeConfig: () => imageOf(draft, results, { labels: request.labels, now }),
+      makeConfig: () => imageOf(draft, results, { labels: request.labels, now, times }),
       images: this.#o.images,
       snapshots,
       lease,
@@ -254,50 +293,6 @@ export class Builder {
   #findImage(ref: string): Image {
     return this.#o.images.find(ref)
   }
-
-  async #contextRoot(
-    op: Op,
-    context: BuildRequest['context'],
-    o: { undo: AsyncDisposableStack; tools: Tools },
-  ): Promise<string> {
-    if (context.kind === 'directory') return await contextDirectory(context.path)
-    if (context.kind !== 'tar')
-      throw new EngineError('unsupported', `a build context of kind ${context.kind} is not supported`)
-    const id = `b${newId().slice(0, 12)}`
-    const spool = join(this.#o.root, 'spool', id)
-    const { snapshots, lease } = o.tools
-    o.undo.defer(async () => {
-      try {
-        await rm(spool, { force: true })
-        await snapshots.remove(detached(op, 30_000), id)
-      } catch (error) {
-        op.log.warn('removing a build context failed', { id, error })
-      }
-    })
-    lease.add(`workspace:${id}`)
-    await snapshots.prepare(op, id)
-    const root = await snapshots.mount(op, id, [])
-    await pipeline(context.stream, createWriteStream(spool, { mode: 0o600, flags: 'wx' }), {
-      signal: op.signal,
-    })
-    if (!(await snapshots.extractInto(op, { workspace: id, archive: spool, target: '/', anySymlinks: true })))
-      throw new EngineError('invalid', 'the build context is not a tar archive')
-    await rm(spool, { force: true })
-    return root
-  }
-}
-
-async function contextDirectory(path: string): Promise<string> {
-  try {
-    const real = await realpath(path)
-    if ((await stat(real)).isDirectory()) return real
-  } catch (cause) {
-    if (!hasCode(cause, 'ENOENT', 'ENOTDIR', 'ELOOP')) throw cause
-    throw new EngineError('not-found', `unable to prepare context: path ${JSON.stringify(path)} not found`, {
-      cause,
-    })
-  }
-  throw new EngineError('invalid', `unable to prepare context: ${path} is not a directory`)
 }
 
 function networkOf(mode: string | undefined): 'bridge' | 'host' | 'none' {

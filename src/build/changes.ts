@@ -46,7 +46,17 @@ export async function applyChanges(
   const converter = new Converter(program, {
     buildArgs: {},
     network: 'none',
-    works: { image: noWork, context: noWork, run: noWork, copy: noWork, workdir: noWork, stack: noWork },
+    works: {
+      image: noWork,
+      context: noWork,
+      run: noWork,
+      copy: noWork,
+      http: noWork,
+      git: noWork,
+      workdir: noWork,
+      stack: noWork,
+    },
+    contexts: new Map(),
     progress: new Progress(() => {}),
     findImage: () => Promise.reject(new Error('a change of the config needs no image')),
   })

@@ -5,6 +5,7 @@ import type { TreeSync } from './context/tree-sync.ts'
 import type { StepSettings } from './graph/works.ts'
 import type { Resources, Ulimit } from '../wire/container.ts'
 import type { AuthConfig } from '../wire/registry.ts'
+import type { VertexInfo } from './solver/vertex.ts'
 import type { OutputRequest } from './output/outputs.ts'
 
 export interface BuildRequest {
@@ -28,6 +29,12 @@ export interface BuildRequest {
   /** What counts of the checks, in the words of the `check` directive. */
   readonly checkOptions?: string
   readonly noCache: boolean
+  /** Stages of which everything runs, by name in any case or as `stage-N`. */
+  readonly noCacheFilter?: readonly string[]
+  /** The same image at any time and from any checkout: SOURCE_DATE_EPOCH (a build argument) or a fixed day for all times. */
+  readonly reproducible?: boolean
+  /** Builds twice, the second time without cache; what differs is an error. */
+  readonly verify?: boolean
   readonly labels: Readonly<Record<string, string>>
   /** Of the image, as `linux/arm64/v8`; absent: this host's. */
   readonly platform?: string
@@ -54,6 +61,8 @@ export type ContextRequest =
   | { readonly kind: 'directory'; readonly path: string }
   /** A tar, plain or compressed. */
   | { readonly kind: 'tar'; readonly stream: Readable }
+  /** No files at all: what a Dockerfile by itself has. */
+  | { readonly kind: 'empty' }
   /** A directory of the client's: what is wanted of it is brought here, and kept so that only changes travel again. */
   | { readonly kind: 'synced'; readonly source: SyncSource }
   /** A git repository or what an http(s) URL gives (a tar, or for the context a Dockerfile), as docker writes them. */
@@ -119,13 +128,18 @@ export function stepSettings(request: BuildRequest): StepSettings | undefined {
   return Object.keys(settings).length > 0 ? settings : undefined
 }
 
+/** Which steps run though their results are known. */
+export function freshSteps(request: BuildRequest): boolean | ((vertex: VertexInfo) => boolean) {
+  const { noCache, noCacheFilter = [] } = request
+  if (noCache || noCacheFilter.length === 0) return noCache
+  const stages = new Set(noCacheFilter.map((name) => name.toLowerCase()))
+  return ({ step }) => step !== undefined && stages.has(step.stage.toLowerCase())
+}
+
 /** Fields that the builder does not obey yet. Throws kind `unsupported`, naming the first of them. */
 export function refuseUnsupported(request: BuildRequest): void {
   const unsupported = {
-    'named build contexts': Object.keys(request.contexts ?? {}).length > 0,
-    'a remote build context': request.context.kind === 'remote',
     platform: request.platform !== undefined,
-    ssh: request.ssh !== undefined,
   }
   for (const [what, given] of Object.entries(unsupported))
     if (given) throw new EngineError('unsupported', `build: ${what} cannot be given yet`)

@@ -213,7 +213,10 @@ class Decoder {
   }
 
   #copy(kind: 'copy' | 'add'): Instruction {
-    if (kind === 'add') this.#refuseFlags('checksum', 'unpack', 'keep-git-dir')
+    const add = kind === 'add'
+    const checksum = add ? this.#flag('checksum') : undefined
+    const unpack = add && this.#flags.has('unpack') ? this.#boolFlag('unpack') : undefined
+    const keepGitDir = add && this.#boolFlag('keep-git-dir')
     const from = kind === 'copy' ? this.#flag('from') : undefined
     const chown = this.#flag('chown')
     const chmod = this.#flag('chmod')
@@ -238,6 +241,9 @@ class Decoder {
       link,
       parents,
       excludes,
+      keepGitDir,
+      ...(checksum && { checksum }),
+      ...(unpack !== undefined && { unpack }),
       ...(from && { from }),
       ...(chown && { chown }),
       ...(chmod && { chmod }),

@@ -45,6 +45,10 @@ export type Instruction =
       link: boolean
       parents: boolean
       excludes: readonly Word[]
+      checksum?: Word
+      /** Absent: archives of the context are unpacked, those of URLs are not. */
+      unpack?: boolean
+      keepGitDir: boolean
     })
   | (Base & { kind: 'workdir'; path: Word })
   | (Base & { kind: 'env'; pairs: readonly Assignment[] })

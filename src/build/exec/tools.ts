@@ -5,9 +5,11 @@ import type { Snapshots } from '../../snapshot/index.ts'
 import type { Lease } from '../../store/index.ts'
 import type { RunStep } from '../graph/works.ts'
 import type { ScanThread } from '../context/scan-thread.ts'
-import type { SecretSource, StepResources } from '../request.ts'
-import type { CacheMounts } from './cache-mounts.ts'
+import type { SecretSource, SshSource, StepResources } from '../request.ts'
+import type { Web } from '../source/web.ts'
 import type { StepSpace } from './workspace.ts'
+import type { CacheMounts } from './cache-mounts.ts'
+import type { Times } from './times.ts'
 
 /** What steps work with. */
 export interface Tools {
@@ -17,6 +19,10 @@ export interface Tools {
   readonly cacheMounts: CacheMounts
   /** What RUN may mount with type=secret. */
   readonly secrets: SecretSource
+  readonly ssh?: SshSource
+  readonly web: Web
+  /** Ends with the build. */
+  readonly undo: AsyncDisposableStack
   readonly scanner: ScanThread
   /** Holds what steps make until a record or an image does. */
   readonly lease: Lease
@@ -28,6 +34,8 @@ export interface Tools {
   /** Takes over what a RUN leaves that fails, for people to look at. */
   readonly keepFailed?: (op: Op, failed: FailedRun) => void
   readonly resources: StepResources
+  /** Absent: files and layers have the times at which they were made. */
+  readonly times?: Times
 }
 
 /** A RUN that failed, while all of it is still there. */

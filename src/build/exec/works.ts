@@ -1,8 +1,12 @@
 import type { Op } from '../../lib/op.ts'
 import type { IgnorePattern } from '../../lib/ignore.ts'
-import type { Works } from '../graph/works.ts'
-import type { Io } from '../solver/vertex.ts'
+import type { Tree } from '../graph/tree.ts'
+import type { RemoteWorks, Works } from '../graph/works.ts'
+import type { Io, Work } from '../solver/vertex.ts'
+import { gitWork } from '../source/git-work.ts'
+import { httpWork } from '../source/http-work.ts'
 import { copyWork } from './copy.ts'
+import { withTimes } from './times.ts'
 import { runWork } from './run.ts'
 import type { Tools } from './tools.ts'
 import { workdirWork } from './workdir.ts'
@@ -17,15 +21,23 @@ export interface ContextSource {
   readonly indexFile?: string
 }
 
-/** The real work: on snapshots, with the runtime and the network. */
-export function makeWorks(tools: Tools, context: ContextSource): Works {
-  const scan = (op: Op, wanted: readonly string[]) =>
-    tools.scanner.scan(
-      op,
-      { root: context.root, wanted, ignore: context.ignore },
-      context.indexFile === undefined ? {} : { indexFile: context.indexFile },
-    )
+export function remoteWorks(tools: Tools): RemoteWorks {
+  const { times } = tools
   return {
+    copy: (step) => withTimes(times, copyWork(tools, step)),
+    http: (step) => withTimes(times, httpWork(tools, step)),
+    git: (step) => withTimes(times, gitWork(tools, step)),
+  }
+}
+
+/** The real work: on snapshots, with the runtime and the network. `named`: contexts besides the build's own. */
+export function makeWorks(
+  tools: Tools,
+  context: ContextSource,
+  named: ReadonlyMap<string, ContextSource> = new Map(),
+): Works {
+  return {
+    ...remoteWorks(tools),
     image: (layers, createdAt) => ({
       keys: [],
       run: () => {
@@ -33,25 +45,13 @@ export function makeWorks(tools: Tools, context: ContextSource): Works {
         return Promise.resolve({ result: { layers, createdAt }, cacheable: false })
       },
     }),
-    context: (wanted) => ({
-      keys: [],
-      run: async (op, _inputs, io) => {
-        await context.fetch?.(op, [...wanted], io)
-        const result = {
-          layers: [],
-          createdAt: '',
-          context: {
-            root: context.root,
-            scan: await scan(op, [...wanted]),
-            rescan: (signal: AbortSignal, paths: readonly string[]) => scan({ ...op, signal }, paths),
-          },
-        }
-        return { result, cacheable: false }
-      },
-    }),
-    run: (step) => runWork(tools, step),
-    copy: (step) => copyWork(tools, step),
-    workdir: (step) => workdirWork(tools, step),
+    context: (wanted, name) => {
+      const source = name === undefined ? context : named.get(name)
+      if (!source) throw new Error(`there is no build context ${name}`)
+      return contextWork(tools, source, wanted)
+    },
+    run: (step) => withTimes(tools.times, runWork(tools, step)),
+    workdir: (step) => withTimes(tools.times, workdirWork(tools, step)),
     stack: () => ({
       keys: [],
       run: (_op, trees) => {
@@ -62,5 +62,23 @@ export function makeWorks(tools: Tools, context: ContextSource): Works {
         })
       },
     }),
+  }
+}
+
+function contextWork(tools: Tools, source: ContextSource, wanted: ReadonlySet<string>): Work<Tree> {
+  const { root, ignore, indexFile } = source
+  const scan = (op: Op, paths: readonly string[]) =>
+    tools.scanner.scan(op, { root, wanted: paths, ignore }, indexFile === undefined ? {} : { indexFile })
+  return {
+    keys: [],
+    run: async (op, _inputs, io) => {
+      await source.fetch?.(op, [...wanted], io)
+      const context = {
+        root,
+        scan: await scan(op, [...wanted]),
+        rescan: (signal: AbortSignal, paths: readonly string[]) => scan({ ...op, signal }, paths),
+      }
+      return { result: { layers: [], createdAt: '', context }, cacheable: false }
+    },
   }
 }

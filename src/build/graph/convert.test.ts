@@ -11,7 +11,7 @@ import { Progress } from '../solver/progress.ts'
 import type { Vertex, Work } from '../solver/vertex.ts'
 import { convert, type ConvertOptions } from './convert.ts'
 import type { Tree } from './tree.ts'
-import type { CopyStep, RunStep } from './works.ts'
+import type { CopyStep, GitStep, HttpStep, RunStep } from './works.ts'
 
 const layer = digestOf('layer')
 const busybox: Image = {
@@ -33,6 +33,8 @@ const busybox: Image = {
 async function run(text: string, o: Partial<ConvertOptions> = {}) {
   const runs: RunStep[] = []
   const copies: CopyStep[] = []
+  const https: HttpStep[] = []
+  const gits: GitStep[] = []
   const events: BuildEvent[] = []
   let wanted: ReadonlySet<string> = new Set()
   const work: Work<Tree> = { keys: [], run: () => assert.fail('nothing runs here') }
@@ -45,9 +47,12 @@ async function run(text: string, o: Partial<ConvertOptions> = {}) {
       context: (paths) => ((wanted = paths), work),
       run: (step) => (runs.push(step), work),
       copy: (step) => (copies.push(step), work),
+      http: (step) => (https.push(step), work),
+      git: (step) => (gits.push(step), work),
       workdir: () => work,
       stack: () => work,
     },
+    contexts: new Map(),
     findImage: (_op, ref) => {
       if (!ref.startsWith('busybox')) throw new EngineError('not-found', `No such image: ${ref}`)
       return Promise.resolve(ref.includes('onbuild') ? onbuild : busybox)
@@ -55,7 +60,7 @@ async function run(text: string, o: Partial<ConvertOptions> = {}) {
     ...o,
   })
   const warnings = events.flatMap((event) => (event.type === 'warning' ? event.message : []))
-  return { draft, runs, copies, warnings, wanted: [...wanted], names: namesOf(draft.tree) }
+  return { draft, runs, copies, https, gits, warnings, wanted: [...wanted], names: namesOf(draft.tree) }
 }
 
 const onbuild: Image = {
@@ -167,7 +172,7 @@ test('COPY knows what it wants of the context and where it goes', async () => {
     copies.map((c) => c.target),
     ['/w/dir/', '/w/', '/abs', '/h/'],
   )
-  assert.deepEqual([copies[0]?.chown, copies[0]?.mode, copies[1]?.extract], ['a:b', 0o755, true])
+  assert.deepEqual([copies[0]?.chown, copies[0]?.mode, copies[1]?.sources[0]?.extract], ['a:b', 0o755, true])
   assert.deepEqual(copies[3]?.inline, [
     { name: 'F', data: 'base\n' },
     { name: 'G', data: 'b\n' },
@@ -248,6 +253,48 @@ test('ONBUILD triggers of the base run first, once', async () => {
   assert.equal(draft.config.OnBuild, undefined)
 })
 
+test('ADD of URLs and repositories, beside files of the context', async () => {
+  const { https, gits, copies, names } = await run(
+    `FROM busybox
+ARG V=1
+ADD https://h/f-$V.tar a.txt https://h/x/ /in/
+ADD --unpack --checksum=sha256:${'0'.repeat(64)} https://u:p@h/b.tar?k=s /in/
+ADD --unpack=false b.tar /in/
+ADD --keep-git-dir=true https://h/r.git?branch=b&subdir=s /src
+ADD --checksum=ABCDEF1 git@h:u/r.git#v1 /src`,
+  )
+  const sum = `sha256:${'0'.repeat(64)}`
+  assert.deepEqual(https, [
+    { url: 'https://h/f-1.tar', name: 'f-1.tar' },
+    { url: 'https://h/x/', name: 'x' },
+    { url: 'https://u:p@h/b.tar?k=s', name: 'b.tar', checksum: sum },
+  ])
+  assert.deepEqual(
+    gits.map(({ source, ...rest }) => [source.remote, source.ref, source.subdir, rest]),
+    [
+      ['https://h/r.git', 'refs/heads/b', 's', { keepGitDir: true }],
+      ['git@h:u/r.git', 'v1', '.', { keepGitDir: false, checksum: 'abcdef1' }],
+    ],
+  )
+  assert.deepEqual(
+    copies.map((step) =>
+      step.sources.map(({ pattern, from, extract, input }) => [pattern, from, extract, input]),
+    ),
+    [
+      [
+        ['/f-1.tar', 'tree', false, 0],
+        ['a.txt', 'context', true, 1],
+        ['/x', 'tree', false, 2],
+      ],
+      [['/b.tar', 'tree', true, 0]],
+      [['b.tar', 'context', false, 0]],
+      [['.', 'tree', false, 0]],
+      [['.', 'tree', false, 0]],
+    ],
+  )
+  assert.ok(names.includes('https://u:xxxxx@h/b.tar?xxxxx'))
+})
+
 test('faults point at their place', async () => {
   const cases: Record<string, RegExp> = {
     'FROM nowhere': /docker.io\/library\/nowhere:latest: failed to resolve source metadata .*No such image/,
@@ -263,7 +310,10 @@ test('faults point at their place', async () => {
     'FROM busybox\nCOPY --exclude=[ a /c': /syntax error in pattern "\["/,
     'FROM busybox\nCOPY a b c': /more than one source file, the destination must be a directory/,
     'FROM busybox\nEXPOSE x': /invalid containerPort: x/,
-    'FROM busybox\nADD https://x/y z': /ADD of a URL is not supported yet/,
+    'FROM busybox\nADD --checksum=x https://x/y z': /invalid checksum digest format: x/,
+    'FROM busybox\nADD --checksum=x y z': /checksum requires HTTP\(S\) or Git sources/,
+    'FROM busybox\nADD --checksum=x https://x/y z /a/': /checksum can't be specified for multiple sources/,
+    'FROM busybox\nADD https://x/y.git#--upload-pack=z z': /"--upload-pack=z" is no ref/,
     'FROM busybox\nSTOPSIGNAL FOO': /invalid signal: FOO/,
     'FROM busybox\nENV A=${B?gone}': /B: gone/,
   }

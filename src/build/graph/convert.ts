@@ -20,8 +20,16 @@ import {
 } from './scope.ts'
 import { StageBuilder } from './stage.ts'
 import { StepCounter } from './steps.ts'
-import type { Tree } from './tree.ts'
-import type { StepSettings, Works } from './works.ts'
+import {
+  contextName,
+  contextSource,
+  namedSource,
+  treeSource,
+  type FoundContext,
+  type NamedContext,
+} from './named-contexts.ts'
+import type { FileSource, Tree } from './tree.ts'
+import type { CopyStep, StepSettings, Works } from './works.ts'
 import { onBuildInstructions } from './onbuild.ts'
 import { emptyDraft, imageDraft } from './base-image.ts'
 
@@ -32,6 +40,8 @@ export interface ConvertOptions {
   readonly settings?: StepSettings
   readonly works: Works
   readonly progress: Progress
+  /** By what `contextName` makes of their names. */
+  readonly contexts: ReadonlyMap<string, NamedContext>
   findImage(op: Op, ref: string): Promise<Image>
 }
 
@@ -55,13 +65,14 @@ export class Converter {
   readonly globals: Map<string, string>
   readonly #stages = new Map<number, Promise<ConvertedStage>>()
   readonly #images = new Map<string, Promise<{ image: Image; vertex: Vertex<Tree> }>>()
-  readonly #wanted = new Set<string>()
-  #context: Vertex<Tree> | undefined
+  readonly context: FileSource
+  readonly #named = new Map<string, FileSource>()
 
   constructor(program: Program, options: ConvertOptions) {
     this.program = program
     this.options = options
     this.globals = this.#readGlobals()
+    this.context = contextSource(options.works)
   }
 
   target(): Stage {
@@ -97,10 +108,12 @@ export class Converter {
     op: Op,
     name: string,
     o: { stage: Stage; site: Site; range: Site['node']['range'] },
-  ): Promise<Vertex<Tree> | undefined> {
+  ): Promise<FileSource | undefined> {
+    const context = await this.#namedContext(op, name, o)
+    if (context) return context.files
     const found = this.#stageByName(name, this.program.stages.length)
     if (found === o.stage) throw fail(o.site, `circular dependency detected on stage: ${name}`, o.range)
-    if (found && found.index < o.stage.index) return (await this.stage(op, found)).draft.tree
+    if (found && found.index < o.stage.index) return treeSource((await this.stage(op, found)).draft.tree)
     if (found)
       throw fail(
         o.site,
@@ -112,20 +125,28 @@ export class Converter {
       const earlier = index < o.stage.index ? this.program.stages[index] : undefined
       if (!earlier)
         throw fail(o.site, `invalid from flag value ${name}: invalid stage index ${name}`, o.range)
-      return (await this.stage(op, earlier)).draft.tree
+      return treeSource((await this.stage(op, earlier)).draft.tree)
     }
-    return (await this.#image(op, name, o)).vertex
+    return treeSource((await this.#image(op, name, o)).vertex)
   }
 
-  /** The context as a vertex; remembers what of it is wanted. */
-  context(paths: readonly string[]): Vertex<Tree> {
-    for (const path of paths) this.#wanted.add(path)
-    this.#context ??= makeVertex('context', {
-      name: '[internal] load build context',
-      inputs: [],
-      work: this.options.works.context(this.#wanted),
+  /** All of a context as a tree with layers, for what needs one. */
+  whole(context: FileSource): Vertex<Tree> {
+    if (context.kind === 'tree') return context.take(['.'])
+    const step: CopyStep = {
+      sources: [{ pattern: '.', input: 0, from: 'context', extract: false }],
+      inline: [],
+      target: '/',
+      parents: false,
+      excludes: [],
+      link: true,
+      onBase: false,
+    }
+    return makeVertex('whole context', {
+      name: '[internal] copy a build context',
+      inputs: [context.take(['.'])],
+      work: this.options.works.copy(step),
     })
-    return this.#context
   }
 
   warnUnusedArgs(): void {
@@ -151,7 +172,11 @@ export class Converter {
     const variables = this.globals
     const name = expandWord(from.image, variables, site).text
     if (name === '') throw fail(site, `base name (${from.image.text}) should not be blank`, from.image.range)
+    const named =
+      (stage.name === undefined ? undefined : await this.#namedContext(op, stage.name, { site, stage })) ??
+      (await this.#namedContext(op, name, { site, stage }))
     const base = this.#stageByName(name, stage.index)
+    if (named) return await this.#onContext(stage, named).build(op)
     const builder = base
       ? await this.#onStage(op, stage, base)
       : name === 'scratch'
@@ -172,6 +197,32 @@ export class Converter {
     return new StageBuilder(this, stage, { draft, args: converted.scope.args, fromImage: false, triggers })
   }
 
+  #onContext(stage: Stage, { files, image }: FoundContext): StageBuilder {
+    const tree = files && this.whole(files)
+    const draft = image && tree ? imageDraft(image, tree) : { ...emptyDraft(), tree }
+    const triggers = this.#triggers(draft, stage)
+    return new StageBuilder(this, stage, { draft, args: new Map(), fromImage: false, triggers })
+  }
+
+  /** What `--build-context` puts in the place of an image or a stage. */
+  async #namedContext(
+    op: Op,
+    name: string,
+    o: { site: Site; stage: Stage; range?: Site['node']['range'] },
+  ): Promise<FoundContext | undefined> {
+    const key = contextName(name)
+    const context = this.options.contexts.get(key)
+    if (!context) return undefined
+    if (context.kind === 'image') {
+      const range = o.range ?? o.site.node.range
+      const { image, vertex } = await this.#image(op, context.reference, { ...o, range })
+      return { files: treeSource(vertex), image }
+    }
+    let files = this.#named.get(key)
+    if (!files) this.#named.set(key, (files = namedSource(key, context, this.options.works)))
+    return { files }
+  }
+
   async #onImage(op: Op, stage: Stage, name: string): Promise<StageBuilder> {
     const site = this.site(stage.from)
     const { image, vertex } = await this.#image(op, name, { site, range: stage.from.image.range, stage })
@@ -187,7 +238,11 @@ export class Converter {
     return triggers
   }
 
-  #image(op: Op, name: string, o: { site: Site; range: Site['node']['range']; stage: Stage }) {
+  #image(
+    op: Op,
+    name: string,
+    o: { site: Site; range: Site['node']['range']; stage: Stage },
+  ): Promise<{ image: Image; vertex: Vertex<Tree> }> {
     let reference: string
     try {
       reference = canonical(withDefaultTag(parseReference(name)))

@@ -6,7 +6,7 @@ import { parseMountFlag, type MountFlag } from '../dockerfile/mounts.ts'
 import type { Range } from '../dockerfile/source.ts'
 import type { Vertex } from '../solver/vertex.ts'
 import { expandWord, fail, type Site } from './scope.ts'
-import type { Tree } from './tree.ts'
+import type { FileSource, Tree } from './tree.ts'
 import type { RunMount } from './works.ts'
 
 export interface MountPlan {
@@ -21,9 +21,11 @@ export interface MountScope {
   readonly site: Site
   readonly cwd: string
   readonly variables: ReadonlyMap<string, string>
-  context(paths: readonly string[]): Vertex<Tree>
-  /** A stage or an image; nothing when it has no files. */
-  from(name: string, range: Range): Promise<Vertex<Tree> | undefined>
+  readonly context: FileSource
+  /** A stage, an image or a named context; nothing when it has no files. */
+  from(name: string, range: Range): Promise<FileSource | undefined>
+  /** All of a context as a tree with layers. */
+  whole(context: FileSource): Vertex<Tree>
 }
 
 /** `RUN --mount` flags → what the step mounts, and the vertices it takes them from. */
@@ -51,16 +53,18 @@ export async function planMounts(flags: readonly Word[], scope: MountScope): Pro
         const path = posix.join('/', flag.source)
         const source = literal(path)
         words.set(source, word.range)
-        const vertex = flag.from === '' ? scope.context([source]) : await scope.from(flag.from, word.range)
-        const from = flag.from === '' ? 'context' : 'tree'
-        mounts.push({ type: 'bind', ...common, from, source, path, ...(vertex && { input: input(vertex) }) })
+        const files = flag.from === '' ? scope.context : await scope.from(flag.from, word.range)
+        const from = files?.kind ?? 'tree'
+        const taken = files?.take([source])
+        mounts.push({ type: 'bind', ...common, from, source, path, ...(taken && { input: input(taken) }) })
         break
       }
       case 'cache': {
         const path = posix.join('/', flag.source)
         const source = literal(path)
         words.set(source, word.range)
-        const vertex = flag.from === '' ? undefined : await scope.from(flag.from, word.range)
+        const files = flag.from === '' ? undefined : await scope.from(flag.from, word.range)
+        const vertex = files && (files.kind === 'tree' ? files.take([source]) : scope.whole(files))
         const { mode, uid, gid } = flag
         mounts.push({
           type: 'cache',

@@ -1,25 +1,24 @@
-import { EngineError, hasCode, messageOf } from '../../lib/errors.ts'
-import { cleanPath, IgnoreMatcher } from '../../lib/ignore.ts'
+import { messageOf } from '../../lib/errors.ts'
+import { cleanPath } from '../../lib/ignore.ts'
 import type { Op } from '../../lib/op.ts'
 import { parseSignal } from '../../lib/signals.ts'
 import { formatDuration } from '../../lib/units.ts'
 import type { HealthConfig } from '../../wire/container.ts'
-import { below } from '../context/below.ts'
-import { excludePatterns } from '../dockerfile/excludes.ts'
-import { expand } from '../dockerfile/expand.ts'
 import type { CommandLine, Instruction, InstructionOf, Word } from '../dockerfile/instructions.ts'
 import { findHeredocs, type Heredoc } from '../dockerfile/parser.ts'
-import { BuildError, type Range } from '../dockerfile/source.ts'
+import type { Range } from '../dockerfile/source.ts'
 import type { Stage } from '../dockerfile/stages.ts'
 import { makeVertex, type Json, type Vertex, type Work } from '../solver/vertex.ts'
 import type { ConvertedStage, Converter } from './convert.ts'
+import { contentOf, planCopy } from './copy.ts'
 import { addHistory, type ImageDraft } from './image-draft.ts'
+import { located } from './located.ts'
 import { planMounts } from './mounts.ts'
 import { parsePort } from './ports.ts'
 import { envMap, expandWord, fail, Scope, type Site } from './scope.ts'
 import { StepCounter } from './steps.ts'
-import type { Tree } from './tree.ts'
-import { MissingSource, type CopyStep, type RunStep, type WorkdirStep } from './works.ts'
+import type { FileSource, Tree } from './tree.ts'
+import type { RunStep, WorkdirStep } from './works.ts'
 
 /** Reads one stage's instructions in order: each changes the image's config or adds a vertex. */
 export class StageBuilder {
@@ -125,11 +124,10 @@ export class StageBuilder {
       site,
       cwd: this.#draft.config.WorkingDir || '/',
       variables: this.#scope.variables(),
-      context: (paths) => this.#converter.context(paths),
+      context: this.#converter.context,
       from: (name, range) =>
-        name === 'scratch'
-          ? Promise.resolve(undefined)
-          : this.#converter.source(op, name, { stage: this.#stage, site, range }),
+        name === 'scratch' ? Promise.resolve(undefined) : this.#source(op, name, { site, range }),
+      whole: (context) => this.#converter.whole(context),
     })
     const { settings } = this.#converter.options
     const network = i.network?.text === 'none' ? 'none' : this.#converter.options.network
@@ -177,58 +175,27 @@ export class StageBuilder {
   }
 
   async #copy(op: Op, i: InstructionOf<'copy' | 'add'>, site: Site): Promise<void> {
-    const name = i.kind.toUpperCase()
-    if (i.from && /\$/.test(i.from.text))
-      throw fail(
-        site,
-        `variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround`,
-        i.from.range,
-      )
-    const sources = i.sources.map((word) => this.#source(word, i, site))
-    const patterns = i.parents ? sources.map(withParents) : sources
-    const target = this.#copyTarget(i, site)
-    const excludes = i.excludes.map((word) => this.#exclude(word, site))
-    if (sources.length + i.heredocs.length > 1 && !target.endsWith('/'))
-      throw fail(
-        site,
-        `When using ${name} with more than one source file, the destination must be a directory and end with a /`,
-        i.target.range,
-      )
-    const chown = i.chown && this.#text(i.chown, site)
-    const mode = i.chmod && this.#mode(i.chmod, site)
-    // A linked copy stands on nothing, and finds no link of the base to follow.
-    const base = i.link ? undefined : this.#draft.tree
-    const step: CopyStep = {
-      sources: patterns,
-      inline: i.heredocs.map((doc) => ({ name: doc.name, data: this.#document(doc, i, site) })),
-      from: i.from ? 'tree' : 'context',
-      target: i.parents && !target.endsWith('/') ? `${target}/` : target,
-      parents: i.parents,
-      excludes,
-      extract: i.kind === 'add',
-      link: i.link,
-      onBase: base !== undefined,
-      ...(chown !== undefined && { chown }),
-      ...(mode !== undefined && { mode }),
-    }
-    const from = await this.#copySource(op, i, { site, sources: patterns })
+    const plan = await planCopy(i, {
+      site,
+      cwd: this.#draft.config.WorkingDir || '/',
+      variables: this.#scope.variables(),
+      onBase: this.#draft.tree !== undefined,
+      context: this.#converter.context,
+      from: (name, range) => this.#source(op, name, { site, range }),
+      works: this.#converter.options.works,
+    })
     const vertex = this.#vertex(i, i.node.original, {
-      definition: ['copy', step as unknown as Json],
-      words: new Map(patterns.map((source, index) => [source, i.sources[index]?.range ?? i.node.range])),
-      work: this.#converter.options.works.copy(step),
-      inputs: from ? [from] : [],
+      definition: ['copy', plan.step as unknown as Json],
+      words: plan.words,
+      work: this.#converter.options.works.copy(plan.step),
+      inputs: plan.inputs,
       alone: i.link,
     })
-    const flags = [
-      chown !== undefined && `--chown=${chown}`,
-      i.chmod && `--chmod=${i.chmod.text}`,
-      i.link && '--link',
-      i.parents && '--parents',
-      ...excludes.map((pattern) => `--exclude=${pattern}`),
-    ].filter(Boolean)
-    const shown = [...flags, ...sources, ...i.heredocs.map((doc) => `<<${doc.name}`)]
-    const createdBy = `${name} ${shown.join(' ')} ${this.#text(i.target, site)} # buildkit`
-    addHistory(this.#draft, createdBy, i.link ? this.#stacked(vertex) : vertex)
+    addHistory(this.#draft, plan.createdBy, i.link ? this.#stacked(vertex) : vertex)
+  }
+
+  #source(op: Op, name: string, o: { site: Site; range: Range }): Promise<FileSource | undefined> {
+    return this.#converter.source(op, name, { stage: this.#stage, ...o })
   }
 
   /** What stands by itself, put on the tree so far. */
@@ -237,62 +204,6 @@ export class StageBuilder {
     if (!tree) return vertex
     const work = this.#converter.options.works.stack()
     return makeVertex('stack', { name: vertex.name, inputs: [tree, vertex], work, hidden: true })
-  }
-
-  async #copySource(op: Op, i: InstructionOf<'copy' | 'add'>, o: { site: Site; sources: readonly string[] }) {
-    if (o.sources.length === 0) return undefined
-    if (!i.from) return this.#converter.context(o.sources)
-    const { text, range } = i.from
-    const tree = await this.#converter.source(op, text, { stage: this.#stage, site: o.site, range })
-    if (!tree) throw fail(o.site, `COPY --from=${text}: that stage has no files`, range)
-    return tree
-  }
-
-  #exclude(word: Word, site: Site): string {
-    const text = this.#text(word, site)
-    try {
-      void new IgnoreMatcher(excludePatterns([text]))
-    } catch (cause) {
-      throw fail(site, messageOf(cause), word.range)
-    }
-    return text
-  }
-
-  #source(word: Word, i: InstructionOf<'copy' | 'add'>, site: Site): string {
-    const text = this.#text(word, site)
-    if (i.kind === 'add' && /^(https?|ftp):\/\/|^git@|\.git(#.*)?$/.test(text))
-      throw fail(site, `ADD of a URL is not supported yet: ${text}`, word.range, 'unsupported')
-    return text
-  }
-
-  #copyTarget(i: InstructionOf<'copy' | 'add'>, site: Site): string {
-    const text = this.#text(i.target, site)
-    const absolute = cleanPath(
-      text.startsWith('/') ? text : `${this.#draft.config.WorkingDir || '/'}/${text}`,
-    )
-    const directory = text === '' || /(^|\/)\.{0,2}$/.test(text)
-    return directory && absolute !== '/' ? `${absolute}/` : absolute
-  }
-
-  #document(doc: Heredoc, i: Instruction, site: Site): string {
-    const content = contentOf(doc)
-    if (!doc.expand) return content
-    try {
-      return expand(content, this.#scope.variables(), { escape: site.escape, keepQuotes: true }).text
-    } catch (cause) {
-      throw fail(site, `failed to process here-document ${doc.name}: ${messageOf(cause)}`, i.node.range)
-    }
-  }
-
-  #mode(word: Word, site: Site): number {
-    const text = this.#text(word, site)
-    if (!/^[0-7]{3,5}$/.test(text) || Number.parseInt(text, 8) > 0o7777)
-      throw fail(
-        site,
-        `invalid chmod parameter: '${text}'. it should be octal string and between 0 and 07777`,
-        word.range,
-      )
-    return Number.parseInt(text, 8)
   }
 
   #workdir(i: InstructionOf<'workdir'>, site: Site): void {
@@ -408,39 +319,6 @@ export class StageBuilder {
       step,
     })
   }
-}
-
-/** Failures of the work get the instruction's place, or that of the word that is meant. */
-function located(work: Work<Tree>, site: Site, words?: ReadonlyMap<string, Range>): Work<Tree> {
-  const locate = async <T>(signal: AbortSignal, run: () => Promise<T>): Promise<T> => {
-    try {
-      return await run()
-    } catch (cause) {
-      if (signal.aborted || hasCode(cause, 'ABORT_ERR')) throw cause
-      throw locatedError(cause, site, words)
-    }
-  }
-  return {
-    keys: work.keys.map((key) => (op, inputs, io) => locate(op.signal, () => key(op, inputs, io))),
-    run: (op, inputs, io) => locate(op.signal, () => work.run(op, inputs, io)),
-  }
-}
-
-function locatedError(cause: unknown, site: Site, words?: ReadonlyMap<string, Range>): unknown {
-  if (!(cause instanceof EngineError) || cause instanceof BuildError) return cause
-  const word = cause instanceof MissingSource ? words?.get(cause.pattern) : undefined
-  const range = word ?? site.node.range
-  return new BuildError(cause.kind, cause.message, { source: site.source, range, cause })
-}
-
-/** BuildKit: the first `/./` is where the directories that are kept begin. */
-function withParents(source: string): string {
-  const pivot = source.indexOf('/./')
-  return pivot < 0 ? below('.', source) : below(source.slice(0, pivot), source.slice(pivot + 3))
-}
-
-function contentOf(doc: Heredoc): string {
-  return doc.chomp ? doc.content.replace(/^\t+/gm, '') : doc.content
 }
 
 function summary(documents: readonly Heredoc[]): string {

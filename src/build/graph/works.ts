@@ -3,21 +3,27 @@ import { EngineError } from '../../lib/errors.ts'
 import type { Ulimit } from '../../wire/container.ts'
 import type { Sharing } from '../dockerfile/mounts.ts'
 import type { Work } from '../solver/vertex.ts'
+import type { GitSource } from '../source/git-url.ts'
 import type { Tree } from './tree.ts'
 
 /** What the graph needs of the machine: work for each kind of vertex. The Dockerfile side knows no more of it. */
 export interface Works {
   image(layers: readonly Digest[], createdAt: string): Work<Tree>
-  /** `wanted` is complete once the graph is. */
-  context(wanted: ReadonlySet<string>): Work<Tree>
+  /** `wanted` is complete once the graph is; `name`: of a named context, absent for the build's own. */
+  context(wanted: ReadonlySet<string>, name?: string): Work<Tree>
   /** Inputs: the base tree (when `onBase`), then what its mounts take from. */
   run(step: RunStep): Work<Tree>
-  /** Inputs: base tree (when `onBase`), then the source tree or context (when there are sources). */
+  /** Inputs: base tree (when `onBase`), then what its sources are taken from. */
   copy(step: CopyStep): Work<Tree>
+  http(step: HttpStep): Work<Tree>
+  git(step: GitStep): Work<Tree>
   workdir(step: WorkdirStep): Work<Tree>
   /** Inputs: trees, bottom first. The layers of one on those of the other. */
   stack(): Work<Tree>
 }
+
+/** What brings files here from elsewhere, and unpacks them. */
+export type RemoteWorks = Pick<Works, 'http' | 'git' | 'copy'>
 
 export interface RunStep {
   readonly args: readonly string[]
@@ -83,10 +89,20 @@ export type RunMount =
       readonly gid?: number
     })
 
-export interface CopyStep {
-  readonly sources: readonly string[]
-  readonly inline: readonly { readonly name: string; readonly data: string }[]
+export interface CopySource {
+  /** As a scan knows it. */
+  readonly pattern: string
+  /** Counts the step's inputs behind its base. */
+  readonly input: number
+  /** Files of a context belong to root; those of a tree keep their owners. */
   readonly from: 'context' | 'tree'
+  /** Archives are unpacked. */
+  readonly extract: boolean
+}
+
+export interface CopyStep {
+  readonly sources: readonly CopySource[]
+  readonly inline: readonly { readonly name: string; readonly data: string }[]
   /** Absolute; a trailing slash means a directory. */
   readonly target: string
   readonly chown?: string
@@ -97,9 +113,24 @@ export interface CopyStep {
   readonly excludes: readonly string[]
   /** The copy is a layer by itself, for any base. */
   readonly link: boolean
-  /** ADD: local archives are unpacked. */
-  readonly extract: boolean
   readonly onBase: boolean
+}
+
+/** ADD of an URL: a tree of one file. */
+export interface HttpStep {
+  readonly url: string
+  /** Of the file. */
+  readonly name: string
+  /** `algorithm:hex`. */
+  readonly checksum?: string
+}
+
+/** ADD of a repository: the tree of a commit. */
+export interface GitStep {
+  readonly source: GitSource
+  /** A commit or its beginning. */
+  readonly checksum?: string
+  readonly keepGitDir: boolean
 }
 
 /** A source of a COPY that is not there; `pattern` is the source as the step has it. */
