@@ -13,6 +13,8 @@ export interface Context {
   readonly config: Config
   /** Where the daemon is to be found, as told. */
   readonly host: string
+  /** `--debug`: say more. */
+  readonly debug: boolean
   out(text: string): void
   err(text: string): void
 }

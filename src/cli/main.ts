@@ -133,6 +133,7 @@ function makeContext(values: Globals, path: string): Context & { close(): void }
   const context = {
     path,
     host,
+    debug: values.debug,
     get config(): Config {
       return (config ??= readConfig(values.config, (text) => writeText(2, `${text}\n`)))
     },

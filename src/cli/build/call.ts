@@ -13,7 +13,7 @@ export interface Call {
 
 /** Nothing for an ordinary build. Throws kind `invalid` for what means nothing. */
 export function callOf(options: Pick<Options, 'call' | 'check'>): Call | undefined {
-  const [name = '', ...fields] = (options.check ? 'check' : options.call || 'build').split(',')
+  const [name = '', ...fields] = (options.call || (options.check ? 'check' : 'build')).split(',')
   const call = { method: methodOf(name), json: false, error: false, ignoreStatus: false }
   for (const field of fields) {
     const [key = '', value = ''] = field.split('=')

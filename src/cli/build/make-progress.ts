@@ -4,7 +4,7 @@ import type { Progress } from './progress.ts'
 
 /** What `--progress` and `--quiet` ask for. */
 export async function makeProgress(
-  options: Pick<Options, 'quiet' | 'progress'>,
+  options: Pick<Options, 'quiet' | 'progress'> & { readonly debug?: boolean },
   fd: 1 | 2 = 2,
 ): Promise<Progress> {
   if (options.quiet || options.progress === 'quiet') return { handle() {}, close() {} }
@@ -20,8 +20,9 @@ export async function makeProgress(
     )
   if (options.progress === 'plain' || !terminal.isTTY) {
     const { PlainProgress } = await import('./plain.ts')
-    return new PlainProgress(write)
+    return new PlainProgress(write, options)
   }
   const { TtyProgress } = await import('./tty.ts')
-  return new TtyProgress(write, () => ({ columns: terminal.columns || 80, rows: terminal.rows || 24 }))
+  const screen = () => ({ columns: terminal.columns || 80, rows: terminal.rows || 24 })
+  return new TtyProgress(write, screen, options)
 }

@@ -1,5 +1,6 @@
-import type { BuildEvent, StatusEvent, VertexEvent } from '../../wire/build.ts'
+import type { BuildEvent, StatusEvent, VertexEvent, WarningEvent } from '../../wire/build.ts'
 import { durationOf, LineBuffer, seconds, type Progress } from './progress.ts'
+import { warningsText } from './warnings.ts'
 
 /** `--progress plain`: BuildKit's log, one line for each thing that happens, `#5 [builder 2/3] RUN …`. */
 export class PlainProgress implements Progress {
@@ -8,10 +9,13 @@ export class PlainProgress implements Progress {
   readonly #buffers = new Map<string, LineBuffer>()
   readonly #finished = new Set<string>()
   readonly #open = new Map<string, StatusEvent>()
+  readonly #warnings: WarningEvent[] = []
+  readonly #debug: boolean
   #current: string | undefined
 
-  constructor(write: (text: string) => void) {
+  constructor(write: (text: string) => void, o: { debug?: boolean } = {}) {
     this.#write = write
+    this.#debug = o.debug ?? false
   }
 
   handle(event: BuildEvent): void {
@@ -37,10 +41,7 @@ export class PlainProgress implements Progress {
         }
         return
       case 'warning':
-        this.#leave()
-        this.#write(
-          `WARN: ${event.rule === undefined ? '' : `${event.rule}: `}${event.message}${event.startLine === undefined ? '' : ` (line ${event.startLine})`}\n`,
-        )
+        this.#warnings.push(event)
         return
       case 'error':
       case 'result':
@@ -49,6 +50,7 @@ export class PlainProgress implements Progress {
 
   close(): void {
     for (const [id, buffer] of this.#buffers) this.#lines(id, buffer.end())
+    this.#write(warningsText(this.#warnings, { debug: this.#debug, colour: false }))
   }
 
   #finish(vertex: VertexEvent): void {

@@ -1,5 +1,6 @@
-import type { BuildEvent, StatusEvent, VertexEvent } from '../../wire/build.ts'
+import type { BuildEvent, StatusEvent, VertexEvent, WarningEvent } from '../../wire/build.ts'
 import { durationOf, LineBuffer, seconds, type Progress } from './progress.ts'
+import { warningsText } from './warnings.ts'
 
 const { stripVTControlCharacters } = process.getBuiltinModule('node:util')
 
@@ -21,14 +22,16 @@ export class TtyProgress implements Progress {
   readonly #vertices = new Map<string, VertexEvent>()
   readonly #statuses = new Map<string, StatusEvent[]>()
   readonly #logs = new Map<string, { buffer: LineBuffer; lines: string[] }>()
-  readonly #warnings: string[] = []
+  readonly #warnings: WarningEvent[] = []
+  readonly #debug: boolean
   readonly #started = Date.now()
   readonly #timer: NodeJS.Timeout
   #drawn = 0
   #closed = false
 
-  constructor(write: (text: string) => void, screen: () => Screen) {
+  constructor(write: (text: string) => void, screen: () => Screen, o: { debug?: boolean } = {}) {
     this.#write = write
+    this.#debug = o.debug ?? false
     this.#screen = screen
     this.#timer = setInterval(() => this.#draw(), frameTime)
     this.#write('\x1b[?25l')
@@ -55,9 +58,7 @@ export class TtyProgress implements Progress {
         return
       }
       case 'warning':
-        this.#warnings.push(
-          `${event.rule === undefined ? '' : `${event.rule}: `}${event.message}${event.startLine === undefined ? '' : ` (line ${event.startLine})`}`,
-        )
+        this.#warnings.push(event)
         return
       case 'error':
       case 'result':
@@ -69,10 +70,7 @@ export class TtyProgress implements Progress {
     this.#closed = true
     clearInterval(this.#timer)
     this.#draw()
-    if (this.#warnings.length > 0)
-      this.#write(
-        `\n ${this.#warnings.length} warning${this.#warnings.length === 1 ? '' : 's'} found:\n${this.#warnings.map((line) => ` - ${line}\n`).join('')}`,
-      )
+    this.#write(warningsText(this.#warnings, { debug: this.#debug, colour: true }))
     process.off('exit', this.#showCursor)
     this.#showCursor()
   }

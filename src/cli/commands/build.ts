@@ -22,7 +22,7 @@ export const build = command({
     if (options.iidfile !== '') rmSync(options.iidfile, { force: true })
     const job = await buildJob(options)
     const source = await prepare(where, options)
-    const progress = await makeProgress(options)
+    const progress = await makeProgress({ ...options, debug: context.debug })
     const failure = new FailureLog()
     let outcome
     try {
