@@ -38,6 +38,13 @@ async function fakeDaemon(t: TestContext): Promise<Daemon> {
       if (body.Image === 'nope') return answer(response, 404, { message: 'No such image: nope:latest' })
       return answer(response, 201, { Id: 'cafe', Warnings: ['careful'] })
     }
+    if (call === 'POST /images/create') {
+      const messages = [
+        { status: 'Pulling from library/nope', id: 'latest' },
+        { error: 'pull access denied' },
+      ]
+      return response.end(messages.map((message) => `${JSON.stringify(message)}\r\n`).join(''))
+    }
     if (call === 'POST /containers/cafe/wait') {
       waiting = response
       response.writeHead(200, { 'Content-Type': 'application/json' })
@@ -105,8 +112,11 @@ test("failures have docker's texts and exit codes", async (t) => {
   assert.equal(image.code, 125)
   assert.match(
     image.stderr,
-    /^Unable to find image 'nope:latest' locally\ngantry: No such image: nope:latest \(/,
+    /^Unable to find image 'nope:latest' locally\nlatest: Pulling from library\/nope\ngantry: pull access denied\n/,
   )
+  const never = await gantry(host, ['run', '--pull=never', 'nope'])
+  assert.equal(never.code, 125)
+  assert.match(never.stderr, /^gantry: Error response from daemon: No such image: nope:latest\n/)
   assert.deepEqual(await gantry(host, ['inspect', '-f', '{{.A', 'x']), {
     code: 64,
     stdout: '',
@@ -123,9 +133,9 @@ test("failures have docker's texts and exit codes", async (t) => {
     stderr: 'Cannot connect to the Gantry daemon at unix:///nonexistent. Is the daemon running?\n',
   })
   assert.equal((await gantry(host, ['ps', '--bogus'])).code, 125)
-  assert.deepEqual(await gantry(host, ['pull', 'x']), {
+  assert.deepEqual(await gantry(host, ['commit', 'x']), {
     code: 1,
     stdout: '',
-    stderr: 'gantry pull: registries are not supported yet\n',
+    stderr: 'gantry commit: committing containers is not supported yet\n',
   })
 })

@@ -4,6 +4,8 @@ const { readFileSync } = process.getBuiltinModule('node:fs')
 
 /** What the command line reads of docker's `config.json`. */
 export interface Config {
+  /** Where it was read: `~/.docker`. */
+  readonly directory: string
   readonly httpHeaders: Readonly<Record<string, string>>
   readonly detachKeys: string
   /** Default `--format` by command: `psFormat`, `imagesFormat`, … */
@@ -28,6 +30,7 @@ export function readConfig(directory: string, warn: (text: string) => void): Con
   const text = (key: string) => (typeof fields[key] === 'string' ? fields[key] : '')
   const headers: unknown = fields['HttpHeaders']
   return {
+    directory,
     httpHeaders:
       typeof headers === 'object' && headers !== null
         ? Object.fromEntries(Object.entries(headers).map(([key, value]) => [key, String(value)]))

@@ -81,7 +81,6 @@ test("contradictions and nonsense are refused in docker's words", () => {
     ['-p 80/foo x', 'invalid proto: foo'],
     ['--rm --restart always x', 'conflicting options: cannot specify both --restart and --rm'],
     ['--pull foo x', `invalid pull option: 'foo': must be one of "always", "missing" or "never"`],
-    ['--pull always x', '--pull always: registries are not supported yet'],
     ['--env-file /nope x', 'open /nope: no such file or directory'],
     ['--no-healthcheck --health-cmd a x', '--no-healthcheck conflicts with --health-* options'],
     ['--kernel-memory 1m x', '--kernel-memory is not supported: the kernel has dropped this limit'],

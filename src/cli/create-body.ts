@@ -98,7 +98,6 @@ function refuse({ flags, given }: CreateInput): void {
   const unsupported = (what: string) => new EngineError('unsupported', what)
   if (!['always', 'missing', 'never', ''].includes(flags.pull))
     throw new Error(`invalid pull option: '${flags.pull}': must be one of "always", "missing" or "never"`)
-  if (flags.pull === 'always') throw unsupported('--pull always: registries are not supported yet')
   if (!flags['disable-content-trust'])
     throw unsupported('--disable-content-trust=false: image signing is not supported')
   if (flags['use-api-socket']) throw unsupported('--use-api-socket is not supported')

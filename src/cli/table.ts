@@ -28,9 +28,8 @@ const networks = () => import('./commands/networks.ts')
 const networkChanges = () => import('./commands/network-changes.ts')
 const inspect = () => import('./commands/inspect.ts')
 const build = () => import('./commands/build.ts')
+const transfer = () => import('./commands/transfer.ts')
 const builds = () => import('./commands/builds.ts')
-
-const registries = 'registries are not supported yet'
 
 function missing(names: readonly string[], about: string, why: string): Entry {
   return { names, about, missing: why }
@@ -301,12 +300,36 @@ export const entries: readonly Entry[] = [
   },
   { names: ['system prune'], about: 'Remove unused data', load: async () => (await prune()).pruneSystem },
 
-  missing(['image pull', 'pull'], 'Download an image from a registry', registries),
-  missing(['image push', 'push'], 'Upload an image to a registry', registries),
-  missing(['login'], 'Authenticate to a registry', registries),
-  missing(['logout'], 'Log out from a registry', registries),
-  missing(['search'], 'Search Docker Hub for images', registries),
-  missing(['manifest'], 'Manage Docker image manifests and manifest lists', registries),
+  {
+    names: ['image pull', 'pull'],
+    about: 'Download an image from a registry',
+    load: async () => (await transfer()).pull,
+  },
+  {
+    names: ['image push', 'push'],
+    about: 'Upload an image to a registry',
+    load: async () => (await transfer()).push,
+  },
+  {
+    names: ['login'],
+    about: 'Authenticate to a registry',
+    load: async () => (await import('./commands/login.ts')).login,
+  },
+  {
+    names: ['logout'],
+    about: 'Log out from a registry',
+    load: async () => (await import('./commands/login.ts')).logout,
+  },
+  {
+    names: ['search'],
+    about: 'Search Docker Hub for images',
+    load: async () => (await import('./commands/search.ts')).search,
+  },
+  missing(
+    ['manifest'],
+    'Manage Docker image manifests and manifest lists',
+    'manifest lists are not supported yet',
+  ),
   missing(['trust'], 'Manage trust on images', 'image signing is not supported'),
   missing(
     ['container commit', 'commit'],

@@ -27,7 +27,7 @@ export interface TarBuildOptions {
 }
 
 // The slashes of a repository stay: the daemon's route takes the rest of the path as the name.
-const at = (name: string, action = '') =>
+export const imagePath = (name: string, action = '') =>
   `/images/${encodeURI(name).replace(/[?#]/g, encodeURIComponent)}${action}`
 
 /** The `/images` and `/build` part of the API. */
@@ -51,19 +51,19 @@ export class Images {
   }
 
   inspect(name: string): Promise<ImageInspect> {
-    return this.#t.json('GET', at(name, '/json'))
+    return this.#t.json('GET', imagePath(name, '/json'))
   }
 
   history(name: string): Promise<ImageHistoryItem[]> {
-    return this.#t.json('GET', at(name, '/history'))
+    return this.#t.json('GET', imagePath(name, '/history'))
   }
 
   tag(source: string, target: { repo: string; tag: string }): Promise<boolean> {
-    return this.#t.send('POST', at(source, '/tag'), { query: target })
+    return this.#t.send('POST', imagePath(source, '/tag'), { query: target })
   }
 
   remove(name: string, o: { force?: boolean; noPrune?: boolean } = {}): Promise<ImageDeleteItem[]> {
-    return this.#t.json('DELETE', at(name), {
+    return this.#t.json('DELETE', imagePath(name), {
       query: { force: o.force || undefined, noprune: o.noPrune || undefined },
     })
   }

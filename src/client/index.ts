@@ -16,6 +16,7 @@ import { Builds } from './builds.ts'
 import { Containers } from './containers.ts'
 import { defaultHost } from './host.ts'
 import { Images } from './images.ts'
+import { RegistryCalls } from './registry.ts'
 import { Networks, System } from './system.ts'
 import { Transport, type TransportOptions } from './transport.ts'
 import { Volumes } from './volumes.ts'
@@ -25,6 +26,7 @@ export interface Client extends Disposable {
   readonly host: string
   readonly containers: Containers
   readonly images: Images
+  readonly registry: RegistryCalls
   readonly builds: Builds
   readonly buildCache: BuildCache
   readonly volumes: Volumes
@@ -41,6 +43,7 @@ export function connect(options: Partial<TransportOptions> = {}): Client {
     host: transport.host.text,
     containers: new Containers(transport),
     images: new Images(transport),
+    registry: new RegistryCalls(transport),
     builds: new Builds(transport),
     buildCache: new BuildCache(transport),
     volumes: new Volumes(transport),

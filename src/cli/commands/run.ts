@@ -1,5 +1,5 @@
 import { DaemonError, type Client } from '../../client/index.ts'
-import { EngineError, hasCode, messageOf } from '../../lib/errors.ts'
+import { hasCode, messageOf } from '../../lib/errors.ts'
 import type { ContainerCreateBody, WaitResponse } from '../../wire/container.ts'
 import { command, ExitError, type Context } from '../command.ts'
 import { attached, createBody, type CreateInput } from '../create-body.ts'
@@ -73,30 +73,45 @@ async function createContainer(
   const { flags } = input
   const cidfile = flags.cidfile === '' ? undefined : openCidFile(flags.cidfile)
   try {
-    const { Id, Warnings } = await context.client.containers.create(body, {
-      name: flags.name,
-      platform: flags.platform,
-    })
+    if (flags.pull === 'always') await pullFor(context, input, body.Image)
+    const { Id, Warnings } = await createPulling(context, input, body)
     for (const warning of Warnings ?? []) context.err(`WARNING: ${warning}\n`)
     cidfile?.write(Id)
     return Id
   } catch (error) {
     cidfile?.discard()
-    if (!(error instanceof DaemonError) || error.status !== 404 || !error.message.startsWith('No such image'))
-      throw error
-    const { familiar, parseReference, withDefaultTag } = await import('../../lib/reference.ts')
-    const name = /^(sha256:)?[0-9a-f]{64}$/.test(body.Image)
-      ? body.Image
-      : familiar(withDefaultTag(parseReference(body.Image)))
-    if (flags.pull !== 'never' && !flags.quiet) context.err(`Unable to find image '${name}' locally\n`)
-    throw new EngineError(
-      'not-found',
-      `No such image: ${name} (registries are not supported yet: load, import or build it)`,
-      {
-        cause: error,
-      },
-    )
+    throw error
   }
+}
+
+/** Docker: an image that is not here is pulled, and then it is tried once more. */
+async function createPulling(
+  context: Context,
+  input: CreateInput,
+  body: ContainerCreateBody,
+): Promise<{ Id: string; Warnings: string[] | null }> {
+  const { flags } = input
+  const create = () => context.client.containers.create(body, { name: flags.name, platform: flags.platform })
+  try {
+    return await create()
+  } catch (error) {
+    const missing =
+      error instanceof DaemonError && error.status === 404 && error.message.startsWith('No such image')
+    // An id names nothing that a registry knows.
+    if (!missing || flags.pull === 'never' || /^(sha256:)?[0-9a-f]{64}$/.test(body.Image)) throw error
+    const { familiar, parseReference, withDefaultTag } = await import('../../lib/reference.ts')
+    const name = familiar(withDefaultTag(parseReference(body.Image)))
+    if (!flags.quiet) context.err(`Unable to find image '${name}' locally\n`)
+    await pullFor(context, input, body.Image)
+    return await create()
+  }
+}
+
+async function pullFor(context: Context, { flags }: CreateInput, image: string): Promise<void> {
+  const { parseReference } = await import('../../lib/reference.ts')
+  const { pullImage } = await import('./transfer.ts')
+  const { platform, quiet } = flags
+  await pullImage(context, parseReference(image), { platform, quiet, to: 2 })
 }
 
 function openCidFile(path: string): { write(id: string): void; discard(): void } {

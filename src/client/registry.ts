@@ -1,0 +1,64 @@
+import type { ProgressMessage } from '../wire/image.ts'
+import type { AuthConfig, AuthResponse, DistributionInspect, SearchResult } from '../wire/registry.ts'
+import { encodeFilters, type Filters } from './filters.ts'
+import { imagePath } from './images.ts'
+import type { Transport } from './transport.ts'
+
+/** Calls that the daemon passes on to registries. Credentials go in a header, never in a URL. */
+export class RegistryCalls {
+  readonly #t: Transport
+  constructor(transport: Transport) {
+    this.#t = transport
+  }
+
+  /** `tag`: a tag or a digest; absent: all tags. */
+  pull(
+    name: string,
+    o: {
+      tag?: string | undefined
+      platform?: string | undefined
+      auth?: AuthConfig | undefined
+      signal?: AbortSignal
+    },
+  ): AsyncGenerator<ProgressMessage> {
+    return this.#t.lines('POST', '/images/create', {
+      query: { fromImage: name, tag: o.tag, platform: o.platform },
+      headers: authHeader(o.auth),
+      signal: o.signal,
+    })
+  }
+
+  /** Without `tag` all tags. */
+  push(
+    name: string,
+    o: { tag?: string | undefined; auth?: AuthConfig | undefined },
+  ): AsyncGenerator<ProgressMessage> {
+    // The API wants the header even from nobody.
+    const headers = authHeader(o.auth ?? {})
+    return this.#t.lines('POST', imagePath(name, '/push'), { query: { tag: o.tag }, headers })
+  }
+
+  login(auth: AuthConfig): Promise<AuthResponse> {
+    return this.#t.json('POST', '/auth', { body: auth })
+  }
+
+  inspect(name: string, auth?: AuthConfig): Promise<DistributionInspect> {
+    return this.#t.json('GET', `/distribution${imagePath(name, '/json').slice('/images'.length)}`, {
+      headers: authHeader(auth),
+    })
+  }
+
+  search(
+    term: string,
+    o: { limit?: number; filters?: Filters; auth?: AuthConfig | undefined },
+  ): Promise<SearchResult[]> {
+    return this.#t.json('GET', '/images/search', {
+      query: { term, limit: o.limit || undefined, filters: encodeFilters(o.filters) },
+      headers: authHeader(o.auth),
+    })
+  }
+}
+
+export function authHeader(auth: AuthConfig | undefined): Record<string, string> {
+  return auth ? { 'X-Registry-Auth': Buffer.from(JSON.stringify(auth)).toString('base64url') } : {}
+}
