@@ -1,5 +1,6 @@
 import type { Digest } from '../lib/digest.ts'
 import type { OciImage } from '../image/index.ts'
+import type { Times } from './exec/times.ts'
 import type { DraftHistory, ImageDraft } from './graph/image-draft.ts'
 import type { Tree } from './graph/tree.ts'
 
@@ -7,17 +8,19 @@ import type { Tree } from './graph/tree.ts'
 export function imageOf(
   draft: ImageDraft,
   results: ReadonlyMap<Digest, Tree>,
-  o: { labels: Readonly<Record<string, string>>; now: string },
+  o: { labels: Readonly<Record<string, string>>; now: string; times?: Times | undefined },
 ): OciImage {
   const layers = draft.tree ? (results.get(draft.tree.id)?.layers ?? []) : []
-  const times = historyTimes(draft.history, results)
+  const times = o.times
+    ? draft.history.map((row) => row.created ?? o.now)
+    : historyTimes(draft.history, results)
   const config = structuredClone(draft.config)
   if (Object.keys(o.labels).length > 0) config.Labels = { ...config.Labels, ...o.labels }
   return {
     architecture: draft.architecture,
     os: draft.os,
     ...(draft.variant !== undefined && { variant: draft.variant }),
-    created: times.at(-1) ?? o.now,
+    created: o.times ? o.now : (times.at(-1) ?? o.now),
     ...(draft.author !== undefined && { author: draft.author }),
     config,
     rootfs: { type: 'layers', diff_ids: [...layers] },

@@ -23,6 +23,8 @@ export interface CopyOptions {
   readonly chown?: { readonly uid: number; readonly gid: number }
   /** Permission bits for files and directories copied. Without it they are kept. */
   readonly mode?: number
+  /** Unix seconds for everything copied. Without it times are kept. */
+  readonly mtime?: number
   /**
    * `content`: what a person put there; device nodes and sockets are refused, hard links become files.
    * `exact`: an overlay upper directory, with its whiteouts, device nodes, hard links and all attributes.
@@ -132,7 +134,7 @@ class Copy {
     to.chown(target, this.#o.chown ?? stat)
     if (stat.kind !== 'symlink') to.chmod(target, this.#o.mode ?? stat.mode)
     this.#xattrs(source, target)
-    to.utimes(target, { sec: stat.mtimeSec, nsec: stat.mtimeNsec })
+    to.utimes(target, this.#time(stat))
   }
 
   #file(source: Buffer, target: Buffer, o: { stat: FileStat; follow: boolean }): void {
@@ -152,13 +154,18 @@ class Copy {
           const value = wanted(name, fidelity) ? getFdXattr(input, name) : undefined
           if (value) whereSupported(() => setFdXattr(output, name, value))
         }
-        setFdTimes(output, { sec: o.stat.mtimeSec, nsec: o.stat.mtimeNsec })
+        setFdTimes(output, this.#time(o.stat))
       } finally {
         closeSync(output)
       }
     } finally {
       closeSync(input)
     }
+  }
+
+  #time(stat: FileStat): { sec: number; nsec: number } {
+    const { mtime } = this.#o
+    return mtime === undefined ? { sec: stat.mtimeSec, nsec: stat.mtimeNsec } : { sec: mtime, nsec: 0 }
   }
 
   #xattrs(source: Buffer, target: Buffer): void {

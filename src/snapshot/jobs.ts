@@ -33,7 +33,7 @@ export interface Jobs {
   /** Output: a tar stream. */
   tar: { in: { dir: string; form: 'layer' | 'tree' }; out: { size: number } }
   copy: {
-    in: { from: string; to: string; entries: readonly CopyEntry[]; chown?: Owner; mode?: number }
+    in: { from: string; to: string; entries: readonly CopyEntry[]; chown?: Owner; mode?: number; mtime?: number }
     out: null
   }
   /** An exact copy of an upper directory. */

@@ -5,6 +5,7 @@ import {
   readdirSync,
   readFileSync,
   rmdirSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -109,12 +110,14 @@ export class Snapshots {
   /**
    * Mounts the workspace over the layers (bottom first) and returns where. One that is mounted stays as it is.
    * `volatile`: fsync costs nothing in it; for build steps, whose workspaces are garbage after a crash.
+   * `again`: one that was mounted so before, which the kernel refuses since it cannot know whether there was a crash. The
+   * caller does.
    */
   async mount(
     op: Op,
     id: string,
     lowers: readonly DiffId[],
-    o: { volatile?: boolean } = {},
+    o: { volatile?: boolean; again?: boolean } = {},
   ): Promise<string> {
     using _lock = await this.#lock.acquire(id, op.signal)
     const dir = this.#existing(id)
@@ -122,6 +125,7 @@ export class Snapshots {
     if (isMountPoint(target)) return target
     const stack = this.#layers.stack(lowers)
     this.#writeStack(id, lowers)
+    if (o.again) rmSync(join(dir, 'work/work/incompat'), { recursive: true, force: true })
     mountOverlay({
       lowers: stack.length > 0 ? stack : [this.#layers.emptyPath],
       upper: join(dir, 'upper'),
@@ -213,15 +217,18 @@ export class Snapshots {
       entries: readonly CopyEntry[]
       chown?: Owner
       mode?: number
+      /** Unix seconds, in place of the times that the files have. */
+      mtime?: number
     },
   ): Promise<void> {
-    const { entries, chown, mode } = o
+    const { entries, chown, mode, mtime } = o
     await this.#pool.run(op, 'copy', {
       from: o.from.dir,
       to: this.#mounted(o.workspace),
       entries,
       ...(chown && { chown }),
       ...(mode !== undefined && { mode }),
+      ...(mtime !== undefined && { mtime }),
     })
   }
 

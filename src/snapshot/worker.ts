@@ -102,11 +102,16 @@ function start(id: number, job: Job, cancel: Int32Array): { session: Session } |
     case 'hash':
       return { result: hash(job.input, check) }
     case 'copy': {
-      const { entries, chown, mode } = job.input
+      const { entries, chown, mode, mtime } = job.input
       using from = RootDir.open(job.input.from, { cache: true })
       using to = RootDir.open(job.input.to, { cache: true })
       const common = { from, to, fidelity: 'content' as const, check }
-      const options = { ...common, ...(chown && { chown }), ...(mode !== undefined && { mode }) }
+      const options = {
+        ...common,
+        ...(chown && { chown }),
+        ...(mode !== undefined && { mode }),
+        ...(mtime !== undefined && { mtime }),
+      }
       for (const entry of entries) copyTree({ ...options, ...entry })
       return { result: null }
     }

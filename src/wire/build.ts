@@ -125,6 +125,10 @@ export interface BuildQuery {
   /** What counts of the checks: `skip=RULE;error=true`. */
   checkOptions?: string
   noCache: boolean
+  /** Stages of which everything runs. */
+  noCacheFilter?: string[]
+  reproducible?: boolean
+  verify?: boolean
   labels: Record<string, string>
   networkMode?: string
   /** `name:ip`, for /etc/hosts of RUN. */

@@ -6,6 +6,7 @@ import type { Digest } from '../../lib/digest.ts'
 import { newId } from '../../lib/id.ts'
 import { detached, type Op } from '../../lib/op.ts'
 import type { Tree } from '../graph/tree.ts'
+import { epochText } from './times.ts'
 import type { Tools } from './tools.ts'
 
 /** A writable tree over layers, for the time of one step. */
@@ -83,8 +84,13 @@ export async function makeLayer(
       await tools.snapshots.unmount(op, space.id)
       o.clean?.(space)
       if (o.layers.length === 0) clearOpaque(space.upper)
-      const layer = await tools.snapshots.commit(op, space.id, { lease: tools.lease })
-      return { layers: [...o.layers, layer.diffId], createdAt: new Date().toISOString() }
+      const { lease, times } = tools
+      const layer = await tools.snapshots.commit(op, space.id, {
+        lease,
+        ...(times && { epoch: times.epoch }),
+      })
+      const createdAt = times ? epochText(times) : new Date().toISOString()
+      return { layers: [...o.layers, layer.diffId], createdAt }
     },
   })
 }

@@ -14,8 +14,10 @@ export interface Cache<R> {
 
 export interface SolveOptions<R> {
   readonly progress: Progress
-  /** Runs everything; what comes out is remembered all the same. */
-  readonly noCache: boolean
+  /** What runs though its result is known; what comes out is remembered all the same. */
+  readonly noCache: boolean | ((vertex: VertexInfo) => boolean)
+  /** Absent: results are remembered. */
+  readonly remember?: boolean
   /** Called for each result as soon as it is there, to keep it from being collected. */
   onResult(result: R): void
   /** Told how each vertex with keys was looked for, before it runs; gives what people should know of a miss. */
@@ -77,6 +79,7 @@ export class Solver<R> {
     o: SolveOptions<R> & { inputs: readonly Promise<R>[]; started: Promise<unknown>[] },
   ): Promise<R> {
     const { progress, started } = o
+    const fresh = typeof o.noCache === 'function' ? o.noCache(vertex) : o.noCache
     const inputs = await Promise.all(o.inputs)
     op.signal.throwIfAborted()
     progress.started(vertex)
@@ -86,7 +89,7 @@ export class Solver<R> {
       for (const make of vertex.work.keys) {
         const key = await make(op, inputs, io)
         keys.push(key)
-        const hit = o.noCache ? undefined : this.#cache.get(key)
+        const hit = fresh ? undefined : this.#cache.get(key)
         if (hit === undefined) continue
         if (keys.length > 1) this.#cache.put(keys, hit, vertex)
         o.explain?.(vertex, { keys, hit: true })
@@ -95,7 +98,13 @@ export class Solver<R> {
         return hit
       }
       if (keys.length > 0 && o.explain) progress.missed(vertex, o.explain(vertex, { keys, hit: false }))
-      const result = await this.#run(op, vertex, { inputs, keys, io, started, share: !o.noCache })
+      const result = await this.#run(op, vertex, {
+        inputs,
+        keys: o.remember === false ? [] : keys,
+        io,
+        started,
+        share: !fresh,
+      })
       o.onResult(result)
       progress.completed(vertex, false)
       return result

@@ -9,7 +9,6 @@ const refusals: Readonly<Record<string, string>> = {
   attest: 'attestations are not supported yet',
   'build-context': 'additional contexts are not supported yet',
   isolation: 'it exists on Windows only',
-  'no-cache-filter': 'it is not supported yet; use --no-cache',
   'security-opt': 'security options for build steps are not supported yet',
   ssh: 'agent forwarding is not supported yet',
 }
@@ -59,6 +58,7 @@ const known = {
   'metadata-file': string('Write build result metadata to a file'),
   network: string('Set the networking mode for the RUN instructions during build', { initial: 'default' }),
   'no-cache': bool('Do not use cache when building the image'),
+  'no-cache-filter': list('Do not cache specified stages', { kind: 'stringArray' }),
   output: list('Output destination (format: "type=local,dest=path")', {
     short: 'o',
     kind: 'stringArray',
@@ -68,6 +68,7 @@ const known = {
   provenance: list('Only "false": attestations are not supported yet', { kind: 'string', check: off }),
   push: bool('Shorthand for "--output=type=registry"'),
   quiet: bool('Suppress the build output and print image ID on success', { short: 'q' }),
+  reproducible: bool('Give files and image times that do not depend on when and where it is built'),
   rm: bool('Remove intermediate containers after a successful build', { initial: true }),
   sbom: list('Only "false": attestations are not supported yet', { kind: 'string', check: off }),
   secret: list('Secret to expose to the build (format: "id=mysecret[,src=/local/secret]")'),
@@ -75,6 +76,7 @@ const known = {
   tag: list('Name and optionally a tag in the "name:tag" format', { short: 't', check: tagName }),
   target: string('Set the target build stage to build.'),
   ulimit,
+  verify: bool('Build twice and fail when the results differ (implies --reproducible)'),
 }
 
 const refused: Readonly<Record<string, Flag>> = {

@@ -17,12 +17,18 @@ export interface BuildJob {
 export async function buildJob(options: Options): Promise<BuildJob> {
   const resources = resourcesOf(options)
   const shmSize = options['shm-size']
+  const noCacheFilter = options['no-cache-filter']
+    .flatMap((text) => text.split(','))
+    .filter((name) => name !== '')
   return {
     common: {
       tags: [...options.tag],
-      buildArgs: toMap(readPairs([], options['build-arg'], process.env)),
+      buildArgs: { ...epochArg(process.env), ...toMap(readPairs([], options['build-arg'], process.env)) },
       labels: toMap(readPairs([], options.label)),
       noCache: options['no-cache'],
+      ...(noCacheFilter.length > 0 && { noCacheFilter }),
+      ...((options.reproducible || options.verify) && { reproducible: true }),
+      ...(options.verify && { verify: true }),
       ...(options.target !== '' && { target: options.target }),
       ...checkOptionsOf(options),
       ...(options.network !== 'default' && { networkMode: options.network }),
@@ -41,6 +47,12 @@ function checkOptionsOf(options: Options): Pick<Common, 'checkOptions'> {
   const version = options['check-version']
   const texts = [...options['check-options'], ...(version === '' ? [] : [`version=${version}`])]
   return texts.length === 0 ? {} : { checkOptions: texts.join(';') }
+}
+
+/** Docker: this one comes from the environment by itself. */
+function epochArg(env: NodeJS.ProcessEnv): Record<string, string> {
+  const { SOURCE_DATE_EPOCH: epoch } = env
+  return epoch === undefined || epoch === '' ? {} : { SOURCE_DATE_EPOCH: epoch }
 }
 
 function resourcesOf(options: Options): NonNullable<Common['resources']> {
