@@ -12,7 +12,7 @@ import { readIgnore } from '../definition.ts'
 import type { Tools } from '../exec/tools.ts'
 import { openSpace } from '../exec/workspace.ts'
 import type { ContextSource } from '../exec/works.ts'
-import { gitVertex, httpVertex, type NamedContext } from '../graph/named-contexts.ts'
+import { contextName, gitVertex, httpVertex, type NamedContext } from '../graph/named-contexts.ts'
 import type { Tree } from '../graph/tree.ts'
 import type { RemoteWorks } from '../graph/works.ts'
 import type { BuildRequest, ContextRequest, SyncSource } from '../request.ts'
@@ -82,7 +82,8 @@ export async function openNamedContexts(
 ): Promise<{ named: Map<string, NamedContext>; sources: Map<string, ContextSource> }> {
   const named = new Map<string, NamedContext>()
   const sources = new Map<string, ContextSource>()
-  for (const [name, request] of Object.entries(contexts)) {
+  for (const [text, request] of Object.entries(contexts)) {
+    const name = contextName(text)
     const found = await openNamed(op, { name, request, host })
     if ('root' in found) {
       sources.set(name, found)
