@@ -1,6 +1,6 @@
 import { EngineError } from '../../lib/errors.ts'
 import type { Tree } from '../graph/tree.ts'
-import { cacheKey, type Work } from '../solver/vertex.ts'
+import { cacheKey, type Json, type Work } from '../solver/vertex.ts'
 
 /** What a build does with the clock, when it is to give the same image at any time. */
 export interface Times {
@@ -44,10 +44,11 @@ export function withTimes(times: Times | undefined, work: Work<Tree>): Work<Tree
     ...work,
     keys: work.keys.map((make) => async (op, inputs, io) => {
       const key = await make(op, inputs, io)
-      const { inputs: parts } = key
-      const plain =
-        typeof parts === 'object' && parts !== null && !Array.isArray(parts) ? parts : { of: parts }
-      return { ...key, ...cacheKey({ ...plain, times: { ...times } }) }
+      const parts = isRecord(key.inputs) ? key.inputs : { of: key.inputs }
+      return { ...key, ...cacheKey({ ...parts, times: { ...times } }) }
     }),
   }
 }
+
+const isRecord = (value: Json): value is Readonly<Record<string, Json>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
