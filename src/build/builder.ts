@@ -16,6 +16,7 @@ import type { BuildEvent } from '../wire/build.ts'
 import type { Emit } from '../wire/system.ts'
 import { BuildCache } from './cache/build-cache.ts'
 import type { GcConfig } from './cache/gc-config.ts'
+import { findBaseImage } from './base-images.ts'
 import { withChecks } from './checks/build-checks.ts'
 import { ScanThread } from './context/scan-thread.ts'
 import { openContext, openNamedContexts, type ContextHost } from './context/open.ts'
@@ -244,7 +245,7 @@ export class Builder {
       progress,
       works: makeWorks(tools, context, others.sources),
       contexts: others.named,
-      findImage: (_op, ref) => Promise.resolve(this.#findImage(ref)),
+      findImage: (inner, ref, io) => findBaseImage(inner, ref, { ...bases, io }),
     })
     const draft = await withChecks(converted, {
       program,
@@ -263,6 +264,8 @@ export class Builder {
       origin: originOf(request),
       argNames: argNames(program),
       silent: request.noCache,
+    const { images, distribution } = this.#o
+    const bases = { images, distribution, auth: request.auth, pull: request.pull ?? false }
       roots,
     })
     // Steps that ran before one failed are known too.

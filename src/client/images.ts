@@ -8,6 +8,8 @@ import type {
   ImageSummary,
   ProgressMessage,
 } from '../wire/image.ts'
+import type { AuthConfig } from '../wire/registry.ts'
+import { credentialsHeader } from './auth-headers.ts'
 import { encodeFilters, type Filters } from './filters.ts'
 import { buildStream, type OutputSink } from './build-stream.ts'
 import type { RequestInput, Transport } from './transport.ts'
@@ -22,6 +24,8 @@ export interface TarBuildOptions {
   readonly labels: Readonly<Record<string, string>>
   readonly target?: string | undefined
   readonly noCache: boolean
+  readonly pull?: boolean
+  readonly credentials?: Readonly<Record<string, AuthConfig>> | undefined
   readonly networkMode?: string | undefined
   readonly signal?: AbortSignal
 }
@@ -120,10 +124,13 @@ export class Images {
       secrets?: ReadonlyMap<string, Uint8Array> | undefined
       /** For the outputs that are sent, by their place in the request. */
       sinks?: ReadonlyMap<number, OutputSink> | undefined
+      /** By address of their registries. */
+      credentials?: Readonly<Record<string, AuthConfig>> | undefined
       signal?: AbortSignal | undefined
     } = {},
   ): AsyncGenerator<BuildEvent> {
-    let input: RequestInput = { query: { request: JSON.stringify(request) }, signal: o.signal }
+    const headers = credentialsHeader(o.credentials)
+    let input: RequestInput = { query: { request: JSON.stringify(request) }, headers, signal: o.signal }
     if (o.secrets && o.secrets.size > 0) {
       const entries = [...o.secrets].map(([id, value]) => [id, Buffer.from(value).toString('base64')])
       const head = Buffer.from(JSON.stringify(Object.fromEntries(entries)))
@@ -131,10 +138,10 @@ export class Images {
         ...input,
         query: { request: JSON.stringify({ ...request, secretBytes: head.length }) },
         stream: streams.Readable.from(headed(head, o.archive), { objectMode: false }),
-        headers: { 'Content-Type': 'application/octet-stream' },
+        headers: { ...headers, 'Content-Type': 'application/octet-stream' },
       }
     } else if (o.archive)
-      input = { ...input, stream: o.archive, headers: { 'Content-Type': 'application/x-tar' } }
+      input = { ...input, stream: o.archive, headers: { ...headers, 'Content-Type': 'application/x-tar' } }
     return o.sinks && o.sinks.size > 0
       ? buildStream(this.#t, input, o.sinks)
       : this.#t.lines('POST', '/gantry/build', input)
@@ -155,11 +162,12 @@ export class Images {
         labels: JSON.stringify(o.labels),
         target: o.target,
         nocache: o.noCache || undefined,
+        pull: o.pull || undefined,
         networkmode: o.networkMode,
         rm: true,
       },
       stream: context,
-      headers: { 'Content-Type': 'application/x-tar' },
+      headers: { ...credentialsHeader(o.credentials), 'Content-Type': 'application/x-tar' },
       signal: o.signal,
     })
   }

@@ -1,5 +1,6 @@
 import type { ProgressMessage } from '../wire/image.ts'
 import type { AuthConfig, AuthResponse, DistributionInspect, SearchResult } from '../wire/registry.ts'
+import { authHeader } from './auth-headers.ts'
 import { encodeFilters, type Filters } from './filters.ts'
 import { imagePath } from './images.ts'
 import type { Transport } from './transport.ts'
@@ -57,8 +58,4 @@ export class RegistryCalls {
       headers: authHeader(o.auth),
     })
   }
-}
-
-export function authHeader(auth: AuthConfig | undefined): Record<string, string> {
-  return auth ? { 'X-Registry-Auth': Buffer.from(JSON.stringify(auth)).toString('base64url') } : {}
 }

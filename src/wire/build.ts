@@ -125,6 +125,10 @@ export interface BuildQuery {
   /** What counts of the checks: `skip=RULE;error=true`. */
   checkOptions?: string
   noCache: boolean
+  /** A step that fails is looked at: the stream stays open behind an `error` with `shell`, and secrets stay in memory so long. */
+  shell?: boolean
+  /** Ask registries for every base image, also for those that are here. */
+  pull?: boolean
   /** Stages of which everything runs. */
   noCacheFilter?: string[]
   reproducible?: boolean

@@ -5,7 +5,7 @@ import { Attrs, parseHosts, parseUlimits } from './attrs.ts'
 import { readInput } from './dockerfile-input.ts'
 import { syncSource } from './file-sync.ts'
 import type { Session } from './session.ts'
-import { secretsOf } from './session-services.ts'
+import { authOf, forwardAgent, secretsOf, sshOf } from './session-services.ts'
 
 /** Options that say nothing about what is built. */
 const informative = [
@@ -46,25 +46,25 @@ export async function buildRequestOf(
   const shmSize = Number(attrs.take('shm-size') ?? 0)
   const cgroupParent = attrs.take('cgroup-parent')
   const noCache = attrs.takeRaw('no-cache')
-  if (noCache !== undefined && noCache !== '')
-    throw new EngineError(
-      'unsupported',
-      'build: --no-cache-filter is not supported through BuildKit’s API yet',
-    )
+  const noCacheFilter = (noCache ?? '').split(',').filter((name) => name !== '')
   const resolveMode = attrs.take('image-resolve-mode')
-  if (resolveMode !== undefined && !['local', 'default'].includes(resolveMode))
-    throw new EngineError('unsupported', 'build: --pull is not supported through BuildKit’s API yet')
+  if (resolveMode !== undefined && !['local', 'default', 'pull'].includes(resolveMode))
+    throw new EngineError('invalid', `invalid image-resolve-mode: ${resolveMode}`)
   const input = await readInput(op, attrs, session)
   attrs.refuseRest()
   return {
     ...input,
     ref,
-    tags: [],
+    pull: resolveMode === 'pull',
+    tags: namesOf(outputs),
     outputs,
     buildArgs,
     labels,
     noCache: noCache === '',
     secrets: secretsOf(session),
+    auth: authOf(session),
+    ...(noCacheFilter.length > 0 && { noCacheFilter }),
+    ...(session.supports(forwardAgent) && { ssh: sshOf(session) }),
     ...(Object.keys(contexts).length > 0 && { contexts }),
     ...(target !== undefined && { target }),
     ...(networkMode !== undefined && { networkMode }),
@@ -74,6 +74,12 @@ export async function buildRequestOf(
     ...(shmSize > 0 && { shmSize }),
     ...(cgroupParent !== undefined && { cgroupParent }),
   }
+}
+
+/** The names that outputs give to images: the record of the build shows them. */
+function namesOf(outputs: readonly OutputRequest[]): string[] {
+  const names = outputs.flatMap(({ attrs }) => (attrs['name'] ?? '').split(','))
+  return [...new Set(names.filter((name) => name !== '' && name !== '*'))]
 }
 
 function platformOf(attrs: Attrs): string | undefined {

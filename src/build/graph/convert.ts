@@ -7,7 +7,7 @@ import type { Program, Stage } from '../dockerfile/stages.ts'
 import { BuildError } from '../dockerfile/source.ts'
 import { didYouMean } from '../dockerfile/suggest.ts'
 import type { Progress } from '../solver/progress.ts'
-import { makeVertex, type Vertex } from '../solver/vertex.ts'
+import { makeVertex, type Io, type Vertex } from '../solver/vertex.ts'
 import { cloneDraft, type ImageDraft } from './image-draft.ts'
 import {
   expandWord,
@@ -42,7 +42,8 @@ export interface ConvertOptions {
   readonly progress: Progress
   /** By what `contextName` makes of their names. */
   readonly contexts: ReadonlyMap<string, NamedContext>
-  findImage(op: Op, ref: string): Promise<Image>
+  /** `io` is told when it has to be fetched first. */
+  findImage(op: Op, ref: string, io: Io): Promise<Image>
 }
 
 /** A stage after conversion. */
@@ -252,9 +253,9 @@ export class Converter {
     const known = this.#images.get(reference)
     if (known) return known
     const found = this.options.progress
-      .task(`[internal] load metadata for ${reference}`, async () => {
+      .task(`[internal] load metadata for ${reference}`, async (io) => {
         try {
-          return await this.options.findImage(op, name)
+          return await this.options.findImage(op, name, io)
         } catch (cause) {
           op.signal.throwIfAborted()
           const names = this.program.stages.slice(0, o.stage.index).flatMap((stage) => stage.name ?? [])

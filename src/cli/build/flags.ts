@@ -13,7 +13,6 @@ const refusals: Readonly<Record<string, string>> = {
   ssh: 'agent forwarding is not supported yet',
 }
 const refusedSwitches: Readonly<Record<string, string>> = {
-  pull: 'registries are not supported yet',
   squash: 'squashing is not supported',
 }
 
@@ -66,6 +65,7 @@ const known = {
   platform: list('Set platform if server is multi-platform capable', { kind: 'string' }),
   progress: string('Set type of progress output ("auto", "plain", "tty", "rawjson")', { initial: 'auto' }),
   provenance: list('Only "false": attestations are not supported yet', { kind: 'string', check: off }),
+  pull: bool('Always attempt to pull all referenced images'),
   push: bool('Shorthand for "--output=type=registry"'),
   quiet: bool('Suppress the build output and print image ID on success', { short: 'q' }),
   reproducible: bool('Give files and image times that do not depend on when and where it is built'),

@@ -3,6 +3,7 @@ import { DaemonError, parseHost, type OutputSink } from '../../client/index.ts'
 import { EngineError } from '../../lib/errors.ts'
 import type { BuildErrorEvent, BuildEvent, BuildQuery, BuildResultEvent } from '../../wire/build.ts'
 import type { ProgressMessage } from '../../wire/image.ts'
+import type { AuthConfig } from '../../wire/registry.ts'
 import type { Context } from '../command.ts'
 import type { Source } from './context.ts'
 import type { BuildJob, Common } from './job.ts'
@@ -27,7 +28,8 @@ export async function runBuild(
   const wire = outputs.map((output) => output.wire)
   const common: Omit<BuildQuery, 'dockerfile'> = { ...job.common, ...(wire.length > 0 && { outputs: wire }) }
   using sinks = outputs.some((output) => output.dest) ? await openSinks(context, outputs) : noSinks
-  const o = { report, secrets, sinks: sinks.byIndex }
+  const credentials = await credentialsOf(context)
+  const o = { report, secrets, credentials, sinks: sinks.byIndex }
   if (source.kind === 'directory' && parseHost(context.host).kind === 'unix') {
     const outcome = await buildWithEvents(context, { ...common, ...inPlace(source) }, o)
     if (outcome) return outcome
@@ -39,7 +41,13 @@ export async function runBuild(
     if (outcome) return outcome
   }
   refuseForDocker(job)
-  return buildTar(context, await archiveOf(source), job.common, report)
+  return buildTar(context, await archiveOf(source), { ...job.common, credentials }, report)
+}
+
+/** The daemon asks registries in our name: which of them, only the Dockerfile tells. */
+async function credentialsOf(context: Context): Promise<Record<string, AuthConfig>> {
+  const { Credentials } = await import('../credentials.ts')
+  return await Credentials.open(context.config.directory).all()
 }
 
 const noSinks = { byIndex: new Map<number, OutputSink>(), [Symbol.dispose]() {} }
@@ -90,15 +98,16 @@ async function buildWithEvents(
   o: {
     report: (event: BuildEvent) => void
     secrets: ReadonlyMap<string, Uint8Array>
+    credentials: Record<string, AuthConfig>
     sinks: ReadonlyMap<number, OutputSink>
     archive?: Readable
   },
 ): Promise<Outcome | undefined> {
-  const { report, secrets, sinks, archive } = o
+  const { report, archive, ...rest } = o
   let outcome: Outcome = { imageId: '', error: noResult }
   let begun = false
   try {
-    for await (const event of context.client.images.buildWithEvents(request, { archive, secrets, sinks })) {
+    for await (const event of context.client.images.buildWithEvents(request, { archive, ...rest })) {
       begun = true
       report(event)
       if (event.type === 'result') outcome = { imageId: event.imageId, result: event }
@@ -134,7 +143,7 @@ function inPlace(
 async function buildTar(
   context: Context,
   archive: Archive,
-  common: Common,
+  common: Common & { credentials: Record<string, AuthConfig> },
   report: (event: BuildEvent) => void,
 ): Promise<Outcome> {
   const vertex = {
