@@ -237,6 +237,8 @@ export class Builder {
       ...(main.fetch && { fetch: main.fetch(ignore) }),
       ...(main.indexFile !== undefined && { indexFile: main.indexFile }),
     }
+    const { images, distribution } = this.#o
+    const bases = { images, distribution, auth: request.auth, pull: request.pull ?? false }
     const converted = convert(op, program, {
       buildArgs: request.buildArgs,
       ...(request.target !== undefined && { target: request.target }),
@@ -264,8 +266,6 @@ export class Builder {
       origin: originOf(request),
       argNames: argNames(program),
       silent: request.noCache,
-    const { images, distribution } = this.#o
-    const bases = { images, distribution, auth: request.auth, pull: request.pull ?? false }
       roots,
     })
     // Steps that ran before one failed are known too.

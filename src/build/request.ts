@@ -33,11 +33,9 @@ export interface BuildRequest {
   readonly noCacheFilter?: readonly string[]
   /** The same image at any time and from any checkout: SOURCE_DATE_EPOCH (a build argument) or a fixed day for all times. */
   readonly reproducible?: boolean
-  /** Builds twice, the second time without cache; what differs is an error. */
-  /** A step that fails is looked at before the build ends: it ends with its caller then. */
-  readonly shell?: boolean
   /** Ask registries for every base image, also for those that are here. */
   readonly pull?: boolean
+  /** Builds twice, the second time without cache; what differs is an error. */
   readonly verify?: boolean
   readonly labels: Readonly<Record<string, string>>
   /** Of the image, as `linux/arm64/v8`; absent: this host's. */
