@@ -79,6 +79,8 @@ export interface SyncSource {
   readonly key?: string
   /** Lists to `tree` what is there, and gives the content that it wants; returns the bytes that travelled. */
   fetch(op: Op, tree: TreeSync, wanted: SyncWants): Promise<number>
+  /** One text of it, without the rest: undefined when there is none. */
+  readFile(op: Op, path: string): Promise<string | undefined>
 }
 
 /** What of a directory is wanted. */

@@ -3,9 +3,11 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Engine } from '../../engine/index.ts'
 import type { Op } from '../../lib/op.ts'
+import { cacheMethods } from './cache-usage.ts'
 import { controlMethods } from './control.ts'
 import { gatewayMethods } from './gateway.ts'
 import { serveGrpc, type Method } from './grpc/server.ts'
+import { historyMethods } from './history.ts'
 import { Sessions } from './session.ts'
 import { Solves } from './solves.ts'
 
@@ -14,11 +16,16 @@ export class BuildKit {
   readonly #sessions = new Sessions()
   readonly #methods: readonly Method[]
 
-  constructor(engine: Pick<Engine, 'builder' | 'config'>) {
+  constructor(engine: Pick<Engine, 'builder' | 'config' | 'images'>) {
     const sessions = this.#sessions
     const spool = join(engine.config.dataRoot, 'build', 'spool')
-    const solves = new Solves({ builder: engine.builder, sessions, spool })
-    this.#methods = [...controlMethods({ engine, sessions, solves }), ...gatewayMethods(solves)]
+    const solves = new Solves({ engine, sessions, spool })
+    this.#methods = [
+      ...controlMethods({ sessions, solves }),
+      ...cacheMethods(engine),
+      ...historyMethods(engine),
+      ...gatewayMethods(solves),
+    ]
   }
 
   /** `/grpc`: until the client goes. */

@@ -1,4 +1,3 @@
-import type { Engine } from '../../engine/index.ts'
 import { EngineError } from '../../lib/errors.ts'
 import { byteStream } from './grpc/byte-stream.ts'
 import { bidirectional, serverStream, unary, type Method } from './grpc/server.ts'
@@ -15,11 +14,7 @@ const HealthResponse = message({ status: int32(1) })
 const serving = 1
 
 /** moby.buildkit.v1.Control, and grpc.health.v1.Health. */
-export function controlMethods(o: {
-  engine: Pick<Engine, 'builder'>
-  sessions: Sessions
-  solves: Solves
-}): Method[] {
+export function controlMethods(o: { sessions: Sessions; solves: Solves }): Method[] {
   const { sessions, solves } = o
   return [
     unary(

@@ -4,12 +4,9 @@ import { group } from '../../lib/group.ts'
 import type { Op } from '../../lib/op.ts'
 import type { BuildRequest } from '../../build/index.ts'
 import type { Attrs } from './attrs.ts'
-import { FilesInMemory, receiveTree, syncSource } from './file-sync.ts'
+import { readFiles, syncSource } from './file-sync.ts'
 import type { Session } from './session.ts'
 import { uploadOf } from './session-services.ts'
-
-/** No Dockerfile written by people comes near it. */
-const maxSize = 16 << 20
 
 type Input = Pick<BuildRequest, 'context' | 'dockerfile' | 'dockerfileText' | 'ignoreText'>
 
@@ -57,8 +54,7 @@ async function readDockerfile(o: {
   // Docker: `dockerfile` serves where `Dockerfile` is asked for.
   const lower = `${dirname(dockerfile)}/dockerfile`.replace(/^\.\//, '')
   if (basename(dockerfile) === 'Dockerfile') paths.push(lower)
-  const tree = new FilesInMemory(maxSize)
-  await receiveTree(op, session, { name: directory, tree, wanted: { paths, excludes: [] } })
+  const tree = await readFiles(op, session, { name: directory, paths })
   const dockerfileText = tree.text(dockerfile) ?? tree.text(lower)
   if (dockerfileText === undefined)
     throw new EngineError(
@@ -70,9 +66,7 @@ async function readDockerfile(o: {
 }
 
 async function readIgnore(o: { op: Op; session: Session; directory: string }): Promise<Definition> {
-  const tree = new FilesInMemory(maxSize)
-  const wanted = { paths: ['.dockerignore'], excludes: [] }
-  await receiveTree(o.op, o.session, { name: o.directory, tree, wanted })
-  const ignoreText = tree.text('.dockerignore')
+  const name = '.dockerignore'
+  const ignoreText = (await readFiles(o.op, o.session, { name: o.directory, paths: [name] })).text(name)
   return ignoreText === undefined ? {} : { ignoreText }
 }

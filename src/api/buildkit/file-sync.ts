@@ -28,7 +28,22 @@ export function syncSource(session: Session, name: string): SyncSource {
   return {
     ...(session.sharedKey !== '' && { key: `${session.sharedKey}:${name}` }),
     fetch: (op, tree, wanted) => receiveTree(op, session, { name, tree, wanted }),
+    readFile: async (op, path) => (await readFiles(op, session, { name, paths: [path] })).text(path),
   }
+}
+
+/** No Dockerfile and no ignore file written by people comes near it. */
+const maxText = 16 << 20
+
+/** Some files of a directory of the client, in memory. */
+export async function readFiles(
+  op: Op,
+  session: Session,
+  o: { name: string; paths: readonly string[] },
+): Promise<FilesInMemory> {
+  const tree = new FilesInMemory(maxText)
+  await receiveTree(op, session, { name: o.name, tree, wanted: { paths: o.paths, excludes: [] } })
+  return tree
 }
 
 /**
@@ -174,7 +189,7 @@ function encoded(key: string, values: readonly string[]): Record<string, readonl
   return { [key]: escaped, [`${key}-encoded`]: ['1'] }
 }
 
-/** Single files of a directory of the client, in memory: Dockerfiles and ignore files. */
+/** Dockerfiles and ignore files. */
 export class FilesInMemory implements TreeReceiver {
   readonly files = new Map<string, Buffer>()
   readonly #chunks = new Map<string, Buffer[]>()

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import type { SecretSource, SshSource } from '../../build/index.ts'
+import type { AuthSource, SecretSource, SshSource } from '../../build/index.ts'
 import { EngineError } from '../../lib/errors.ts'
 import type { Op } from '../../lib/op.ts'
 import { byteStream } from './grpc/byte-stream.ts'
@@ -10,6 +10,8 @@ import {
   BytesMessage,
   CheckAgentRequest,
   CheckAgentResponse,
+  CredentialsRequest,
+  CredentialsResponse,
   GetSecretRequest,
   GetSecretResponse,
 } from './proto/session.ts'
@@ -17,7 +19,8 @@ import type { Session } from './session.ts'
 
 const getSecret = '/moby.buildkit.secrets.v1.Secrets/GetSecret'
 const checkAgent = '/moby.sshforward.v1.SSH/CheckAgent'
-const forwardAgent = '/moby.sshforward.v1.SSH/ForwardAgent'
+export const forwardAgent = '/moby.sshforward.v1.SSH/ForwardAgent'
+const credentials = '/moby.filesync.v1.Auth/Credentials'
 const pull = '/moby.upload.v1.Upload/Pull'
 
 type BytesCall = ClientCall<{ data: Uint8Array }, Of<typeof BytesMessage>>
@@ -52,6 +55,26 @@ export function sshOf(session: Session): SshSource {
       }
       const shapes = { request: BytesMessage, response: BytesMessage }
       return byteStream(session.client.open(op, forwardAgent, { ...shapes, metadata }))
+    },
+  }
+}
+
+/** What the client knows of registries. */
+export function authOf(session: Session): AuthSource {
+  return {
+    of: async (op, host) => {
+      if (!session.supports(credentials)) return undefined
+      // BuildKit: Docker Hub goes by the name of its server.
+      const value = { Host: host === 'docker.io' ? 'registry-1.docker.io' : host }
+      try {
+        const shapes = { request: CredentialsRequest, response: CredentialsResponse }
+        const { Username, Secret } = await session.client.unary(op, credentials, { ...shapes, value })
+        if (Username === '' && Secret === '') return undefined
+        // BuildKit: a secret without a name is an identity token.
+        return Username === '' ? { identitytoken: Secret } : { username: Username, password: Secret }
+      } catch (error) {
+        throw error instanceof GrpcError ? asEngineError(error, `credentials for ${host}`) : error
+      }
     },
   }
 }

@@ -1,16 +1,21 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Builder, ExporterResponse, OutputRequest } from '../../build/index.ts'
+import type { ExporterResponse, OutputRequest } from '../../build/index.ts'
+import type { Engine } from '../../engine/index.ts'
 import { EngineError } from '../../lib/errors.ts'
 import type { Op } from '../../lib/op.ts'
+import { Attrs } from './attrs.ts'
 import { buildRequestOf } from './build-request.ts'
+import { readInput } from './dockerfile-input.ts'
 import { buildFailure } from './errors.ts'
 import { archiveSender } from './file-send.ts'
 import { Code, GrpcError } from './grpc/status.ts'
 import type { SolveRequest } from './proto/control.ts'
 import type { Of } from './proto/message.ts'
+import { pastStatus } from './history.ts'
 import { FeedProgress } from './progress.ts'
 import type { Sessions } from './session.ts'
 import { StatusFeed } from './status-feed.ts'
+import { answerSubrequest } from './subrequests.ts'
 import { treeSender } from './tree-send.ts'
 
 type Solve = Of<typeof SolveRequest>
@@ -39,7 +44,7 @@ class Running {
 }
 
 interface Deps {
-  readonly builder: Pick<Builder, 'build'>
+  readonly engine: Pick<Engine, 'builder' | 'images'>
   readonly sessions: Sessions
   /** Where files wait that are on their way to a client. */
   readonly spool: string
@@ -76,7 +81,8 @@ export class Solves {
 
   /** Control.Status: ends with the build. */
   async *status(op: Op, ref: string) {
-    yield* (await this.#started(op, ref)).feed.listen(op)
+    const past = this.#running.has(ref) ? undefined : pastStatus(this.#o.engine, op, ref)
+    yield* past ?? (await this.#started(op, ref)).feed.listen(op)
   }
 
   /** LLBBridge.Solve */
@@ -85,8 +91,28 @@ export class Solves {
     ref: string,
     o: { frontend: string; options: Readonly<Record<string, string>> },
   ): Promise<Record<string, Uint8Array>> {
-    await this.#build(op, await this.#started(op, ref), o)
+    const running = await this.#started(op, ref)
+    checkFrontend(o)
+    const subrequest = o.options['requestid']
+    if (subrequest !== undefined && subrequest !== '') return await this.#answer(op, running, o.options)
+    await this.#build(op, running, o)
     return {}
+  }
+
+  /** What is asked of a Dockerfile besides building it. */
+  async #answer(op: Op, running: Running, options: Readonly<Record<string, string>>) {
+    const session = await this.#o.sessions.get(op, (await running.solve).Session)
+    const attrs = new Attrs(options)
+    const input = await readInput(op, attrs, session)
+    const { dockerfileText, ignoreText = '' } = input
+    if (dockerfileText === undefined)
+      throw new EngineError('unsupported', 'a Dockerfile in a context that is fetched cannot be checked')
+    return answerSubrequest(attrs.take('requestid') ?? '', {
+      definition: { name: input.dockerfile, text: dockerfileText, ignore: ignoreText },
+      buildArgs: attrs.takeAll('build-arg:'),
+      target: attrs.take('target'),
+      findImage: (ref) => this.#o.engine.images.find(ref),
+    })
   }
 
   /** LLBBridge.Ping */
@@ -115,7 +141,10 @@ export class Solves {
         : request.Exporter === ''
           ? []
           : [{ Type: request.Exporter, Attrs: request.ExporterAttrs }]
-    const outputs = exporters.map(({ Type: type, Attrs: attrs }, index): OutputRequest => {
+    const outputs = exporters.map(({ Type: type, Attrs }, index): OutputRequest => {
+      // compose: an image of the local store is loaded there by itself.
+      const { load, ...rest } = Attrs
+      const attrs = type === 'moby' && load === 'true' ? rest : Attrs
       // BuildKit: how the client tells its receivers apart.
       const metadata = { 'buildkit-attachable-exporter-id': String(index) }
       if (type === 'local')
@@ -133,7 +162,7 @@ export class Solves {
       ...(dockerfileText !== undefined && { dockerfile: dockerfileText }),
     })
     try {
-      const { response } = await this.#o.builder.build(op, build, (event) => progress.push(event))
+      const { response } = await this.#o.engine.builder.build(op, build, (event) => progress.push(event))
       running.response = response
     } catch (error) {
       throw buildFailure(error)
@@ -172,12 +201,7 @@ const refusedGraph = () =>
 
 function checkFrontend(o: { frontend: string; options: Readonly<Record<string, string>> }): void {
   const { frontend, options } = o
-  if (frontend === 'dockerfile.v0') {
-    const subrequest = options['requestid']
-    if (subrequest !== undefined && subrequest !== '')
-      throw new EngineError('unsupported', `the request ${subrequest} is not supported yet`)
-    return
-  }
+  if (frontend === 'dockerfile.v0') return
   // `docker/dockerfile` images are what ours is; any other is another language.
   const source = options['source'] ?? ''
   if (frontend === 'gateway.v0' && /^(docker\.io\/)?docker\/dockerfile(-upstream)?([:@]|$)/.test(source))

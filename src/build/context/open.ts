@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import { RootDir } from '../../host/root-dir.ts'
 import { EngineError, hasCode } from '../../lib/errors.ts'
 import { newId } from '../../lib/id.ts'
+import { parseIgnore } from '../../lib/ignore.ts'
 import { detached, type Op } from '../../lib/op.ts'
 import type { BuildCache } from '../cache/build-cache.ts'
 import { readIgnore } from '../definition.ts'
@@ -111,10 +112,10 @@ async function openNamed(
       return { root: await emptyTree(op, host.tools), ignore: [] }
     case 'synced': {
       const { kept, source, ...rest } = await borrow(request.source, host)
-      await host.progress.task(`[context ${o.name}] load .dockerignore`, (io) =>
-        fetchInto(kept, source, [])(op, ['.dockerignore'], io),
+      const text = await host.progress.task(`[context ${o.name}] load .dockerignore`, () =>
+        source.readFile(op, '.dockerignore'),
       )
-      const ignore = readIgnore(kept.root, '')
+      const ignore = text === undefined ? [] : parseIgnore(text)
       return { ...rest, ignore, fetch: fetchInto(kept, source, ignore) }
     }
     case 'remote':
