@@ -40,10 +40,11 @@ test('scanTree() keeps out what .dockerignore names and says so', (t) => {
   assert.deepEqual(source, {
     pattern: 'e/f',
     paths: [],
+    names: [],
     complete: true,
     ignoredBy: { path: 'e/f', line: 2, pattern: 'e' },
   })
-  assert.deepEqual(scan(root, ['nope']).sources, [{ pattern: 'nope', paths: [], complete: true }])
+  assert.deepEqual(scan(root, ['nope']).sources, [{ pattern: 'nope', paths: [], names: [], complete: true }])
 })
 
 test('scanTree() follows links of a source inside the root only, and keeps those below', (t) => {
@@ -54,7 +55,9 @@ test('scanTree() follows links of a source inside the root only, and keeps those
     up: '->../../../../etc/passwd',
     loop: '->loop',
   })
-  assert.deepEqual(scan(root, ['link']).sources, [{ pattern: 'link', paths: ['d'], complete: true }])
+  assert.deepEqual(scan(root, ['link']).sources, [
+    { pattern: 'link', paths: ['d'], names: ['link'], complete: true },
+  ])
   assert.deepEqual(paths(root, ['link']), ['d', 'd/f', 'd/l'])
   assert.deepEqual(scan(root, ['up']).sources[0]?.paths, [])
   assert.deepEqual(scan(root, ['loop']).sources[0]?.paths, [])

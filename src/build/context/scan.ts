@@ -38,6 +38,8 @@ export interface SourceMatch {
   readonly pattern: string
   /** Paths after following links, relative; `.` is the root. Empty: nothing there. */
   readonly paths: readonly string[]
+  /** For each path the last part of what led to it, links not followed. */
+  readonly names: readonly string[]
   /** Of a pattern made by `below`: its directory, links followed. */
   readonly base?: string
   /** True when nothing at or below those paths is left out: they may be copied whole. */
@@ -84,6 +86,7 @@ class Scanner {
 
   #source(pattern: string): SourceMatch {
     const paths: string[] = []
+    const names: string[] = []
     let ignoredBy: SourceMatch['ignoredBy']
     const [directory = '', glob] = splitBelow(pattern)
     const base = glob === undefined ? undefined : this.#resolve(relative(directory))
@@ -92,10 +95,12 @@ class Scanner {
         ? this.#expand(relative(pattern))
         : base === undefined
           ? []
-          : this.#below(base, relative(glob))
-    for (const path of found) {
-      if (this.#walkFrom(path)) paths.push(path)
-      else {
+          : this.#below(base, relative(glob)).map((path) => ({ path, name: basename(path) }))
+    for (const { path, name } of found) {
+      if (this.#walkFrom(path)) {
+        paths.push(path)
+        names.push(name)
+      } else {
         const reason = this.#matcher.reason(path)
         if (reason)
           ignoredBy ??= { path, line: reason.line, pattern: (reason.exception ? '!' : '') + reason.pattern }
@@ -103,17 +108,24 @@ class Scanner {
     }
     const complete = !this.#skipped.some((skipped) => paths.some((path) => isBelow(skipped, path)))
     if (base !== undefined) for (const path of paths) this.#ancestors(path, base)
-    return { pattern, paths, complete, ...(base !== undefined && { base }), ...(ignoredBy && { ignoredBy }) }
+    return {
+      pattern,
+      paths,
+      names,
+      complete,
+      ...(base !== undefined && { base }),
+      ...(ignoredBy && { ignoredBy }),
+    }
   }
 
   /** The existing paths that a pattern means, links followed inside the root. */
-  #expand(pattern: string): string[] {
+  #expand(pattern: string): { path: string; name: string }[] {
     const segments = pattern === '.' ? [] : pattern.split('/')
     const wild = segments.findIndex(hasWildcard)
     const literal = wild < 0 ? segments : segments.slice(0, wild)
     const start = this.#resolve(literal.join('/'))
     if (start === undefined) return []
-    if (wild < 0) return [start]
+    if (wild < 0) return [{ path: start, name: basename(pattern) }]
     let level = [start]
     for (const segment of segments.slice(wild)) {
       const glob = globToRegExp(segment)
@@ -122,7 +134,10 @@ class Scanner {
         return names.filter((name) => glob.test(name)).map((name) => join(directory, name))
       })
     }
-    return level.map((path) => this.#resolve(path)).filter((path) => path !== undefined)
+    return level.flatMap((found) => {
+      const path = this.#resolve(found)
+      return path === undefined ? [] : [{ path, name: basename(found) }]
+    })
   }
 
   /** Paths that match below a directory; not what is in a directory that matches itself. */
@@ -302,6 +317,10 @@ class Scanner {
 function relative(pattern: string): string {
   const clean = cleanPath(`/${pattern}`)
   return clean === '/' ? '.' : clean.slice(1)
+}
+
+function basename(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1)
 }
 
 function isBelow(path: string, directory: string): boolean {

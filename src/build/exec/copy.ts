@@ -1,5 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import type { Op } from '../../lib/op.ts'
 import { digestOf } from '../../lib/digest.ts'
 import { resolveUser } from '../../runtime/index.ts'
@@ -135,7 +135,7 @@ async function copyInto(
     for (const { selection, extract } of picked) {
       const { path, root } = selection
       if (step.parents) {
-        entries.push(...directoryEntries(selection, { target: place.directory().target, isNew: false }))
+        entries.push(...directoryEntries(selection, place.directory()))
         continue
       }
       if (root.type === 'd') {
@@ -144,11 +144,11 @@ async function copyInto(
       }
       if (extract && root.type === 'f') {
         await flush()
-        // An archive's files keep their owners and modes; only an owner that was asked for counts.
-        const archive = { ...common, archive: path, target: step.target, ...(asked && { chown: asked }) }
+        // BuildKit: an archive's files keep their owners and modes, whatever --chown and --chmod say.
+        const archive = { ...common, archive: path, target: step.target }
         if (await tools.snapshots.extractInto(op, archive)) continue
       }
-      entries.push({ source: path, target: place.file(basename(path), several) })
+      entries.push({ source: path, target: place.file(selection.name, several) })
     }
     await flush()
   }
@@ -166,8 +166,9 @@ async function copyInto(
   })
 }
 
-/** `--chown=USER[:GROUP]`, names looked up in the tree that is copied to; a bare number is both (Docker). */
+/** `--chown=USER[:GROUP]`, names looked up in the tree that is copied to; a bare number is both, `USER:` is group 0 (Docker). */
 function ownerOf(chown: string, root: string): Owner {
-  const { uid, gid } = resolveUser(root, /^\d+$/.test(chown) ? `${chown}:${chown}` : chown)
+  const spec = /^\d+$/.test(chown) ? `${chown}:${chown}` : chown.replace(/:$/, ':0')
+  const { uid, gid } = resolveUser(root, spec)
   return { uid, gid }
 }

@@ -7,6 +7,8 @@ import type { Entry, Scan, SourceMatch } from '../context/scan.ts'
 export interface Selection {
   /** Relative to the source tree; `.` is all of it. */
   readonly path: string
+  /** What a file is called where it is copied to: a link that leads to it gives its own name. */
+  readonly name: string
   readonly root: Entry
   /** Below the root, paths relative to it. */
   readonly below: readonly Entry[]
@@ -15,7 +17,8 @@ export interface Selection {
 }
 
 export function select(scan: Scan, source: SourceMatch): Selection[] {
-  return source.paths.flatMap((path) => {
+  return source.paths.flatMap((path, index) => {
+    const name = source.names[index] ?? posix.basename(path)
     const prefix = path === '.' ? '' : `${path}/`
     let root: Entry | undefined
     const below: Entry[] = []
@@ -23,7 +26,9 @@ export function select(scan: Scan, source: SourceMatch): Selection[] {
       if (entry.path === path) root = entry
       else if (entry.path.startsWith(prefix) && entry.path !== '.')
         below.push({ ...entry, path: entry.path.slice(prefix.length) })
-    return root ? [{ path, root, below: root.type === 'd' ? below : [], complete: source.complete }] : []
+    return root
+      ? [{ path, name, root, below: root.type === 'd' ? below : [], complete: source.complete }]
+      : []
   })
 }
 
@@ -46,7 +51,7 @@ export function selectBelow(scan: Scan, source: SourceMatch): Selection[] {
     .map((entry) => ({ ...entry, path: entry.path.slice(prefix.length) }))
   // Its own attributes are not copied.
   const root: Entry = { path: base, type: 'd', mode: 0o755, uid: 0, gid: 0, content: '' }
-  return [{ path: base, root, below, complete: false }]
+  return [{ path: base, name: posix.basename(base), root, below, complete: false }]
 }
 
 /** Takes out what matches; a directory stays as long as something in it does. */
@@ -55,7 +60,7 @@ export function without(selections: readonly Selection[], patterns: readonly Ign
   if (matcher.empty) return [...selections]
   return selections.flatMap((selection) => {
     const { root, below } = selection
-    if (root.type !== 'd') return matcher.ignores(posix.basename(selection.path)) ? [] : [selection]
+    if (root.type !== 'd') return matcher.ignores(selection.name) ? [] : [selection]
     const kept = below.filter((entry) => !matcher.ignores(entry.path))
     if (kept.length === below.length) return [selection]
     const needed = new Set(kept.flatMap((entry) => [entry.path, ...ancestorsOf(entry.path)]))
@@ -84,11 +89,11 @@ export function manifestOf(
     lines.push(text)
     shown.push(text)
   }
-  for (const { path, root, below } of selections) {
+  for (const { path, name, root, below } of selections) {
     // Where it was is no part of what is copied, but what people want to read.
     shown.push(JSON.stringify({ from: path }))
     // A directory's own name does not matter: only what is in it is copied.
-    line(root.type === 'd' ? '.' : (path.split('/').at(-1) ?? ''), root)
+    line(root.type === 'd' ? '.' : name, root)
     for (const entry of below) line(entry.path, entry)
   }
   return { text: shown.join('\n'), digest: digestOf(lines.join('\n')) }

@@ -1,4 +1,5 @@
 import { RootDir } from '../../host/root-dir.ts'
+import { followLinks } from './follow-links.ts'
 
 interface Attributes {
   readonly mode: number
@@ -25,7 +26,8 @@ export class MountStubs {
     const missing = new Set<string>()
     const parents = new Map<string, Attributes>()
     for (const destination of destinations) {
-      const parts = resolve(root, destination)
+      // As the runtime follows them.
+      const parts = followLinks(root, destination)
       for (let i = 1; i <= parts.length; i++) {
         const path = parts.slice(0, i).join('/')
         const stat = root.tryLstat(path)
@@ -42,8 +44,11 @@ export class MountStubs {
     const deepest = (a: string, b: string) => b.split('/').length - a.split('/').length
     for (const path of this.#missing.toSorted(deepest)) {
       const stat = upper.tryLstat(path)
-      if (stat?.kind === 'directory' && upper.list(path).length === 0) upper.rmdir(path)
-      else if (stat?.kind === 'file' && stat.size === 0) upper.unlink(path)
+      if (stat?.kind === 'directory') {
+        if (upper.list(path).length === 0) upper.rmdir(path)
+        // crun makes directories on the way to a mount point sticky.
+        else if (stat.mode === 0o1755) upper.chmod(path, 0o755)
+      } else if (stat?.kind === 'file' && stat.size === 0) upper.unlink(path)
     }
     for (const [path, before] of [...this.#parents].toSorted(([a], [b]) => deepest(a, b))) {
       const stat = upper.tryLstat(path)
@@ -54,25 +59,4 @@ export class MountStubs {
       upper.rmdir(path)
     }
   }
-}
-
-/** The parts of a path with the links on its way followed, as the runtime follows them: within the tree. */
-function resolve(root: RootDir, path: string): string[] {
-  const todo = path.split('/')
-  const done: string[] = []
-  for (let links = 0; todo.length > 0;) {
-    const part = todo.shift() ?? ''
-    if (part === '' || part === '.') continue
-    if (part === '..') {
-      done.pop()
-      continue
-    }
-    done.push(part)
-    if (root.tryLstat(done.join('/'))?.kind !== 'symlink' || ++links > 40) continue
-    const target = root.readlink(done.join('/')).toString()
-    if (target.startsWith('/')) done.length = 0
-    else done.pop()
-    todo.unshift(...target.split('/'))
-  }
-  return done
 }

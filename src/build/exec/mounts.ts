@@ -13,7 +13,7 @@ import type { Tree } from '../graph/tree.ts'
 import { MissingSource, type RunMount, type RunStep } from '../graph/works.ts'
 import type { CacheKey, Io, Json } from '../solver/vertex.ts'
 import { CacheMounts } from './cache-mounts.ts'
-import { directoryEntries } from './placement.ts'
+import { wholeDirectory } from './placement.ts'
 import { manifestOf, select, type Selection } from './manifest.ts'
 import type { Tools } from './tools.ts'
 import { inSpace, openSpace } from './workspace.ts'
@@ -172,9 +172,7 @@ async function contextSource(
   const space = await openSpace(op, tools, { layers: [], undo: o.undo })
   const target = '/bound'
   const entries =
-    selection.root.type === 'd'
-      ? directoryEntries(selection, { target, isNew: true })
-      : [{ source: selection.path, target }]
+    selection.root.type === 'd' ? wholeDirectory(selection, target) : [{ source: selection.path, target }]
   await tools.snapshots.copyInto(op, {
     workspace: space.id,
     from: { dir: context.root },

@@ -1,28 +1,37 @@
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { RootDir } from '../../host/root-dir.ts'
 import { EngineError, hasCode } from '../../lib/errors.ts'
+import { cleanPath } from '../../lib/ignore.ts'
 import type { CopyEntry, Owner } from '../../snapshot/index.ts'
 import type { CopyStep } from '../graph/works.ts'
+import { followLinks } from './follow-links.ts'
 import type { Selection } from './manifest.ts'
 
 /**
  * A directory's content. Where something in it is left out it is named piece by piece; directories come once more at
  * the end, innermost first, to get their times back.
  */
-export function directoryEntries(selection: Selection, to: { target: string; isNew: boolean }): CopyEntry[] {
+export function directoryEntries(selection: Selection, target: string): CopyEntry[] {
   const { path, below, complete } = selection
-  if (complete) return [{ source: path, target: to.target }]
+  if (complete) return [{ source: path, target }]
   const entry = (name: string): CopyEntry => ({
     source: path === '.' ? name : `${path}/${name}`,
-    target: join(to.target, name),
+    target: join(target, name),
     shallow: true,
   })
-  const own: CopyEntry[] = to.isNew ? [{ source: path, target: to.target, shallow: true }] : []
   const directories = below.filter((e) => e.type === 'd').map((e) => entry(e.path))
-  return [...own, ...below.map((e) => entry(e.path)), ...directories.toReversed(), ...own]
+  return [...below.map((e) => entry(e.path)), ...directories.toReversed()]
 }
 
-/** Decides where things go, and makes the directories they go to. */
+/** A directory with its own attributes, as a new one. */
+export function wholeDirectory(selection: Selection, target: string): CopyEntry[] {
+  const entries = directoryEntries(selection, target)
+  if (selection.complete) return entries
+  const own: CopyEntry = { source: selection.path, target, shallow: true }
+  return [own, ...entries, own]
+}
+
+/** Decides where things go, and makes the directories they go to. Links at the target are followed inside the tree. */
 export class Placement {
   readonly #step: CopyStep
   readonly #rootPath: string
@@ -34,18 +43,33 @@ export class Placement {
     this.#owner = owner
   }
 
-  /** Where a directory's content goes. A new target takes the directory's attributes, unless it is spelled with a slash. */
-  directory(): { target: string; isNew: boolean } {
+  /** Where a directory's content goes. BuildKit: the directory's own attributes are no part of what is copied. */
+  directory(): string {
     const { target } = this.#step
-    if (target.endsWith('/')) this.#mkdirAll(target)
-    return { target, isNew: !this.#isDirectory(target) }
+    this.#mkdirAll(target)
+    return target
   }
 
   file(name: string, several: boolean): string {
-    const { target } = this.#step
-    if (!target.endsWith('/') && !several && !this.#isDirectory(target)) return target
+    const target = this.#followed(this.#step.target)
+    const directory = this.#step.target.endsWith('/') || this.#isDirectory(target)
+    if (!directory && several)
+      throw new EngineError(
+        'invalid',
+        `When using ${this.#step.instruction ?? 'COPY'} with more than one source file, the destination must be a directory and end with a /`,
+      )
+    if (!directory) {
+      this.#mkdirAll(dirname(target))
+      return target
+    }
     this.#mkdirAll(target)
     return join(target, name)
+  }
+
+  /** The path itself when it is no link; where it leads to, which need not exist, when it is one. */
+  #followed(path: string): string {
+    using root = RootDir.open(this.#rootPath)
+    return `/${followLinks(root, path).join('/')}`
   }
 
   #isDirectory(path: string): boolean {
@@ -66,9 +90,7 @@ export class Placement {
         for (const each of made) root.chown(each, this.#owner)
     } catch (cause) {
       if (!hasCode(cause, 'ENOTDIR', 'EEXIST')) throw cause
-      throw new EngineError('invalid', `cannot copy to ${path}: a file on the way there is not a directory`, {
-        cause,
-      })
+      throw new EngineError('invalid', `cannot copy to non-directory: ${cleanPath(path)}`, { cause })
     }
   }
 }

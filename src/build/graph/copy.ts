@@ -56,7 +56,6 @@ class Planner {
   async plan(): Promise<CopyPlan> {
     const i = this.#i
     const { site } = this.#scope
-    const name = i.kind.toUpperCase()
     if (i.from && /\$/.test(i.from.text))
       throw fail(
         site,
@@ -66,15 +65,11 @@ class Planner {
     const texts = i.sources.map((word) => ({ text: this.#text(word), range: word.range }))
     const target = this.#target()
     const excludes = i.excludes.map((word) => this.#exclude(word))
-    if (texts.length + i.heredocs.length > 1 && !target.endsWith('/'))
-      throw fail(
-        site,
-        `When using ${name} with more than one source file, the destination must be a directory and end with a /`,
-        i.target.range,
-      )
     const chown = i.chown && this.#text(i.chown)
     const mode = i.chmod && this.#mode(i.chmod)
+    const instruction = i.kind === 'add' ? 'ADD' : 'COPY'
     const step: CopyStep = {
+      instruction,
       sources: await this.#sources(texts),
       inline: i.heredocs.map((doc) => ({ name: doc.name, data: this.#document(doc) })),
       target: i.parents && !target.endsWith('/') ? `${target}/` : target,
@@ -86,19 +81,18 @@ class Planner {
       ...(chown !== undefined && { chown }),
       ...(mode !== undefined && { mode }),
     }
+    // BuildKit: these flags and no others.
     const flags = [
-      chown !== undefined && `--chown=${chown}`,
-      i.chmod && `--chmod=${i.chmod.text}`,
-      i.link && '--link',
       i.parents && '--parents',
-      ...excludes.map((pattern) => `--exclude=${pattern}`),
+      chown !== undefined && `--chown=${chown}`,
+      i.chmod && `--chmod=${this.#text(i.chmod)}`,
     ].filter(Boolean)
     const shown = [...flags, ...texts.map(({ text }) => text), ...i.heredocs.map((doc) => `<<${doc.name}`)]
     return {
       step,
       inputs: this.#inputs,
       words: this.#words,
-      createdBy: `${name} ${shown.join(' ')} ${this.#text(i.target)} # buildkit`,
+      createdBy: `${instruction} ${shown.join(' ')} ${this.#text(i.target)} # buildkit`,
     }
   }
 

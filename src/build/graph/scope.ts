@@ -60,8 +60,9 @@ export function expandWord(word: Word, variables: ReadonlyMap<string, string>, s
   }
 }
 
-/** The variables of one stage. ENV wins over ARG of the same name, whichever came last. */
+/** The variables of one stage. Of ENV and ARG of the same name the last one counts, in BuildKit too. */
 export class Scope {
+  /** ENV, and what an ARG put in its place for the rest of the stage. */
   readonly #env: Map<string, string>
   readonly #args: Map<string, string | undefined>
 
@@ -81,6 +82,7 @@ export class Scope {
 
   setArg(name: string, value: string | undefined): void {
     this.#args.set(name, value)
+    if (value !== undefined && this.#env.has(name)) this.#env.set(name, value)
   }
 
   variables(): Map<string, string> {

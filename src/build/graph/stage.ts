@@ -2,8 +2,6 @@ import { messageOf } from '../../lib/errors.ts'
 import { cleanPath } from '../../lib/ignore.ts'
 import type { Op } from '../../lib/op.ts'
 import { parseSignal } from '../../lib/signals.ts'
-import { formatDuration } from '../../lib/units.ts'
-import type { HealthConfig } from '../../wire/container.ts'
 import type { CommandLine, Instruction, InstructionOf, Word } from '../dockerfile/instructions.ts'
 import { findHeredocs, type Heredoc } from '../dockerfile/parser.ts'
 import type { Range } from '../dockerfile/source.ts'
@@ -13,6 +11,7 @@ import type { ConvertedStage, Converter } from './convert.ts'
 import { contentOf, planCopy } from './copy.ts'
 import { addHistory, type ImageDraft } from './image-draft.ts'
 import { located } from './located.ts'
+import { quoteList, showHealth, showPorts } from './go-format.ts'
 import { planMounts } from './mounts.ts'
 import { parsePort } from './ports.ts'
 import { envMap, expandWord, fail, Scope, type Site } from './scope.ts'
@@ -92,15 +91,13 @@ export class StageBuilder {
         return this.#note(`VOLUME [${paths.join(' ')}]`)
       }
       case 'cmd':
-        config.Cmd = this.#commandLine(i.command)
-        config.ArgsEscaped = true
         this.#cmdSet = true
-        return this.#note(`CMD ${quoteList(config.Cmd)}`)
+        config.ArgsEscaped = true
+        return this.#note(`CMD ${this.#setCommand('Cmd', i.command)}`)
       case 'entrypoint':
-        config.Entrypoint = this.#commandLine(i.command)
         // Docker: a new entry point makes the base image's CMD meaningless.
         if (!this.#cmdSet) delete config.Cmd
-        return this.#note(`ENTRYPOINT ${quoteList(config.Entrypoint)}`)
+        return this.#note(`ENTRYPOINT ${this.#setCommand('Entrypoint', i.command)}`)
       case 'stopsignal':
         return this.#stopSignal(i, site)
       case 'shell':
@@ -167,7 +164,10 @@ export class StageBuilder {
     if (only?.length === text.length) {
       const data = contentOf(first)
       if (data.startsWith('#!'))
-        return { args: [`/dev/pipes/${first.name}`], script: { name: first.name, data } }
+        return {
+          args: [...this.#shell(), `/dev/pipes/${first.name}`],
+          script: { name: first.name, data },
+        }
       return { args: [...this.#shell(), data] }
     }
     const documents = i.heredocs.map((doc) => `\n${doc.content}${doc.name}`)
@@ -255,7 +255,7 @@ export class StageBuilder {
           throw fail(site, messageOf(cause), word.range)
         }
     for (const port of ports) (this.#draft.config.ExposedPorts ??= {})[port] = {}
-    this.#note(`EXPOSE [${ports.join(' ')}]`)
+    this.#note(`EXPOSE ${showPorts(ports)}`)
   }
 
   #stopSignal(i: InstructionOf<'stopsignal'>, site: Site): void {
@@ -285,6 +285,14 @@ export class StageBuilder {
 
   #commandLine(command: CommandLine): string[] {
     return command.form === 'exec' ? [...command.args] : [...this.#shell(), command.args.join(' ')]
+  }
+
+  /** An empty list takes away what the base image has. */
+  #setCommand(field: 'Cmd' | 'Entrypoint', command: CommandLine): string {
+    const args = this.#commandLine(command)
+    if (args.length > 0) this.#draft.config[field] = args
+    else delete this.#draft.config[field]
+    return quoteList(args)
   }
 
   #proxyEnv(): string[] {
@@ -324,19 +332,4 @@ export class StageBuilder {
 function summary(documents: readonly Heredoc[]): string {
   const lines = (documents[0]?.content ?? '').trim().split('\n')
   return (lines[0] ?? '') + (lines.length > 1 ? '...' : '')
-}
-
-function quoteList(args: readonly string[]): string {
-  return `[${args.map((arg) => JSON.stringify(arg)).join(' ')}]`
-}
-
-function showHealth(h: HealthConfig): string {
-  const durations = [
-    ['Interval', h.Interval],
-    ['Timeout', h.Timeout],
-    ['StartPeriod', h.StartPeriod],
-    ['StartInterval', h.StartInterval],
-  ] as const
-  const shown = durations.map(([name, value]) => `${name}:${formatDuration(value ?? 0)}`)
-  return `{Test:[${(h.Test ?? []).join(' ')}] ${shown.join(' ')} Retries:${h.Retries ?? 0}}`
 }

@@ -111,6 +111,8 @@ export interface CopyStep {
   readonly parents: boolean
   /** Patterns of what is left out, relative to each source; for a file, to its directory. */
   readonly excludes: readonly string[]
+  /** As faults name it. */
+  readonly instruction?: 'COPY' | 'ADD'
   /** The copy is a layer by itself, for any base. */
   readonly link: boolean
   readonly onBase: boolean
