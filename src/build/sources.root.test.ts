@@ -20,7 +20,7 @@ import { Readable } from 'node:stream'
 import { after, before, test } from 'node:test'
 import type { Image } from '../image/index.ts'
 import type { BuildEvent } from '../wire/build.ts'
-import { secretsOf, type BuildRequest } from './index.ts'
+import { secretsOf, type BuildRequest, type SshSource } from './index.ts'
 import { commit, git, serveGit, type GitServer } from './source/git-server.ts'
 import { op, openMachine, type Machine } from './test-machine.ts'
 
@@ -320,4 +320,23 @@ COPY --from=site / /
     o2,
   )
   assert.match(stage.log, /^a/m)
+})
+
+test('RUN --mount=type=ssh: a socket for the step alone', async () => {
+  const ssh: SshSource = {
+    has: (id) => id === 'default',
+    connect: () => Promise.reject(new Error('nobody asks')),
+  }
+  const mount = '--mount=type=ssh'
+  const text = `FROM busybox
+RUN ${mount} ["sh", "-c", "ls -ln $SSH_AUTH_SOCK"]
+RUN ${mount},id=other test ! -e /run/buildkit
+`
+  const { log, image } = await build(text, { ssh })
+  assert.match(log, /^srw------- .* 0 .* 0 .*ssh_agent.0$/m)
+  assert.deepEqual(image.layers.map((layer) => readdirSync(m.snapshots.layerPath(layer))).slice(1), [[], []])
+  // Who forwards an agent is no part of the key.
+  assert.deepEqual((await build(text)).ran, [])
+  const required = `FROM busybox\nRUN ${mount},id=other,required true\n`
+  await assert.rejects(build(required, { ssh }), /unset ssh forward key other/)
 })

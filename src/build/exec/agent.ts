@@ -2,9 +2,36 @@ import { chmod, chown } from 'node:fs/promises'
 import net from 'node:net'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream'
-import { messageOf } from '../../lib/errors.ts'
+import { EngineError, messageOf } from '../../lib/errors.ts'
 import type { Op } from '../../lib/op.ts'
+import type { OciMount } from '../../runtime/index.ts'
+import type { RunMount } from '../graph/works.ts'
 import type { SshSource } from '../request.ts'
+
+type Agent = Extract<RunMount, { type: 'ssh' }>
+
+/** The sockets that a step has of agents. Without an agent of that id there is none, as with BuildKit; a required one fails the step. */
+export async function prepareAgents(
+  op: Op,
+  tools: { readonly ssh?: SshSource },
+  o: { mounts: readonly RunMount[]; space: { readonly scratch: string }; undo: AsyncDisposableStack },
+): Promise<OciMount[]> {
+  const { space, undo } = o
+  const { ssh } = tools
+  const mounts: OciMount[] = []
+  for (const [index, mount] of o.mounts.filter((each): each is Agent => each.type === 'ssh').entries()) {
+    const { id, uid, gid, mode } = mount
+    if (!ssh?.has(id)) {
+      if (mount.required) throw new EngineError('not-found', `unset ssh forward key ${id}`)
+      continue
+    }
+    const name = `agent${index}`
+    const source = await openAgent(op, { dir: space.scratch, name, ssh, id, undo, uid, gid, mode })
+    const options = ['rbind', 'rprivate', 'nosuid', 'nodev', 'noexec']
+    mounts.push({ destination: mount.target, type: 'bind', source, options })
+  }
+  return mounts
+}
 
 /**
  * A socket on this host behind which the agent of one id is, until `undo` ends. Each connection to it gets one of its

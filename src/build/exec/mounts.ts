@@ -44,7 +44,7 @@ export async function mountKey(
   const texts: string[] = []
   const mounts: Json[] = []
   for (const mount of o.step.mounts) {
-    if (mount.type === 'tmpfs' || mount.type === 'secret') {
+    if (mount.type === 'tmpfs' || mount.type === 'secret' || mount.type === 'ssh') {
       mounts.push({ ...mount })
       continue
     }
@@ -72,8 +72,8 @@ export async function prepareMounts(
   const mounts: OciMount[] = []
   let unchanged = true
   for (const mount of o.step.mounts) {
-    // Secrets come when the step has a place of its own.
-    if (mount.type === 'secret') continue
+    // These come when the step has a place of its own.
+    if (mount.type === 'secret' || mount.type === 'ssh') continue
     const { target: destination } = mount
     const access = mount.readonly ? 'ro' : 'rw'
     const bind = (source: string) =>

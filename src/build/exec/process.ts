@@ -3,13 +3,14 @@ import { join } from 'node:path'
 import { detached, type Op } from '../../lib/op.ts'
 import { buildSpec, resolveUser, type OciMount, type OciSpec } from '../../runtime/index.ts'
 import type { RunStep } from '../graph/works.ts'
+import { prepareAgents } from './agent.ts'
 import { prepareSecrets } from './secrets.ts'
 import type { Tools } from './tools.ts'
 import type { StepSpace } from './workspace.ts'
 
 const hostname = 'buildkitsandbox'
 
-export type ProcessTools = Pick<Tools, 'networks' | 'secrets' | 'resources' | 'cgroupParent'>
+export type ProcessTools = Pick<Tools, 'networks' | 'secrets' | 'ssh' | 'resources' | 'cgroupParent'>
 /** Where a process of a step runs. */
 export type ProcessSpace = Pick<StepSpace, 'id' | 'root' | 'scratch'>
 
@@ -30,7 +31,9 @@ export async function prepareProcess(
   const { step, space, undo } = o
   const network = await joinNetwork(op, tools, { step, space, undo })
   const secrets = await prepareSecrets(op, tools, { mounts: step.mounts, space, undo })
-  const mounts = [...(await stepMounts(space, step, network)), ...o.mounts, ...secrets.mounts]
+  const agents = await prepareAgents(op, tools, { mounts: step.mounts, space, undo })
+  const own = await stepMounts(space, step, network)
+  const mounts = [...own, ...o.mounts, ...secrets.mounts, ...agents]
   const spec = buildSpec({
     args: [...(o.args ?? step.args)],
     env: [...stepEnv(step, secrets.env), ...(o.env ?? [])],

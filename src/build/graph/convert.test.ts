@@ -259,6 +259,19 @@ test('ONBUILD triggers of the base run first, once', async () => {
   assert.equal(draft.config.OnBuild, undefined)
 })
 
+test('agents: where their sockets go, and the variable that names the first', async () => {
+  const { runs } = await run(
+    'FROM busybox\nWORKDIR /w\nRUN --mount=type=ssh --mount=type=ssh,id=b,target=s,required,uid=1,mode=0660 x\nENV SSH_AUTH_SOCK=/own\nRUN --mount=type=ssh y',
+  )
+  const agent = { type: 'ssh', required: false, mode: 0o600, uid: 0, gid: 0 }
+  assert.deepEqual(runs[0]?.mounts, [
+    { ...agent, id: 'default', target: '/run/buildkit/ssh_agent.0' },
+    { ...agent, id: 'b', target: '/w/s', required: true, mode: 0o660, uid: 1 },
+  ])
+  assert.ok(runs[0]?.env.includes('SSH_AUTH_SOCK=/run/buildkit/ssh_agent.0'))
+  assert.ok(runs[1]?.env.includes('SSH_AUTH_SOCK=/own'))
+})
+
 test('ADD of URLs and repositories, beside files of the context', async () => {
   const { https, gits, copies, names } = await run(
     `FROM busybox
@@ -311,7 +324,6 @@ test('faults point at their place', async () => {
     'FROM busybox AS x\nCOPY --from=x a b': /circular dependency/,
     'FROM busybox\nRUN --mount=target=/ x': /invalid mount target "\/"/,
     'FROM busybox AS x\nRUN --mount=from=x,target=/a y': /circular dependency/,
-    'FROM busybox\nRUN --mount=type=ssh x': /--mount=type=ssh is not supported/,
     'FROM busybox\nRUN --mount=from=$A,target=/a y': /'from' doesn't support variable expansion/,
     'FROM busybox\nCOPY --exclude=[ a /c': /syntax error in pattern "\["/,
     'FROM busybox\nEXPOSE x': /invalid containerPort: x/,

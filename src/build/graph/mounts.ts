@@ -43,6 +43,11 @@ export async function planMounts(flags: readonly Word[], scope: MountScope): Pro
       mounts.push(secretOf(flag, word, scope))
       continue
     }
+    if (flag.type === 'ssh') {
+      const index = mounts.filter((mount) => mount.type === 'ssh').length
+      mounts.push(sshOf(flag, word, { ...scope, index }))
+      continue
+    }
     const target = targetOf(flag, word, scope)
     const common = { target, readonly: flag.readonly }
     switch (flag.type) {
@@ -80,13 +85,6 @@ export async function planMounts(flags: readonly Word[], scope: MountScope): Pro
         })
         break
       }
-      case 'ssh':
-        throw fail(
-          scope.site,
-          'RUN --mount=type=ssh is not supported: agents are not forwarded',
-          word.range,
-          'unsupported',
-        )
     }
   }
   return { mounts, inputs, words }
@@ -115,6 +113,19 @@ function secretOf(flag: MountFlag, word: Word, scope: MountScope): RunMount {
     ...(flag.env !== undefined && { env: flag.env }),
     required: flag.required,
     mode: flag.mode ?? 0o400,
+    uid: flag.uid ?? 0,
+    gid: flag.gid ?? 0,
+  }
+}
+
+function sshOf(flag: MountFlag, word: Word, scope: MountScope & { index: number }): RunMount {
+  const target = flag.target || `/run/buildkit/ssh_agent.${scope.index}`
+  return {
+    type: 'ssh',
+    id: flag.id || 'default',
+    target: targetOf({ ...flag, target }, word, scope),
+    required: flag.required,
+    mode: flag.mode ?? 0o600,
     uid: flag.uid ?? 0,
     gid: flag.gid ?? 0,
   }

@@ -17,7 +17,7 @@ import { parsePort } from './ports.ts'
 import { envMap, expandWord, fail, Scope, type Site } from './scope.ts'
 import { StepCounter } from './steps.ts'
 import type { FileSource, Tree } from './tree.ts'
-import type { RunStep, WorkdirStep } from './works.ts'
+import type { RunMount, RunStep, WorkdirStep } from './works.ts'
 
 /** Reads one stage's instructions in order: each changes the image's config or adds a vertex. */
 export class StageBuilder {
@@ -130,7 +130,7 @@ export class StageBuilder {
     const network = i.network?.text === 'none' ? 'none' : this.#converter.options.network
     const step: RunStep = {
       args,
-      env: this.#scope.processEnv(),
+      env: withAgent(this.#scope.processEnv(), plan.mounts),
       proxyEnv: this.#proxyEnv(),
       cwd: this.#draft.config.WorkingDir || '/',
       user: this.#draft.config.User ?? '',
@@ -327,6 +327,13 @@ export class StageBuilder {
       step,
     })
   }
+}
+
+/** BuildKit: the first agent is the one that programs find, unless they are told of another. */
+function withAgent(env: readonly string[], mounts: readonly RunMount[]): readonly string[] {
+  const agent = mounts.find((mount) => mount.type === 'ssh')
+  if (!agent || env.some((entry) => entry.startsWith('SSH_AUTH_SOCK='))) return env
+  return [...env, `SSH_AUTH_SOCK=${agent.target}`]
 }
 
 function summary(documents: readonly Heredoc[]): string {

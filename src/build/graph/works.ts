@@ -67,6 +67,16 @@ export type RunMount =
       readonly uid: number
       readonly gid: number
     }
+  | {
+      readonly type: 'ssh'
+      readonly id: string
+      /** Absolute path of the socket. */
+      readonly target: string
+      readonly required: boolean
+      readonly mode: number
+      readonly uid: number
+      readonly gid: number
+    }
   | (MountBase & { readonly type: 'tmpfs'; readonly size?: number })
   | (MountBase & {
       readonly type: 'bind'
@@ -101,6 +111,8 @@ export interface CopySource {
 }
 
 export interface CopyStep {
+  /** As faults name it. */
+  readonly instruction?: 'COPY' | 'ADD'
   readonly sources: readonly CopySource[]
   readonly inline: readonly { readonly name: string; readonly data: string }[]
   /** Absolute; a trailing slash means a directory. */
@@ -111,8 +123,6 @@ export interface CopyStep {
   readonly parents: boolean
   /** Patterns of what is left out, relative to each source; for a file, to its directory. */
   readonly excludes: readonly string[]
-  /** As faults name it. */
-  readonly instruction?: 'COPY' | 'ADD'
   /** The copy is a layer by itself, for any base. */
   readonly link: boolean
   readonly onBase: boolean
