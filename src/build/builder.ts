@@ -35,6 +35,7 @@ import type { Tree } from './graph/tree.ts'
 import { freshSteps, refuseUnsupported, secretsOf, stepSettings, type BuildRequest } from './request.ts'
 import { deliver, type ExporterResponse } from './output/deliver.ts'
 import { parseOutputs } from './output/outputs.ts'
+import { RemoteCache } from './remote-cache/remote-cache.ts'
 import { Progress } from './solver/progress.ts'
 import { verifyBuild } from './verify/verify.ts'
 import { Solver } from './solver/solver.ts'
@@ -181,6 +182,7 @@ export class Builder {
     const secrets = request.secrets ?? secretsOf(new Map())
     const resources = request.resources ?? {}
     const own = { cacheMounts: this.cache.mounts, scanner: this.#scanner, secrets, resources }
+    const remote = await RemoteCache.open(op, request, { ...this.#o, auth: request.auth, lease, progress })
     const { ssh } = request
     const tools: Tools = {
       snapshots,
@@ -193,6 +195,7 @@ export class Builder {
       ...(ssh && { ssh }),
       ...(times && { times }),
       web: this.#web,
+      ensure: remote.ensure,
       undo,
     }
     const hold = (tree: Tree) => {
@@ -270,20 +273,27 @@ export class Builder {
     })
     // Steps that ran before one failed are known too.
     undo.defer(() => explainer.finish())
-    const results = await this.#solver.solve(op, roots, {
-      progress,
-      noCache,
-      explain: (vertex, looked) => explainer.explain(vertex, looked),
-      onResult: hold,
-    })
+    const final = (solved: ReadonlyMap<Digest, Tree>) =>
+      draft.tree ? (solved.get(draft.tree.id)?.layers ?? []) : []
+    const solve = () =>
+      this.#solver.solve(op, roots, {
+        progress,
+        noCache,
+        explain: (vertex, looked) => explainer.explain(vertex, looked),
+        onResult: hold,
+        foreign: remote.foreign,
+        onFound: remote.onFound,
+      })
+    const results = await remote.settle(op, { solve, final })
+    remote.keep(this.cache.steps)
     if (request.verify && draft.tree) {
       const { solver, snapshots } = { solver: this.#solver, snapshots: this.#o.snapshots }
       await verifyBuild(op, { root: draft.tree, results, solver, snapshots, progress, onResult: hold })
     }
     const now = times ? epochText(times) : new Date().toISOString()
-    return await deliver(op, outputs, {
-      layers: draft.tree ? (results.get(draft.tree.id)?.layers ?? []) : [],
-      makeConfig: () => imageOf(draft, results, { labels: request.labels, now, times }),
+    const delivered = await deliver(op, outputs, {
+      layers: final(results),
+      makeConfig: () => remote.withInline(imageOf(draft, results, { labels: request.labels, now, times })),
       images: this.#o.images,
       snapshots,
       lease,
@@ -291,6 +301,8 @@ export class Builder {
       distribution: this.#o.distribution,
       auth: request.auth,
     })
+    await remote.export(op, final(results))
+    return delivered
   }
 
   #findImage(ref: string): Image {

@@ -6,7 +6,8 @@ import type { StepSettings } from './graph/works.ts'
 import type { Resources, Ulimit } from '../wire/container.ts'
 import type { AuthConfig } from '../wire/registry.ts'
 import type { VertexInfo } from './solver/vertex.ts'
-import type { OutputRequest } from './output/outputs.ts'
+import type { OutputRequest } from './output/attrs.ts'
+import type { CacheImport } from './remote-cache/sources.ts'
 
 export interface BuildRequest {
   /** The id of the build's record, letters and digits; absent: a new one. */
@@ -24,6 +25,10 @@ export interface BuildRequest {
   readonly tags: readonly string[]
   /** What becomes of the result; none: an image of the local store. */
   readonly outputs?: readonly OutputRequest[]
+  /** Caches of other machines, believed as to what steps give. */
+  readonly cacheFrom?: readonly CacheImport[]
+  /** Where this build's cache is written: `inline`, `local` (with `send`) and `registry`, in BuildKit's words. */
+  readonly cacheTo?: readonly OutputRequest[]
   readonly buildArgs: Readonly<Record<string, string>>
   readonly target?: string
   /** What counts of the checks, in the words of the `check` directive. */

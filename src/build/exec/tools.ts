@@ -1,3 +1,4 @@
+import type { Digest } from '../../lib/digest.ts'
 import type { Op } from '../../lib/op.ts'
 import type { Networks } from '../../network/index.ts'
 import type { OciMount, Runtime } from '../../runtime/index.ts'
@@ -34,6 +35,8 @@ export interface Tools {
   /** Takes over what a RUN leaves that fails, for people to look at. */
   readonly keepFailed?: (op: Op, failed: FailedRun) => void
   readonly resources: StepResources
+  /** Brings layers here that are known, but still elsewhere. */
+  readonly ensure: (op: Op, layers: readonly Digest[]) => Promise<void>
   /** Absent: files and layers have the times at which they were made. */
   readonly times?: Times
 }

@@ -59,6 +59,7 @@ export async function openSpace(
   )
   await tools.snapshots.prepare(op, id)
   // Volatile: what is worth keeping is synced when it has become a layer.
+  await tools.ensure(op, o.layers)
   const root = await tools.snapshots.mount(op, id, o.layers, { volatile: true })
   const upper = tools.snapshots.upperPath(id)
   const space = { id, root, scratch, upper, layers: o.layers, keep: () => void (isKept = true) }

@@ -1,19 +1,8 @@
-import type { Readable } from 'node:stream'
-import type { LayerCompression, LayerForm } from '../../image/index.ts'
+import type { LayerForm } from '../../image/index.ts'
 import { EngineError } from '../../lib/errors.ts'
-import type { Op } from '../../lib/op.ts'
 import { parseReference, withDefaultTag, type Reference } from '../../lib/reference.ts'
-import { readAnnotation, type Annotations } from './annotations.ts'
-
-/** Hands a tar to whoever asked for it; called once, when the build has succeeded. It takes all of the tar or rejects. */
-export type SendTar = (op: Op, tar: Readable) => Promise<void>
-
-/** An exporter in BuildKit's words: `oci` with `name`, `compression` and so on. Without `send` the result stays here. */
-export interface OutputRequest {
-  readonly type: string
-  readonly attrs: Readonly<Record<string, string>>
-  readonly send?: SendTar
-}
+import type { Annotations } from './annotations.ts'
+import { Attrs, layerFormOf, type OutputRequest, type SendTar } from './attrs.ts'
 
 /** What becomes of a build's result. */
 export type Output = StoreOutput | ArchiveOutput | FilesOutput
@@ -59,7 +48,7 @@ export function parseOutputs(
 }
 
 function parseOutput(request: OutputRequest, tags: readonly string[]): Output {
-  const attrs = new Attrs(request)
+  const attrs = new Attrs(request, 'output')
   const output = read(request, attrs, tags)
   attrs.refuseRest()
   return output
@@ -126,81 +115,11 @@ export function checkTag(tag: string): Reference {
 }
 
 function manifestOptions(attrs: Attrs, oci: boolean): ManifestOptions {
-  const compression = compressionOf(attrs.text('compression') ?? 'gzip')
-  const level = attrs.integer('compression-level')
-  const most = compression === 'zstd' ? 22 : 9
-  if (level !== undefined && (compression === 'uncompressed' || level < 0 || level > most))
-    throw new EngineError(
-      'invalid',
-      `compression level ${level} does not fit ${compression}: gzip has 0 to 9, zstd 0 to 22`,
-    )
-  const force = attrs.flag('force-compression', false)
+  const layers = layerFormOf(attrs)
   const annotations = attrs.annotations()
   return {
-    layers: { compression, force, ...(level !== undefined && { level }) },
+    layers,
     ociTypes: attrs.flag('oci-mediatypes', oci) || annotations.size > 0,
     annotations,
-  }
-}
-
-function compressionOf(text: string): LayerCompression {
-  switch (text) {
-    case 'uncompressed':
-    case 'gzip':
-    case 'zstd':
-      return text
-    default:
-      throw new EngineError(
-        'unsupported',
-        `layer compression ${JSON.stringify(text)} is not supported: there are uncompressed, gzip and zstd`,
-      )
-  }
-}
-
-/** Attributes of one output; what nobody asked about in the end is refused by name. */
-class Attrs {
-  readonly #type: string
-  readonly #left: Map<string, string>
-
-  constructor(request: OutputRequest) {
-    this.#type = request.type
-    this.#left = new Map(Object.entries(request.attrs))
-  }
-
-  text(name: string): string | undefined {
-    const value = this.#left.get(name)
-    this.#left.delete(name)
-    return value
-  }
-
-  flag(name: string, initial: boolean): boolean {
-    const value = this.text(name)
-    // Go's ParseBool; a name alone comes as ''.
-    if (value === undefined) return initial
-    if (['', '1', 't', 'T', 'true', 'TRUE', 'True'].includes(value)) return true
-    if (['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(value)) return false
-    throw new EngineError('invalid', `non-bool value ${JSON.stringify(value)} specified for ${name}`)
-  }
-
-  integer(name: string): number | undefined {
-    const value = this.text(name)
-    if (value === undefined) return undefined
-    if (!/^\d{1,4}$/.test(value))
-      throw new EngineError('invalid', `non-int value ${JSON.stringify(value)} specified for ${name}`)
-    return Number(value)
-  }
-
-  annotations(): Annotations {
-    const all: Annotations = new Map()
-    for (const [name, value] of this.#left) if (readAnnotation(all, name, value)) this.#left.delete(name)
-    return all
-  }
-
-  refuse(name: string): never {
-    throw new EngineError('unsupported', `output ${this.#type}: ${name} is not supported`)
-  }
-
-  refuseRest(): void {
-    for (const name of this.#left.keys()) this.refuse(name)
   }
 }

@@ -3,6 +3,7 @@ import { isAbort } from '../../lib/errors.ts'
 import type { Op } from '../../lib/op.ts'
 import { Flight } from './flight.ts'
 import type { Progress } from './progress.ts'
+import { Reconsider } from './reconsider.ts'
 import { Semaphore } from './semaphore.ts'
 import type { CacheKey, Io, Outcome, Vertex, VertexInfo } from './vertex.ts'
 
@@ -20,6 +21,10 @@ export interface SolveOptions<R> {
   readonly remember?: boolean
   /** Called for each result as soon as it is there, to keep it from being collected. */
   onResult(result: R): void
+  /** Results that are known elsewhere, asked after our own; their files may still have to come. */
+  foreign?(keys: readonly CacheKey[], vertex: VertexInfo): R | undefined
+  /** Told of each result that may be found again, with the keys that were made for it. */
+  onFound?(keys: readonly CacheKey[], result: R): void
   /** Told how each vertex with keys was looked for, before it runs; gives what people should know of a miss. */
   explain?(vertex: Vertex<R>, looked: { keys: readonly CacheKey[]; hit: boolean }): readonly string[]
 }
@@ -89,26 +94,32 @@ export class Solver<R> {
       for (const make of vertex.work.keys) {
         const key = await make(op, inputs, io)
         keys.push(key)
-        const hit = fresh ? undefined : this.#cache.get(key)
+        const own = fresh ? undefined : this.#cache.get(key)
+        const hit = own ?? (fresh ? undefined : o.foreign?.(keys, vertex))
         if (hit === undefined) continue
-        if (keys.length > 1) this.#cache.put(keys, hit, vertex)
+        if (own !== undefined && keys.length > 1) this.#cache.put(keys, hit, vertex)
+        o.onFound?.(keys, hit)
         o.explain?.(vertex, { keys, hit: true })
         o.onResult(hit)
         progress.completed(vertex, true)
         return hit
       }
       if (keys.length > 0 && o.explain) progress.missed(vertex, o.explain(vertex, { keys, hit: false }))
-      const result = await this.#run(op, vertex, {
+      const outcome = await this.#run(op, vertex, {
         inputs,
         keys: o.remember === false ? [] : keys,
         io,
         started,
         share: !fresh,
       })
+      const { result, cacheable } = outcome
       o.onResult(result)
+      if (cacheable && keys.length > 0) o.onFound?.(keys, result)
       progress.completed(vertex, false)
       return result
     } catch (error) {
+      // It is tried again: nothing that people need to see.
+      if (error instanceof Reconsider || op.signal.reason instanceof Reconsider) throw error
       if (isAbort(error) || op.signal.aborted) progress.failed(vertex, new Error('canceled'))
       else progress.failed(vertex, error)
       throw error
@@ -125,7 +136,7 @@ export class Solver<R> {
       share: boolean
       started: Promise<unknown>[]
     },
-  ): Promise<R> {
+  ): Promise<Outcome<R>> {
     const work = async (inner: Op, io: Io): Promise<Outcome<R>> => {
       using _slot = await this.#slots.acquire(inner.signal)
       const outcome = await vertex.work.run(inner, o.inputs, io)
@@ -137,7 +148,7 @@ export class Solver<R> {
     if (!key || !o.share) {
       const alone = new Flight<R>(op, work)
       o.started.push(alone.ended)
-      return (await alone.join(op, o.io)).result
+      return await alone.join(op, o.io)
     }
     let flight = this.#flights.get(key.digest)
     if (!flight?.joinable) {
@@ -152,6 +163,6 @@ export class Solver<R> {
       o.started.push(mine.ended)
       this.#flights.set(key.digest, mine)
     }
-    return (await flight.join(op, o.io)).result
+    return await flight.join(op, o.io)
   }
 }
