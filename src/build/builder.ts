@@ -23,12 +23,15 @@ import { openContext, openNamedContexts, type ContextHost } from './context/open
 import { readDockerfile, readIgnore } from './definition.ts'
 import { BuildError } from './dockerfile/source.ts'
 import { parseProgram } from './dockerfile/stages.ts'
+import { stepFailureIn } from './exec/step-failure.ts'
 import type { Tools } from './exec/tools.ts'
 import { epochText, timesOf } from './exec/times.ts'
 import { makeWorks, remoteWorks, type ContextSource } from './exec/works.ts'
 import { imageOf } from './export.ts'
 import { argNames, Explainer } from './explain/explainer.ts'
 import { originOf, StepMemory } from './explain/memory.ts'
+import { FailedSteps } from './failed/failed-steps.ts'
+import { hintsFor } from './failed/hints.ts'
 import { BuildHistory } from './history/history.ts'
 import { convert } from './graph/convert.ts'
 import type { Tree } from './graph/tree.ts'
@@ -68,6 +71,8 @@ export class Builder {
   readonly history: BuildHistory
   /** What earlier builds left for later ones. */
   readonly cache: BuildCache
+  /** What steps left that failed. */
+  readonly failed: FailedSteps
   readonly #o: BuilderOptions
   readonly #web: Web
   readonly #memory: StepMemory
@@ -76,9 +81,13 @@ export class Builder {
   readonly #running = new Set<AbortController>()
   readonly #settled = new Set<Promise<unknown>>()
 
-  private constructor(o: BuilderOptions, own: { cache: BuildCache; history: BuildHistory; web: Web }) {
-    const { cache, history, web } = own
+  private constructor(
+    o: BuilderOptions,
+    own: { cache: BuildCache; history: BuildHistory; failed: FailedSteps; web: Web },
+  ) {
+    const { cache, history, failed, web } = own
     this.#web = web
+    this.failed = failed
     this.history = history
     this.cache = cache
     this.#o = o
@@ -93,9 +102,14 @@ export class Builder {
     for (const name of await readdir(join(o.root, 'spool')))
       await rm(join(o.root, 'spool', name), { recursive: true, force: true })
     for (const id of await readdir(o.runDir)) await removeStep(op, o, id)
-    const history = await BuildHistory.open(op, { root: join(o.root, 'history'), store: o.store })
-    const cache = await BuildCache.open(op, o)
-    return new Builder(o, { cache, history, web: await openWeb(o.root) })
+    const failed = await FailedSteps.open(op, o)
+    const history = await BuildHistory.open(op, {
+      root: join(o.root, 'history'),
+      store: o.store,
+      onRemove: (id) => failed.discard(op, id),
+    })
+    const cache = await BuildCache.open(op, { ...o, more: [failed] })
+    return new Builder(o, { cache, history, failed, web: await openWeb(o.root) })
   }
 
   /**
@@ -115,7 +129,7 @@ export class Builder {
       report(event)
     }
     this.#running.add(controller)
-    const work = this.#build(inner, request, tell)
+    const work = this.#build(inner, request, { id: recorder.id, report: tell })
     const settled = work.then(
       () => undefined,
       () => undefined,
@@ -129,14 +143,21 @@ export class Builder {
     } catch (error) {
       if (inner.signal.aborted) recorder.end('canceled')
       inner.signal.throwIfAborted()
+      const failure = stepFailureIn(error)
+      const hints = failure ? hintsFor(failure) : []
+      const shell = this.failed.has(recorder.id)
       tell({
         type: 'error',
         build: recorder.id,
         message: messageOf(error),
         kind: kindOf(error),
         ...(error instanceof BuildError && { excerpt: error.excerpt }),
+        ...(hints.length > 0 && { hints }),
+        ...(shell && { shell }),
       })
       recorder.end('error')
+      // Who asked for it looks at the step now, with the build's secrets.
+      if (shell && request.shell) await this.failed.linger(recorder.id, request.secrets, inner.signal)
       throw error
     } finally {
       this.#running.delete(controller)
@@ -147,9 +168,10 @@ export class Builder {
     }
   }
 
-  /** Layers that cache records hold. */
-  references(): { layers: Set<Digest> } {
-    return { layers: this.cache.steps.layers() }
+  /** Layers that cache records and failed steps hold, and the workspaces of these. */
+  references(): { layers: Set<Digest>; workspaces: Set<string> } {
+    const { layers, workspaces } = this.failed.references()
+    return { layers: this.cache.steps.layers().union(layers), workspaces }
   }
 
   /** Stops all builds and waits until nothing of them is left. */
@@ -157,12 +179,13 @@ export class Builder {
     for (const controller of this.#running)
       controller.abort(new EngineError('unavailable', 'the daemon is stopping'))
     await Promise.all(this.#settled)
+    await this.failed.close()
     await this.history.close()
     await this.cache.close()
     await this.#scanner.close()
   }
 
-  async #build(op: Op, request: BuildRequest, report: (event: BuildEvent) => void) {
+  async #build(op: Op, request: BuildRequest, o: { id: string; report: (event: BuildEvent) => void }) {
     refuseUnsupported(request)
     const outputs = parseOutputs(request.outputs, request.tags)
     if (!this.#o.distribution && outputs.some((output) => output.kind === 'store' && output.push))
@@ -176,7 +199,7 @@ export class Builder {
     const noCache = freshSteps(request)
     using lease = this.#o.leases.open()
     await using undo = new AsyncDisposableStack()
-    const progress = new Progress(report)
+    const progress = new Progress(o.report)
     const { snapshots, runtime, networks, runDir } = this.#o
     const cgroupParent = request.cgroupParent ?? this.#o.cgroupParent
     const secrets = request.secrets ?? secretsOf(new Map())
@@ -197,6 +220,7 @@ export class Builder {
       web: this.#web,
       ensure: remote.ensure,
       undo,
+      keepFailed: this.failed.keeper(o.id, cgroupParent),
     }
     const hold = (tree: Tree) => {
       for (const layer of tree.layers) lease.add(`layer:${layer}`)
@@ -268,7 +292,7 @@ export class Builder {
       earlier: this.cache.steps,
       origin: originOf(request),
       argNames: argNames(program),
-      silent: request.noCache,
+      isFresh: typeof noCache === 'function' ? noCache : () => noCache,
       roots,
     })
     // Steps that ran before one failed are known too.

@@ -34,6 +34,8 @@ export interface BuildRequest {
   /** What counts of the checks, in the words of the `check` directive. */
   readonly checkOptions?: string
   readonly noCache: boolean
+  /** A step that fails is looked at before the build ends: it ends with its caller then. */
+  readonly shell?: boolean
   /** Stages of which everything runs, by name in any case or as `stage-N`. */
   readonly noCacheFilter?: readonly string[]
   /** The same image at any time and from any checkout: SOURCE_DATE_EPOCH (a build argument) or a fixed day for all times. */

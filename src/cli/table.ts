@@ -197,6 +197,11 @@ export const entries: readonly Entry[] = [
     load: async () => (await import('./commands/builds-inspect.ts')).inspect,
   },
   {
+    names: ['builds shell'],
+    about: 'Open a shell in the failed step of a build',
+    load: async () => (await import('./commands/builds-shell.ts')).shell,
+  },
+  {
     names: ['builds rm', 'builds remove', 'buildx history rm'],
     about: 'Remove records of builds',
     load: async () => (await builds()).rm,

@@ -1,7 +1,13 @@
 import type { BuildEvent } from '../wire/build.ts'
-import type { BuildDetail, BuildRemoval, BuildSummary } from '../wire/builds.ts'
+import type {
+  BuildDetail,
+  BuildRemoval,
+  BuildShellRequest,
+  BuildShellState,
+  BuildSummary,
+} from '../wire/builds.ts'
 import { encodeFilters, type Filters } from './filters.ts'
-import type { Transport } from './transport.ts'
+import type { Hijacked, Transport } from './transport.ts'
 
 const at = (ref: string) => `/gantry/builds/${encodeURIComponent(ref === '' ? 'latest' : ref)}`
 
@@ -32,5 +38,18 @@ export class Builds {
   /** All that have ended, or those that the filters name. */
   prune(filters?: Filters): Promise<BuildRemoval> {
     return this.#t.json('POST', '/gantry/builds/prune', { query: { filters: encodeFilters(filters) } })
+  }
+
+  /** A shell in a failed step, as the stream of an exec. It ends with the connection. */
+  shell(ref: string, body: BuildShellRequest): Promise<Hijacked> {
+    return this.#t.hijack('POST', `${at(ref)}/shell`, { body })
+  }
+
+  shellState(ref: string): Promise<BuildShellState> {
+    return this.#t.json('GET', `${at(ref)}/shell`)
+  }
+
+  resizeShell(ref: string, size: { rows: number; columns: number }): Promise<boolean> {
+    return this.#t.send('POST', `${at(ref)}/shell/resize`, { query: { h: size.rows, w: size.columns } })
   }
 }

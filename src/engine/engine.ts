@@ -324,7 +324,8 @@ export class Engine {
     const { images, containers, snapshots, content } = this.#parts
     const held = images.references()
     for (const layer of this.#heldLayers()) held.layers.add(layer)
-    await snapshots.reconcile(op, { layers: held.layers, workspaces: containers.references().workspaces })
+    const workspaces = containers.references().workspaces.union(this.builder.references().workspaces)
+    await snapshots.reconcile(op, { layers: held.layers, workspaces })
     await content.reconcile(op, (digest) => held.blobs.has(digest))
   }
 }

@@ -42,3 +42,17 @@ export interface BuildDetail extends BuildSummary {
 export interface BuildRemoval {
   removed: string[]
 }
+
+/** Body of `POST /gantry/builds/ID/shell`, whose connection becomes the shell's stream as that of an exec. */
+export interface BuildShellRequest {
+  /** In place of a shell. */
+  command?: string[]
+  tty: boolean
+  consoleSize?: [rows: number, columns: number]
+}
+
+export interface BuildShellState {
+  running: boolean
+  /** Of the last shell that ended. */
+  exitCode: number | null
+}

@@ -1,17 +1,21 @@
 /** Routes of Gantry's own for records of builds: list, inspect, log, removal. */
+import { z } from 'zod'
 import { parseEvent, type BuildRecord } from '../../build/index.ts'
 import type { Engine } from '../../engine/index.ts'
 import { EngineError, hasCode } from '../../lib/errors.ts'
-import type { BuildRemoval, BuildSummary } from '../../wire/builds.ts'
+import type { BuildRemoval, BuildShellRequest, BuildShellState, BuildSummary } from '../../wire/builds.ts'
+import { decode } from './body.ts'
+import { sizeOf } from './containers.ts'
 import { Filters, matchesName, parseTime } from './filters.ts'
-import { drained, sendJson } from './respond.ts'
-import type { Call, Route } from './route.ts'
+import { multiplexedStream, rawStream, relay } from './hijack.ts'
+import { drained, sendEmpty, sendJson } from './respond.ts'
+import type { Call, HijackCall, Route } from './route.ts'
 
 type Deps = Pick<Engine, 'builder'>
 
 export function gantryBuildsRoutes({ builder }: Deps): Route[] {
-  const { history } = builder
-  const refOf = (call: Call) => {
+  const { history, failed } = builder
+  const refOf = (call: Call | HijackCall) => {
     const ref = call.params['id'] ?? ''
     // Nothing cannot be said in a path.
     return ref === 'latest' ? '' : ref
@@ -20,12 +24,22 @@ export function gantryBuildsRoutes({ builder }: Deps): Route[] {
     {
       method: 'GET',
       path: '/gantry/builds',
-      handler: (call) => sendJson(call.response, history.list().filter(chosen(call)).map(summaryOf)),
+      handler: (call) =>
+        sendJson(
+          call.response,
+          history
+            .list()
+            .filter(chosen(call))
+            .map((record) => ({ ...summaryOf(record), shell: failed.has(record.id) })),
+        ),
     },
     {
       method: 'GET',
       path: '/gantry/builds/:id',
-      handler: (call) => sendJson(call.response, history.find(refOf(call))),
+      handler: (call) => {
+        const record = history.find(refOf(call))
+        sendJson(call.response, { ...record, shell: failed.has(record.id) })
+      },
     },
     {
       method: 'GET',
@@ -44,6 +58,29 @@ export function gantryBuildsRoutes({ builder }: Deps): Route[] {
     },
     {
       method: 'POST',
+      path: '/gantry/builds/:id/shell',
+      hijack: (call) => shell({ builder }, call, refOf(call)),
+    },
+    {
+      method: 'GET',
+      path: '/gantry/builds/:id/shell',
+      handler: (call) => {
+        const { shell: open, exitCode } = failed.shellOf(history.find(refOf(call)).id)
+        const state: BuildShellState = { running: open !== undefined, exitCode: exitCode ?? null }
+        sendJson(call.response, state)
+      },
+    },
+    {
+      method: 'POST',
+      path: '/gantry/builds/:id/shell/resize',
+      handler: (call) => {
+        const { rows, columns } = sizeOf(call)
+        failed.shellOf(history.find(refOf(call)).id).shell?.resize(rows, columns)
+        sendEmpty(call.response, 200)
+      },
+    },
+    {
+      method: 'POST',
       path: '/gantry/builds/prune',
       handler: (call) => {
         const wanted = chosen(call)
@@ -54,6 +91,20 @@ export function gantryBuildsRoutes({ builder }: Deps): Route[] {
       },
     },
   ]
+}
+
+const shellBody = z.strictObject({
+  command: z.array(z.string()).min(1).exactOptional(),
+  tty: z.boolean(),
+  consoleSize: z.tuple([z.int().positive(), z.int().positive()]).exactOptional(),
+})
+
+/** A shell where a step failed. It ends with the connection. */
+async function shell({ builder }: Deps, call: HijackCall, ref: string): Promise<void> {
+  const request: BuildShellRequest = decode(shellBody, await call.body())
+  const { stream, exited } = await builder.failed.shell(call.op, builder.history.find(ref).id, request)
+  const connection = call.accept(request.tty ? rawStream : multiplexedStream)
+  await relay(call.op, connection, stream, { settled: exited, inputEnd: 'close-stdin' })
 }
 
 const statuses = new Set(['running', 'completed', 'error', 'canceled', 'interrupted'])

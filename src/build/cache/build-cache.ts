@@ -11,7 +11,7 @@ import { CacheCollector, type Collected } from './collector.ts'
 import { KeptContexts } from '../context/kept-contexts.ts'
 import { ContextHashes } from './context-hashes.ts'
 import { gcPolicies, type GcConfig } from './gc-config.ts'
-import type { CacheItem } from './item.ts'
+import type { CacheItem, CacheShelf } from './item.ts'
 import type { CachePolicy } from './policy.ts'
 import { StepCache } from './step-cache.ts'
 
@@ -24,6 +24,8 @@ export interface BuildCacheOptions {
   readonly gc: GcConfig
   /** Takes away the layers that nothing holds any more. */
   collectLayers(op: Op): Promise<void>
+  /** Kept elsewhere, and collected with the rest. */
+  readonly more?: readonly CacheShelf[]
 }
 
 /** All that builds leave for later ones: results of steps, directories of cache mounts, contexts and their hashes. */
@@ -51,7 +53,7 @@ export class BuildCache {
     this.#collector = new CacheCollector({
       log: op.log,
       root: o.root,
-      shelves: [this.steps, this.mounts, this.contexts, this.kept],
+      shelves: [this.steps, this.mounts, this.contexts, this.kept, ...(o.more ?? [])],
       policies: gcPolicies(o.gc, o.root),
       collectLayers: (inner) => o.collectLayers(inner),
     })

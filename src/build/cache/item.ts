@@ -1,7 +1,16 @@
 import type { Op } from '../../lib/op.ts'
 
-/** BuildKit's names. `regular`: a layer that a step made; `source.local`: hashes of a directory's files. */
-export type CacheType = 'regular' | 'source.local' | 'source.git.checkout' | 'source.http' | 'exec.cachemount'
+/**
+ * BuildKit's names. `regular`: a layer that a step made; `source.local`: hashes of a directory's files; `internal`: what
+ * a failed step left.
+ */
+export type CacheType =
+  | 'regular'
+  | 'source.local'
+  | 'source.git.checkout'
+  | 'source.http'
+  | 'exec.cachemount'
+  | 'internal'
 
 /** One thing that is kept so that a later build is faster. */
 export interface CacheItem {

@@ -1,7 +1,7 @@
 import type { Digest } from '../../lib/digest.ts'
 import type { Program } from '../dockerfile/stages.ts'
 import type { Tree } from '../graph/tree.ts'
-import type { CacheKey, Json, Vertex } from '../solver/vertex.ts'
+import type { CacheKey, Json, Vertex, VertexInfo } from '../solver/vertex.ts'
 import { align, type PlacedStep } from './align.ts'
 import { fileChanges } from './files.ts'
 import { inputChanges } from './inputs.ts'
@@ -36,7 +36,7 @@ export class Explainer {
   readonly #earlier: EarlierResults
   readonly #origin: string
   readonly #argNames: ReadonlySet<string>
-  readonly #silent: boolean
+  readonly #isFresh: (vertex: VertexInfo) => boolean
   readonly #steps: readonly Placed[]
   readonly #before: readonly KnownStep[]
   readonly #known: ReadonlyMap<Placed, KnownStep>
@@ -49,15 +49,15 @@ export class Explainer {
     origin: string
     /** What ARG instructions declare. */
     argNames: ReadonlySet<string>
-    /** Nothing is looked for in the cache: what runs is noted, and needs no reason. */
-    silent: boolean
+    /** Steps that are not looked for in the cache: that they run needs no reason. */
+    isFresh: (vertex: VertexInfo) => boolean
     roots: readonly Vertex<Tree>[]
   }) {
     this.#memory = o.memory
     this.#earlier = o.earlier
     this.#origin = o.origin
     this.#argNames = o.argNames
-    this.#silent = o.silent
+    this.#isFresh = o.isFresh
     this.#steps = placedSteps(o.roots)
     for (const step of this.#steps) this.#placed.set(step.vertex.id, step)
     this.#before = o.memory.get(o.origin)
@@ -68,7 +68,7 @@ export class Explainer {
   explain(vertex: Vertex<Tree>, looked: { keys: readonly CacheKey[]; hit: boolean }): string[] {
     const { keys, hit } = looked
     this.#outcomes.set(vertex.id, { keys: keys.map((key) => key.digest), hit })
-    return hit || this.#silent ? [] : this.#why(vertex, keys)
+    return hit || this.#isFresh(vertex) ? [] : this.#why(vertex, keys)
   }
 
   /** Key of the result that the same step had in the last build. */

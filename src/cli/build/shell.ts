@@ -1,0 +1,34 @@
+import type { Context } from '../command.ts'
+
+/**
+ * A shell (or a command) in the failed step of a build; its exit code. `tty` undefined: a terminal where we have one.
+ */
+export async function openBuildShell(
+  context: Context,
+  ref: string,
+  o: { command: readonly string[]; tty?: boolean | undefined },
+): Promise<number> {
+  const { builds } = context.client
+  // Undefined where it is none, whatever the types say.
+  const tty = o.tty ?? Boolean(process.stdin.isTTY && process.stdout.isTTY)
+  const terminal = tty ? await import('../terminal.ts') : undefined
+  const size = terminal?.terminalSize()
+  const { openSession } = await import('../session.ts')
+  const { stream } = await builds.shell(ref, {
+    tty,
+    ...(o.command.length > 0 && { command: [...o.command] }),
+    ...(size && { consoleSize: [size.rows, size.columns] as [number, number] }),
+  })
+  const session = await openSession({
+    stream,
+    tty,
+    stdin: true,
+    output: true,
+    detachKeys: '',
+    resize: (now) => builds.resizeShell(ref, now),
+  })
+  session.started()
+  await session.ended
+  const { exitCode } = await builds.shellState(ref)
+  return exitCode ?? 1
+}
