@@ -1,7 +1,14 @@
 import type { ContentStore } from '../content/index.ts'
 import { EngineError, kindOf } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
-import { canonical, parseReference, repositoryOf, withDefaultTag, type Reference } from '../lib/reference.ts'
+import {
+  canonical,
+  familiar,
+  parseReference,
+  repositoryOf,
+  withDefaultTag,
+  type Reference,
+} from '../lib/reference.ts'
 import type { Registries } from '../registry/index.ts'
 import type { Snapshots } from '../snapshot/index.ts'
 import type { Leases, Store } from '../store/index.ts'
@@ -20,7 +27,7 @@ import { LayerSources } from './layer-sources.ts'
 import type { Document } from './manifest.ts'
 import { parsePlatform, suits } from './platform.ts'
 import { accessError, pullImage, type Pulled, type PullHost, type PullOptions } from './pull.ts'
-import { pushDocuments, pushImage, type PushHost, type PushOptions } from './push.ts'
+import { pushBegins, pushDocuments, pushImage, type PushHost, type PushOptions } from './push.ts'
 import { decodeManifest } from './registry-manifest.ts'
 import { SharedWork } from './shared-work.ts'
 
@@ -96,25 +103,17 @@ export class Distribution {
     const reference = parseReference(ref)
     if (reference.digest !== undefined) throw new EngineError('invalid', 'cannot push a digest reference')
     const named = withDefaultTag(reference)
-    // Docker: what was never tagged so cannot go there.
-    if (this.#host.images.idOf(canonical(named)) === undefined)
-      throw new EngineError(
-        'not-found',
-        `An image does not exist locally with the tag: ${repositoryOf(reference)}`,
-      )
+    if (this.#host.images.idOf(canonical(named)) === undefined) {
+      o.report(pushBegins(reference))
+      this.#tagsOf(reference)
+      throw new EngineError('not-found', `tag does not exist: ${familiar(named)}`)
+    }
     return await pushImage(op, named, { ...o, host: this.#host })
   }
 
   /** Pushes every tag of a repository. */
   async pushAll(op: Op, ref: string, o: PushOptions): Promise<void> {
-    const repository = repositoryOf(parseReference(ref))
-    const tags = this.#host.images
-      .list()
-      .flatMap((image) => image.refs)
-      .filter((name) => name.startsWith(`${repository}:`))
-      .toSorted()
-    if (tags.length === 0)
-      throw new EngineError('not-found', `An image does not exist locally with the tag: ${repository}`)
+    const tags = this.#tagsOf(parseReference(ref))
     for (const tag of tags) await this.push(op, tag, o)
   }
 
@@ -172,6 +171,17 @@ export class Distribution {
 
   close(): void {
     this.#host.registries.close()
+  }
+
+  /** Docker's text where a repository has none: nothing was ever tagged so. */
+  #tagsOf(reference: Reference): string[] {
+    const repository = repositoryOf(reference)
+    const tags = this.#host.images
+      .list()
+      .flatMap((image) => image.refs)
+      .filter((name) => name.startsWith(`${repository}:`))
+    if (tags.length > 0) return tags.toSorted()
+    throw new EngineError('not-found', `An image does not exist locally with the tag: ${repository}`)
   }
 
   #find(ref: string): Image | undefined {

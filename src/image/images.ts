@@ -22,6 +22,7 @@ import type { ImageConfig } from '../wire/container.ts'
 import type { ImageDeleteItem, ImageHistoryItem, ProgressMessage } from '../wire/image.ts'
 import type { Emit } from '../wire/system.ts'
 import { decodeConfig, type Image, type OciImage } from './config.ts'
+import { ImageFiles } from './files.ts'
 import { historyOf } from './history.ts'
 import { LayerBlobs } from './layer-blobs.ts'
 import { hostArchitecture, loadArchive } from './load.ts'
@@ -48,6 +49,8 @@ interface Entry {
 }
 
 export class Images {
+  /** What is in images. */
+  readonly files: ImageFiles
   /** The archives that layers travel as. */
   readonly blobs: LayerBlobs
   /** The manifests that images came with or went as. */
@@ -78,6 +81,7 @@ export class Images {
     this.manifests = new Manifests(o.store)
     this.#content = o.content
     this.#snapshots = o.snapshots
+    this.files = new ImageFiles(o)
     this.#store = o.store
     this.#leases = o.leases
     this.#emit = o.emit
@@ -169,6 +173,11 @@ export class Images {
   /** An image whose config came from elsewhere, as it came; its layers are there. `refs` as for `create`; no event tells of them. */
   async adopt(op: Op, config: Buffer, o: { refs: readonly string[]; lease: Lease }): Promise<Image> {
     return await this.#add(op, config, { ...o, silent: true })
+  }
+
+  /** Whether there is an image of this id. */
+  has(id: Digest): boolean {
+    return this.#byId.has(id)
   }
 
   /** The image that a canonical name, with tag or digest, leads to. */

@@ -113,7 +113,8 @@ async function bring(op: Op, o: Chosen, p: Pulling): Promise<Image> {
       'invalid',
       `${name}: its configuration has ${diffIds.length} layers, its manifest ${o.manifest.layers.length}`,
     )
-  await fetchLayers(op, { manifest: o.manifest, diffIds, p })
+  const known = images.has(o.manifest.config.digest)
+  await fetchLayers(op, { manifest: o.manifest, diffIds, known, p })
   for (const manifest of new Set([o.own, o.top])) {
     lease.add(`blob:${manifest.digest}`)
     if (!(await content.has(manifest.digest))) p.made.blobs.add(manifest.digest)
@@ -232,7 +233,7 @@ function checkPlatform(config: OciImage, o: { wanted: Platform | undefined; name
 
 async function fetchLayers(
   op: Op,
-  o: { manifest: ImageManifest; diffIds: readonly DiffId[]; p: Pulling },
+  o: { manifest: ImageManifest; diffIds: readonly DiffId[]; known: boolean; p: Pulling },
 ): Promise<void> {
   const { p } = o
   const { snapshots, layers } = p.host
@@ -246,6 +247,8 @@ async function fetchLayers(
   }
   const missing = todo.filter(({ diffId, id }) => {
     const here = snapshots.layer(diffId) !== undefined
+    // Docker: not a word of the layers of an image that is here.
+    if (here && o.known) return false
     p.report({ status: here ? 'Already exists' : 'Pulling fs layer', id, progressDetail: {} })
     return !here
   })

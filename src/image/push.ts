@@ -118,9 +118,13 @@ async function openForPush(
   reference: Reference,
   o: PushOptions & { host: PushHost },
 ): Promise<Repository> {
-  o.report({ status: `The push refers to repository [${repositoryOf(reference)}]` })
+  o.report(pushBegins(reference))
   return await o.host.registries.repository(op, { ...reference, auth: o.auth, access: 'push' })
 }
+
+export const pushBegins = (reference: Reference): ProgressMessage => ({
+  status: `The push refers to repository [${repositoryOf(reference)}]`,
+})
 
 function tellDone(
   o: PushOptions,

@@ -230,10 +230,11 @@ class Deadline {
   }
 }
 
-/** Without query and user: those may be secrets. */
+/** As Go writes it, without query and user: those may be secrets. */
 export function nameOf(request: { method: string; url: URL }): string {
   const { protocol, host, pathname } = request.url
-  return `${request.method} ${JSON.stringify(`${protocol}//${host}${pathname}`)}`
+  const verb = `${request.method[0]}${request.method.slice(1).toLowerCase()}`
+  return `${verb} ${JSON.stringify(`${protocol}//${host}${pathname}`)}`
 }
 
 function without(headers: Record<string, string>, ...names: string[]): Record<string, string> {

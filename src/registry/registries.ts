@@ -177,7 +177,10 @@ export class Registries {
       url: new URL('/v2/', endpoint.base),
       insecure: endpoint.insecure,
     }
-    return await retrying(op, { attempts: Math.min(o.attempts, 3) }, async () => {
+    // Nobody there: said at once. A server in trouble is given a moment.
+    const mayHelp = (error: unknown) =>
+      isTemporary(error) && error instanceof RegistryError && error.status !== undefined
+    return await retrying(op, { attempts: Math.min(o.attempts, 3), mayHelp }, async () => {
       const response = await this.#http.send(op, request)
       if (response.status === 401) {
         response.body.resume()

@@ -11,7 +11,11 @@ const maxWaitMs = 30_000
  */
 export async function retrying<T>(
   op: Op,
-  o: { attempts: number; waiting?: (ms: number, error: unknown) => void },
+  o: {
+    attempts: number
+    waiting?: (ms: number, error: unknown) => void
+    mayHelp?: (error: unknown) => boolean
+  },
   work: (attempt: number) => Promise<T>,
 ): Promise<T> {
   for (let attempt = 1; ; attempt++) {
@@ -19,7 +23,7 @@ export async function retrying<T>(
       return await work(attempt)
     } catch (error) {
       op.signal.throwIfAborted()
-      if (attempt >= o.attempts || !isTemporary(error)) throw error
+      if (attempt >= o.attempts || !(o.mayHelp ?? isTemporary)(error)) throw error
       const wait = waitAfter(error, attempt)
       if (wait === undefined) throw error
       op.log.debug('a registry is asked again', { attempt, wait, error: String(error) })
