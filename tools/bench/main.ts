@@ -11,7 +11,8 @@ import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { busyboxTar, root } from '../../tests/system/harness.ts'
 import { engines, type Engine } from './engines.ts'
-import { importImage, makeContext, removeImage, scenarios, type Scenario } from './scenarios.ts'
+import { makeContexts } from './builds.ts'
+import { image, importImage, removeImage, scenarios, type Scenario } from './scenarios.ts'
 import { median, table } from './table.ts'
 
 const { values } = parseArgs({
@@ -54,7 +55,7 @@ async function benchEngines(context: string, chosen: readonly Scenario[]): Promi
     await importImage(engine, tar)
     stack.defer(() => removeImage(engine))
   }
-  if (chosen.some((scenario) => scenario.name.startsWith('build'))) makeContext(context)
+  if (chosen.some((scenario) => scenario.name.startsWith('build'))) makeContexts(context, image)
 
   const results: { scenario: string; times: Times }[] = []
   for (const scenario of chosen) {

@@ -1,5 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { buildScenarios } from './builds.ts'
 import type { Engine } from './engines.ts'
 
 /** One thing that people wait for. Only `work` is measured; all of it runs once per engine and round, in turn. */
@@ -14,7 +13,7 @@ export interface Scenario {
 }
 
 export const prefix = 'gantry-bench'
-const image = `${prefix}-busybox`
+export const image = `${prefix}-busybox`
 const names = Array.from({ length: 30 }, (_, i) => `${prefix}-${i}`)
 const start = (engine: Engine, name: string, ...flags: string[]) =>
   engine.run(['run', '-d', '--name', name, ...flags, image, 'sleep', '1000'])
@@ -30,26 +29,6 @@ export async function importImage(engine: Engine, tar: Buffer): Promise<void> {
 export async function removeImage(engine: Engine): Promise<void> {
   await engine.run(['rmi', '-f', image])
 }
-
-/** A context of 5,000 files and 120 MB, as applications have, and a Dockerfile that copies all of it. */
-export function makeContext(folder: string): void {
-  const block = Buffer.alloc(24 << 10, 'gantry ')
-  for (let i = 0; i < 5000; i++) {
-    const place = join(folder, 'src', String(i % 50))
-    if (i < 50) mkdirSync(place, { recursive: true })
-    block.write(`${i}`.padStart(8), 0)
-    writeFileSync(join(place, `${i}.txt`), block)
-  }
-  writeFileSync(
-    join(folder, 'Dockerfile'),
-    [`FROM ${image}`, 'RUN echo installed > /installed', 'COPY . /app', 'RUN ls /app > /listed', ''].join(
-      '\n',
-    ),
-  )
-}
-
-const build = (engine: Engine, context: string) =>
-  engine.run(['build', '-q', '-t', `${prefix}-built`, context], { discard: true }).then(() => {})
 
 export function scenarios(context: string): Scenario[] {
   return [
@@ -91,23 +70,7 @@ export function scenarios(context: string): Scenario[] {
       setup: async (engine) => void (await Promise.all(names.map((name) => start(engine, name)))),
       work: async (engine) => void (await remove(engine, ...names)),
     },
-    {
-      name: 'build, all cached',
-      rounds: 5,
-      before: (engine) => build(engine, context),
-      work: (engine) => build(engine, context),
-    },
-    {
-      name: 'build, one file changed',
-      rounds: 3,
-      before: (engine) => build(engine, context),
-      setup: (engine, round) => {
-        writeFileSync(join(context, 'src/0/0.txt'), `${engine.name} ${round} ${Date.now()}`)
-        return Promise.resolve()
-      },
-      work: (engine) => build(engine, context),
-      after: async (engine) => void (await engine.run(['rmi', '-f', `${prefix}-built`])),
-    },
+    ...buildScenarios(context, prefix),
     {
       name: 'logs, 100,000 lines',
       rounds: 5,
