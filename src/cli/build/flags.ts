@@ -71,6 +71,7 @@ const known = {
   reproducible: bool('Give files and image times that do not depend on when and where it is built'),
   rm: bool('Remove intermediate containers after a successful build', { initial: true }),
   sbom: list('Only "false": attestations are not supported yet', { kind: 'string', check: off }),
+  shell: bool('Open a shell in the step that fails'),
   secret: list('Secret to expose to the build (format: "id=mysecret[,src=/local/secret]")'),
   'shm-size': createFlags['shm-size'],
   tag: list('Name and optionally a tag in the "name:tag" format', { short: 't', check: tagName }),

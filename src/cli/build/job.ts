@@ -26,6 +26,7 @@ export async function buildJob(options: Options): Promise<BuildJob> {
       buildArgs: { ...epochArg(process.env), ...toMap(readPairs([], options['build-arg'], process.env)) },
       labels: toMap(readPairs([], options.label)),
       noCache: options['no-cache'],
+      ...(options.shell && { shell: true }),
       ...(options.pull && { pull: true }),
       ...(noCacheFilter.length > 0 && { noCacheFilter }),
       ...((options.reproducible || options.verify) && { reproducible: true }),

@@ -58,6 +58,9 @@ export class FailureLog {
     if (o.repeat && this.#failed && lines.length > 0)
       text += `------\n > ${this.#failed.name}:\n${lines.map((line) => `${line}\n`).join('')}------\n`
     if (error.excerpt !== undefined) text += error.excerpt
+    for (const hint of error.hints ?? []) text += `HINT: ${hint}\n`
+    if (error.shell && error.build !== undefined)
+      text += `HINT: "gantry builds shell ${error.build.slice(0, 12)}" opens a shell in the failed step.\n`
     return `${text}ERROR: failed to build: failed to solve: ${error.message}\n`
   }
 

@@ -23,13 +23,15 @@ export async function runBuild(
   source: Source,
   job: BuildJob,
   report: (event: BuildEvent) => void,
+  /** Looks into a failed step while the build lives. */
+  lookInto?: (error: BuildErrorEvent) => Promise<void>,
 ): Promise<Outcome> {
   const { secrets, outputs } = job
   const wire = outputs.map((output) => output.wire)
   const common: Omit<BuildQuery, 'dockerfile'> = { ...job.common, ...(wire.length > 0 && { outputs: wire }) }
   using sinks = outputs.some((output) => output.dest) ? await openSinks(context, outputs) : noSinks
   const credentials = await credentialsOf(context)
-  const o = { report, secrets, credentials, sinks: sinks.byIndex }
+  const o = { report, lookInto, secrets, credentials, sinks: sinks.byIndex }
   if (source.kind === 'directory' && parseHost(context.host).kind === 'unix') {
     const outcome = await buildWithEvents(context, { ...common, ...inPlace(source) }, o)
     if (outcome) return outcome
@@ -97,13 +99,14 @@ async function buildWithEvents(
   request: BuildQuery,
   o: {
     report: (event: BuildEvent) => void
+    lookInto: ((error: BuildErrorEvent) => Promise<void>) | undefined
     secrets: ReadonlyMap<string, Uint8Array>
     credentials: Record<string, AuthConfig>
     sinks: ReadonlyMap<number, OutputSink>
     archive?: Readable
   },
 ): Promise<Outcome | undefined> {
-  const { report, archive, ...rest } = o
+  const { report, lookInto, archive, ...rest } = o
   let outcome: Outcome = { imageId: '', error: noResult }
   let begun = false
   try {
@@ -111,7 +114,14 @@ async function buildWithEvents(
       begun = true
       report(event)
       if (event.type === 'result') outcome = { imageId: event.imageId, result: event }
-      else if (event.type === 'error') outcome = { imageId: '', error: event }
+      else if (event.type === 'error') {
+        outcome = { imageId: '', error: event }
+        if (event.shell && lookInto) {
+          await lookInto(event)
+          // The daemon waits for us to go.
+          break
+        }
+      }
     }
   } catch (error) {
     const statuses = archive ? [404, 405] : [400, 403, 404, 405]

@@ -1,4 +1,6 @@
+import type { BuildErrorEvent } from '../../wire/build.ts'
 import type { Context } from '../command.ts'
+import { describeError } from '../errors.ts'
 
 /**
  * A shell (or a command) in the failed step of a build; its exit code. `tty` undefined: a terminal where we have one.
@@ -31,4 +33,15 @@ export async function openBuildShell(
   await session.ended
   const { exitCode } = await builds.shellState(ref)
   return exitCode ?? 1
+}
+
+/** A shell for whoever asked for one when a step fails; that it cannot be had is no worse than the failure. */
+export async function lookIntoStep(context: Context, error: BuildErrorEvent): Promise<void> {
+  if (error.build === undefined) return
+  context.err('A shell in the failed step; the build ends with it.\n')
+  try {
+    await openBuildShell(context, error.build, { command: [] })
+  } catch (cause) {
+    context.err(`${describeError(cause)}\n`)
+  }
 }

@@ -6,6 +6,8 @@ import { flags, optionsOf, refuse } from '../build/flags.ts'
 import { makeProgress } from '../build/make-progress.ts'
 import { FailureLog } from '../build/progress.ts'
 import { runBuild } from '../build/send.ts'
+import { lookIntoStep } from '../build/shell.ts'
+import type { BuildErrorEvent, BuildEvent } from '../../wire/build.ts'
 import { command, ExitError } from '../command.ts'
 
 const { rmSync, writeFileSync } = process.getBuiltinModule('node:fs')
@@ -24,16 +26,25 @@ export const build = command({
     const source = await prepare(where, options)
     const progress = await makeProgress({ ...options, debug: context.debug })
     const failure = new FailureLog()
+    let isTold = false
     let outcome
     try {
-      outcome = await runBuild(context, source, job, (event) => {
+      const report = (event: BuildEvent) => {
         failure.handle(event)
         progress.handle(event)
-      })
+      }
+      const lookInto = async (error: BuildErrorEvent) => {
+        progress.close()
+        isTold = true
+        context.err(failure.describe(error, { repeat: true }))
+        await lookIntoStep(context, error)
+      }
+      outcome = await runBuild(context, source, job, report, options.shell ? lookInto : undefined)
     } finally {
       progress.close()
     }
     if (outcome.error) {
+      if (isTold) throw new ExitError(1)
       // On a terminal, and when all was quiet, the output of the failed step is gone from sight.
       throw new ExitError(1, failure.describe(outcome.error, { repeat: true }).trimEnd())
     }
