@@ -147,6 +147,13 @@ export interface BuildQuery {
   cgroupParent?: string
   /** Exporters and their attributes. One that is `sent` comes back as a tar: see build-stream.ts. */
   outputs?: { type: string; attrs: Record<string, string>; sent: boolean }[]
+  /** Directories are of this host, with dev and ino as for the context. */
+  cacheFrom?: (
+    | { kind: 'local'; path: string; dev: string; ino: string; tag?: string; digest?: string }
+    | { kind: 'registry'; reference: string }
+  )[]
+  /** As outputs; their channels follow those of the outputs. */
+  cacheTo?: { type: string; attrs: Record<string, string>; sent: boolean }[]
   /** The body begins with so many bytes of JSON: secrets by id, in base64. A context that is sent follows. */
   secretBytes?: number
 }

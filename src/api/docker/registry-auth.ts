@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { z } from 'zod'
+import type { AuthSource } from '../../build/index.ts'
 import { EngineError } from '../../lib/errors.ts'
 import type { AuthConfig } from '../../wire/registry.ts'
 
@@ -37,6 +38,12 @@ export function authFor(all: ReadonlyMap<string, AuthConfig>, domain: string): A
   for (const [address, auth] of all)
     if (address.replace(/^https?:\/\//, '').split('/', 1)[0] === wanted) return auth
   return wanted === domain ? undefined : all.get(domain)
+}
+
+/** Credentials that came along with a build. */
+export function authSource(call: { readonly request: IncomingMessage }): AuthSource {
+  const all = registryConfig(call.request)
+  return { of: (_op, host) => Promise.resolve(authFor(all, host)) }
 }
 
 /** Docker: base64url of JSON, by some clients with the other alphabet or without padding. */

@@ -9,7 +9,7 @@ import type { AuthSource } from '../request.ts'
 import type { Progress } from '../solver/progress.ts'
 import { sendArchive } from './archive.ts'
 import { sendFiles } from './files.ts'
-import type { Output } from './outputs.ts'
+import type { ArchiveOutput, FilesOutput, Output } from './outputs.ts'
 import { pushOutput } from './push.ts'
 
 /** What exporters say about what they made, under BuildKit's keys: `containerimage.digest`, `image.name`, … */
@@ -42,12 +42,13 @@ export async function deliver(
   },
 ): Promise<Delivered> {
   const { progress, images } = o
-  const config = outputs.some((output) => output.kind !== 'files') ? o.makeConfig() : undefined
+  const wantsImage = outputs.some((output) => output.kind === 'store' || output.kind === 'archive')
+  const config = wantsImage ? o.makeConfig() : undefined
   let response: ExporterResponse = {}
   let imageId: Digest | '' = ''
   const tags: string[] = []
   for (const output of outputs) {
-    if (output.kind === 'store') continue
+    if (output.kind !== 'archive' && output.kind !== 'files') continue
     const made = await progress.task(titleOf(output), async (io) => {
       if (output.kind === 'archive' && config) return await sendArchive(op, output, { ...o, config, io })
       if (output.kind === 'files') await sendFiles(op, output, { ...o, io })
@@ -87,10 +88,8 @@ export async function deliver(
   return { imageId, tags, response }
 }
 
-function titleOf(output: Output): string {
+function titleOf(output: ArchiveOutput | FilesOutput): string {
   switch (output.kind) {
-    case 'store':
-      return 'exporting to image'
     case 'archive':
       return `exporting to ${output.format} image format`
     case 'files':

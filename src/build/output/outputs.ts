@@ -5,7 +5,7 @@ import type { Annotations } from './annotations.ts'
 import { Attrs, layerFormOf, type OutputRequest, type SendTar } from './attrs.ts'
 
 /** What becomes of a build's result. */
-export type Output = StoreOutput | ArchiveOutput | FilesOutput
+export type Output = StoreOutput | ArchiveOutput | FilesOutput | { readonly kind: 'nothing' }
 
 /** An image of the local store, pushed from there if `push` is set. */
 export interface StoreOutput {
@@ -81,6 +81,9 @@ function read(request: OutputRequest, attrs: Attrs, tags: readonly string[]): Ou
       return storeOutput(attrs, tags, false)
     case 'registry':
       return storeOutput(attrs, tags, true)
+    // For the cache alone.
+    case 'cacheonly':
+      return { kind: 'nothing' }
     default:
       throw new EngineError('unsupported', `output type ${JSON.stringify(type)} is not supported`)
   }
