@@ -126,6 +126,26 @@ export const entries: readonly Entry[] = [
     load: async () => (await imageStore()).history,
   },
   {
+    names: ['image explain'],
+    about: 'Show what each layer of an image adds, changes, deletes and wastes',
+    load: async () => (await import('./commands/image-explain.ts')).explain,
+  },
+  {
+    names: ['image diff'],
+    about: 'Show the differences of two images: files and configuration',
+    load: async () => (await import('./commands/image-diff.ts')).diff,
+  },
+  {
+    names: ['image ls-files'],
+    about: 'List the files of an image',
+    load: async () => (await import('./commands/image-files.ts')).lsFiles,
+  },
+  {
+    names: ['image cat'],
+    about: 'Print a file of an image',
+    load: async () => (await import('./commands/image-files.ts')).cat,
+  },
+  {
     names: ['image inspect'],
     about: 'Display detailed information on one or more images',
     load: async () => (await inspect()).inspectImage,

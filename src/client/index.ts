@@ -15,6 +15,7 @@ import { BuildCache } from './build-cache.ts'
 import { Builds } from './builds.ts'
 import { Containers } from './containers.ts'
 import { defaultHost } from './host.ts'
+import { ImageFiles } from './image-files.ts'
 import { Images } from './images.ts'
 import { RegistryCalls } from './registry.ts'
 import { Networks, System } from './system.ts'
@@ -26,6 +27,7 @@ export interface Client extends Disposable {
   readonly host: string
   readonly containers: Containers
   readonly images: Images
+  readonly imageFiles: ImageFiles
   readonly registry: RegistryCalls
   readonly builds: Builds
   readonly buildCache: BuildCache
@@ -43,6 +45,7 @@ export function connect(options: Partial<TransportOptions> = {}): Client {
     host: transport.host.text,
     containers: new Containers(transport),
     images: new Images(transport),
+    imageFiles: new ImageFiles(transport),
     registry: new RegistryCalls(transport),
     builds: new Builds(transport),
     buildCache: new BuildCache(transport),

@@ -11,7 +11,8 @@
  * in `reconcile`. Layers that no record, lease or caller reaches are the caller's to remove. Everything may be called
  * concurrently. Long file work runs in worker threads.
  */
-export { Snapshots, type Layer, type DiffId } from './snapshots.ts'
+export { Snapshots, type FileInLayer, type Layer, type DiffId } from './snapshots.ts'
+export type { LayerEntry } from './list-layer.ts'
 export type { Change } from './inspect-tree.ts'
 export type { CopyEntry, Owner } from './jobs.ts'
 export { readTar } from './tar-reader.ts'

@@ -1,6 +1,7 @@
 import type { ErrorKind } from '../lib/errors.ts'
 import type { Digest } from '../lib/digest.ts'
 import type { Change } from './inspect-tree.ts'
+import type { FilePair, LayerEntry } from './list-layer.ts'
 
 export interface Owner {
   readonly uid: number
@@ -40,6 +41,10 @@ export interface Jobs {
   duplicate: { in: { from: string; to: string }; out: null }
   changes: { in: { upper: string; lower: string }; out: Change[] }
   usage: { in: { dir: string }; out: number }
+  /** All entries of a layer. */
+  list: { in: { dir: string }; out: LayerEntry[] }
+  /** Whether the files of each pair are the same. */
+  compare: { in: { pairs: readonly FilePair[] }; out: boolean[] }
   remove: { in: { path: string }; out: null }
   /** Forces the file system's dirty data to the disk. */
   sync: { in: { path: string }; out: null }

@@ -22,6 +22,8 @@ export interface Layer {
   readonly createdAt: string
   /** The archive it came from, in the content store, compressed or not. None: `tar` makes it. */
   readonly blob?: Digest
+  /** Deletes everything below it. */
+  readonly opaque?: boolean
 }
 
 const digest = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value))

@@ -1,4 +1,5 @@
 import {
+  constants,
   createReadStream,
   existsSync,
   mkdirSync,
@@ -21,11 +22,18 @@ import { RootDir } from '../host/root-dir.ts'
 import type { Lease, Leases, Store } from '../store/index.ts'
 import type { Change } from './inspect-tree.ts'
 import type { CopyEntry, Owner } from './jobs.ts'
+import type { LayerEntry } from './list-layer.ts'
 import { Layers, type DiffId, type Layer } from './layers.ts'
 import { Pool } from './pool.ts'
-import { blockSize, encodeHeader, parseHeader } from './tar-header.ts'
+import { blockSize, bytesOf, encodeHeader, parseHeader } from './tar-header.ts'
 
 export type { DiffId, Layer } from './layers.ts'
+
+/** A file by its layer and its path in the listing of that layer. */
+export interface FileInLayer {
+  readonly layer: DiffId
+  readonly path: string
+}
 
 const stackRecord = z.array(z.custom<DiffId>((value) => typeof value === 'string' && isDigest(value)))
 
@@ -87,6 +95,30 @@ export class Snapshots {
   /** The archive of a layer made here (one without `blob`): sorted, fixed header fields; its sha256 is the diffID. */
   tar(op: Op, diffId: DiffId): Readable {
     return this.#layers.tar(op, diffId)
+  }
+
+  /** All that a layer says of its paths, parents before children. */
+  listLayer(op: Op, diffId: DiffId): Promise<LayerEntry[]> {
+    return this.#pool.run(op, 'list', { dir: this.#layers.path(diffId) })
+  }
+
+  /** The content of a file in a layer, by its path in a listing: no part of it is a symlink. */
+  layerFile(diffId: DiffId, path: string): Readable {
+    using root = RootDir.open(this.#layers.path(diffId), { symlinks: false })
+    const { O_NOFOLLOW, O_NONBLOCK } = constants
+    const fd = root.openFile(bytesOf(path), O_NOFOLLOW | O_NONBLOCK)
+    return createReadStream('', { fd, highWaterMark: 1 << 18 })
+  }
+
+  /** Whether the files of each pair, of equal length, have the same bytes. */
+  compareFiles(
+    op: Op,
+    pairs: readonly { readonly a: FileInLayer; readonly b: FileInLayer }[],
+  ): Promise<boolean[]> {
+    const located = ({ layer, path }: FileInLayer) => ({ dir: this.#layers.path(layer), path })
+    return this.#pool.run(op, 'compare', {
+      pairs: pairs.map(({ a, b }) => ({ a: located(a), b: located(b) })),
+    })
   }
 
   /** Nothing happens while a lease holds the layer. The caller knows that no image and no container needs it. */

@@ -12,6 +12,7 @@ import { RootDir } from '../host/root-dir.ts'
 import { syncFileSystem } from '../host/sync.ts'
 import { ExtractSink } from './extract-sink.ts'
 import { changesOf, usageOf } from './inspect-tree.ts'
+import { compareFiles, listLayer } from './list-layer.ts'
 import { windowSize, type FromWorker, type Job, type Jobs, type ToWorker } from './jobs.ts'
 import { LayerSink } from './layer-sink.ts'
 import { TarParser } from './tar-parser.ts'
@@ -130,6 +131,12 @@ function start(id: number, job: Job, cancel: Int32Array): { session: Session } |
       using root = RootDir.open(job.input.dir, { symlinks: false })
       return { result: usageOf(root) }
     }
+    case 'list': {
+      using root = RootDir.open(job.input.dir, { symlinks: false, cache: true })
+      return { result: listLayer(root, check) }
+    }
+    case 'compare':
+      return { result: compare(job.input, check) }
     case 'remove':
       rmSync(job.input.path, { recursive: true, force: true })
       return { result: null }
@@ -137,6 +144,19 @@ function start(id: number, job: Job, cancel: Int32Array): { session: Session } |
       syncFileSystem(job.input.path)
       return { result: null }
   }
+}
+
+function compare({ pairs }: Jobs['compare']['in'], check: () => void): Jobs['compare']['out'] {
+  using roots = new DisposableStack()
+  const byDir = new Map<string, RootDir>()
+  const open = (dir: string) => {
+    const known = byDir.get(dir)
+    if (known) return known
+    const root = roots.use(RootDir.open(dir, { symlinks: false }))
+    byDir.set(dir, root)
+    return root
+  }
+  return compareFiles(pairs, open, check)
 }
 
 function unpack(input: Jobs['unpack']['in']): Session {

@@ -6,6 +6,7 @@ import { containerRoutes } from './containers.ts'
 import { execRoutes } from './exec.ts'
 import { gantryBuildsRoutes } from './gantry-builds.ts'
 import { gantryCheckRoutes } from './gantry-check.ts'
+import { gantryImageRoutes } from './gantry-images.ts'
 import { gantryPortRoutes } from './gantry-ports.ts'
 import { gantryVolumeRoutes } from './gantry-volumes.ts'
 import { imageRoutes } from './images.ts'
@@ -29,6 +30,7 @@ export function dockerRoutes(engine: Engine): Route[] {
     ...volumeRoutes(engine),
     ...gantryBuildsRoutes(engine),
     ...gantryCheckRoutes(engine),
+    ...gantryImageRoutes(engine),
     ...gantryVolumeRoutes(engine),
     ...gantryPortRoutes(engine),
     ...networkRoutes(engine),
