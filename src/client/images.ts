@@ -120,6 +120,8 @@ export class Images {
     request: BuildQuery,
     o: {
       archive?: Readable | undefined
+      /** Named contexts that are sent, in their order. */
+      archives?: readonly Readable[] | undefined
       /** By id; they go in the body, since request lines are logged on many a way. */
       secrets?: ReadonlyMap<string, Uint8Array> | undefined
       /** For the outputs that are sent, by their place in the request. */
@@ -131,17 +133,18 @@ export class Images {
   ): AsyncGenerator<BuildEvent> {
     const headers = credentialsHeader(o.credentials)
     let input: RequestInput = { query: { request: JSON.stringify(request) }, headers, signal: o.signal }
-    if (o.secrets && o.secrets.size > 0) {
-      const entries = [...o.secrets].map(([id, value]) => [id, Buffer.from(value).toString('base64')])
-      const head = Buffer.from(JSON.stringify(Object.fromEntries(entries)))
+    const { archive, archives = [], secrets = new Map<string, Uint8Array>() } = o
+    if (secrets.size > 0 || archives.length > 0) {
+      const entries = [...secrets].map(([id, value]) => [id, Buffer.from(value).toString('base64')])
+      const head = secrets.size > 0 ? Buffer.from(JSON.stringify(Object.fromEntries(entries))) : undefined
       input = {
         ...input,
-        query: { request: JSON.stringify({ ...request, secretBytes: head.length }) },
-        stream: streams.Readable.from(headed(head, o.archive), { objectMode: false }),
+        query: { request: JSON.stringify({ ...request, ...(head && { secretBytes: head.length }) }) },
+        stream: streams.Readable.from(buildBody(head, archives, archive), { objectMode: false }),
         headers: { ...headers, 'Content-Type': 'application/octet-stream' },
       }
-    } else if (o.archive)
-      input = { ...input, stream: o.archive, headers: { ...headers, 'Content-Type': 'application/x-tar' } }
+    } else if (archive)
+      input = { ...input, stream: archive, headers: { ...headers, 'Content-Type': 'application/x-tar' } }
     return o.sinks && o.sinks.size > 0
       ? buildStream(this.#t, input, o.sinks)
       : this.#t.lines('POST', '/gantry/build', input)
@@ -173,7 +176,22 @@ export class Images {
   }
 }
 
-async function* headed(head: Buffer, rest: AsyncIterable<Buffer> | undefined): AsyncGenerator<Buffer> {
-  yield head
-  if (rest) yield* rest
+/** As `BuildQuery` says: secrets, named contexts in chunks, the context. */
+async function* buildBody(
+  head: Buffer | undefined,
+  archives: readonly Readable[],
+  archive: Readable | undefined,
+): AsyncGenerator<Buffer> {
+  if (head) yield head
+  for (const each of archives) {
+    for await (const chunk of each as AsyncIterable<Buffer>) yield* [lengthOf(chunk.length), chunk]
+    yield lengthOf(0)
+  }
+  if (archive) yield* archive as AsyncIterable<Buffer>
+}
+
+function lengthOf(size: number): Buffer {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32BE(size)
+  return bytes
 }

@@ -109,12 +109,47 @@ export interface BuildResultEvent {
   response?: Readonly<Record<string, unknown>>
   /** Id of the build's record. */
   build?: string
+  /** Nothing was built: this is what would have been. */
+  explanation?: StepExplanation[]
 }
+
+/** What a build would do with a step. `follows`: it depends on what a step before it gives, which would run. */
+export interface StepExplanation {
+  name: string
+  step: BuildStep
+  state: 'hit' | 'miss' | 'follows'
+  why: string[]
+}
+
+/** An absolute path on the host of both sides; device and inode (decimal) prove that both mean the same. */
+export interface HostPath {
+  path: string
+  dev: string
+  ino: string
+}
+
+export type NamedContextQuery =
+  | ({ kind: 'directory' } & HostPath)
+  /** Its place among the tars that come before the context: see `BuildQuery.sent`. */
+  | { kind: 'sent'; index: number }
+  | { kind: 'remote'; url: string }
+  | { kind: 'image'; reference: string }
+  | ({ kind: 'oci-layout'; tag?: string; digest?: string } & HostPath)
 
 /** Body-less parameters of `POST /gantry/build`, sent as one JSON query parameter `request`. */
 export interface BuildQuery {
-  /** Absolute path of the context directory on the host of both sides; with dev and ino (decimal) to prove that it is the same directory. */
-  context?: { path: string; dev: string; ino: string }
+  /** The context directory, when the daemon can read it in place. */
+  context?: HostPath
+  /** In place of a directory or a tar: an URL of a repository, an archive or a Dockerfile. */
+  remote?: string
+  /** Neither: there are no files but the Dockerfile. */
+  empty?: boolean
+  /** By name, for FROM and `--from`. */
+  contexts?: Record<string, NamedContextQuery>
+  /** Sockets of SSH agents on the host of both sides, by id. */
+  ssh?: Record<string, HostPath>
+  /** As `linux/arm64`. */
+  platform?: string
   /** Path inside the context, or an absolute path on the host (directory contexts only). */
   dockerfile: string
   /** The Dockerfile's text, when the client read it itself (`-f -`). */
@@ -125,6 +160,8 @@ export interface BuildQuery {
   /** What counts of the checks: `skip=RULE;error=true`. */
   checkOptions?: string
   noCache: boolean
+  /** Nothing is run: the result tells of each step whether it would be. */
+  explain?: boolean
   /** A step that fails is looked at: the stream stays open behind an `error` with `shell`, and secrets stay in memory so long. */
   shell?: boolean
   /** Ask registries for every base image, also for those that are here. */
@@ -156,4 +193,6 @@ export interface BuildQuery {
   cacheTo?: { type: string; attrs: Record<string, string>; sent: boolean }[]
   /** The body begins with so many bytes of JSON: secrets by id, in base64. A context that is sent follows. */
   secretBytes?: number
+  /** So many tars of named contexts follow the secrets, each as chunks: four bytes of length (big-endian), data; a length of 0 ends it. */
+  sent?: number
 }

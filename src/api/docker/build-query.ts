@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { maxOutputs } from '../../wire/build-stream.ts'
 import type { BuildQuery } from '../../wire/build.ts'
+import { hostPathShape, namedContextShape } from './build-contexts.ts'
 
 /** Docker's limit is 500 KiB a secret. */
 const maxSecrets = 16 << 20
@@ -15,7 +16,13 @@ const directory = { path: z.string(), dev: decimal, ino: decimal }
 
 /** The `request` of `POST /gantry/build`. */
 export const buildQueryShape: z.ZodType<BuildQuery> = z.strictObject({
-  context: z.strictObject(directory).exactOptional(),
+  context: hostPathShape.exactOptional(),
+  remote: z.string().exactOptional(),
+  empty: z.boolean().exactOptional(),
+  contexts: z.record(z.string(), namedContextShape).exactOptional(),
+  sent: z.int().min(0).exactOptional(),
+  ssh: z.record(z.string(), hostPathShape).exactOptional(),
+  platform: z.string().exactOptional(),
   dockerfile: z.string(),
   dockerfileText: z.string().exactOptional(),
   tags: z.array(z.string()),
@@ -23,6 +30,7 @@ export const buildQueryShape: z.ZodType<BuildQuery> = z.strictObject({
   target: z.string().exactOptional(),
   checkOptions: z.string().exactOptional(),
   noCache: z.boolean(),
+  explain: z.boolean().exactOptional(),
   shell: z.boolean().exactOptional(),
   pull: z.boolean().exactOptional(),
   noCacheFilter: z.array(z.string()).exactOptional(),

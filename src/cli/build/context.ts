@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { EngineError, hasCode } from '../../lib/errors.ts'
+import { hasCode } from '../../lib/errors.ts'
 import { ExitError } from '../command.ts'
 import type { Options } from './flags.ts'
 
@@ -10,6 +10,7 @@ const { join, resolve } = process.getBuiltinModule('node:path')
 export type Source =
   | { readonly kind: 'directory'; readonly path: string; readonly dockerfile: string; readonly text?: string }
   | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'remote'; readonly url: string; readonly dockerfile: string; readonly text?: string }
   | { readonly kind: 'tar'; readonly stream: Readable; readonly dockerfile: string }
 
 /** What `build WHERE -f FILE` means. */
@@ -19,9 +20,12 @@ export async function prepare(where: string, options: Options): Promise<Source> 
       throw new ExitError(1, "invalid argument: can't use stdin for both build context and dockerfile")
     return readStandardInput(options)
   }
-  if (/^(https?|git|ssh):\/\/|^git@|^github\.com\//.test(where))
-    throw new EngineError('unsupported', `contexts from an URL are not supported yet: ${where}`)
   const path = resolve(where)
+  if (isUrl(where) && !statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
+    const dockerfile = options.file
+    if (dockerfile !== '-') return { kind: 'remote', url: where, dockerfile: dockerfile || 'Dockerfile' }
+    return { kind: 'remote', url: where, dockerfile: 'Dockerfile', text: readFileSync(0, 'utf8') }
+  }
   let stat
   try {
     stat = statSync(path)
@@ -42,6 +46,10 @@ export async function prepare(where: string, options: Options): Promise<Source> 
     return { kind: 'directory', path, dockerfile: 'Dockerfile', text: readFileSync(0, 'utf8') }
   return { kind: 'directory', path, dockerfile: findDockerfile(path, options.file) }
 }
+
+/** As docker tells them from directories. */
+const isUrl = (where: string): boolean =>
+  /^(?:https?|git|ssh):\/\/|^[\w.+-]+@[\w.-]+:|^github\.com\//.test(where)
 
 /** Absolute. Docker: `-f` is relative to where we are; what is not there may be in the context. */
 function findDockerfile(context: string, file: string): string {

@@ -7,10 +7,8 @@ import { createFlags } from '../run-flags.ts'
 const refusals: Readonly<Record<string, string>> = {
   allow: 'extra privileges for build steps are not supported',
   attest: 'attestations are not supported yet',
-  'build-context': 'additional contexts are not supported yet',
   isolation: 'it exists on Windows only',
   'security-opt': 'security options for build steps are not supported yet',
-  ssh: 'agent forwarding is not supported yet',
 }
 const refusedSwitches: Readonly<Record<string, string>> = {
   squash: 'squashing is not supported',
@@ -31,6 +29,7 @@ const known = {
   'add-host': createFlags['add-host'],
   annotation: list('Add annotation to the image', { kind: 'stringArray' }),
   'build-arg': list('Set build-time variables'),
+  'build-context': list('Additional build contexts (e.g., name=path)', { kind: 'stringArray' }),
   'cache-from': list('External cache sources (e.g., "user/app:cache", "type=local,src=path/to/dir")', {
     kind: 'stringArray',
   }),
@@ -47,6 +46,7 @@ const known = {
   'cpu-shares': createFlags['cpu-shares'],
   'cpuset-cpus': createFlags['cpuset-cpus'],
   'cpuset-mems': createFlags['cpuset-mems'],
+  explain: bool('Tell which steps would run and why, without running any'),
   file: string('Name of the Dockerfile (Default is "PATH/Dockerfile")', { short: 'f' }),
   'force-rm': bool('Always remove intermediate containers (they are never kept)'),
   iidfile: string('Write the image ID to the file'),
@@ -74,6 +74,12 @@ const known = {
   shell: bool('Open a shell in the step that fails'),
   secret: list('Secret to expose to the build (format: "id=mysecret[,src=/local/secret]")'),
   'shm-size': createFlags['shm-size'],
+  ssh: list(
+    'SSH agent socket or keys to expose to the build (format: "default|<id>[=<socket>|<key>[,<key>]]")',
+    {
+      kind: 'stringArray',
+    },
+  ),
   tag: list('Name and optionally a tag in the "name:tag" format', { short: 't', check: tagName }),
   target: string('Set the target build stage to build.'),
   ulimit,

@@ -1,20 +1,35 @@
 import type { BuildQuery } from '../../wire/build.ts'
 import { readPairs, toMap } from '../env.ts'
 import type { Options } from './flags.ts'
+import type { NamedContexts } from './named-contexts.ts'
 import type { ClientOutput } from './outputs.ts'
+import type { Agents } from './ssh.ts'
 
 /** What a build asks of the daemon besides its context. */
-export type Common = Omit<BuildQuery, 'context' | 'dockerfile' | 'dockerfileText' | 'outputs'>
+export type Common = Omit<
+  BuildQuery,
+  'context' | 'contexts' | 'dockerfile' | 'dockerfileText' | 'outputs' | 'cacheTo'
+>
 
 /** All that one build needs but its context. */
 export interface BuildJob {
   readonly common: Common
+  readonly contexts: NamedContexts
   readonly secrets: ReadonlyMap<string, Uint8Array>
   readonly outputs: readonly ClientOutput[]
+  /** `--cache-to` */
+  readonly caches: readonly ClientOutput[]
+}
+
+/** The agents that the build may use; disposed, those that were started for it end. */
+export async function agentsOf(options: Options): Promise<Agents> {
+  if (options.ssh.length === 0) return { sockets: {}, [Symbol.dispose]() {} }
+  const module = await import('./ssh.ts')
+  return await module.openAgents(options.ssh, process.env)
 }
 
 /** Reads secrets, and decides where outputs go. */
-export async function buildJob(options: Options): Promise<BuildJob> {
+export async function buildJob(options: Options, agents: Pick<Agents, 'sockets'>): Promise<BuildJob> {
   const resources = resourcesOf(options)
   const shmSize = options['shm-size']
   const noCacheFilter = options['no-cache-filter']
@@ -26,6 +41,7 @@ export async function buildJob(options: Options): Promise<BuildJob> {
       buildArgs: { ...epochArg(process.env), ...toMap(readPairs([], options['build-arg'], process.env)) },
       labels: toMap(readPairs([], options.label)),
       noCache: options['no-cache'],
+      ...(options.explain && { explain: true }),
       ...(options.shell && { shell: true }),
       ...(options.pull && { pull: true }),
       ...(noCacheFilter.length > 0 && { noCacheFilter }),
@@ -38,10 +54,14 @@ export async function buildJob(options: Options): Promise<BuildJob> {
       ...(options.ulimit.length > 0 && { ulimits: [...options.ulimit] }),
       ...(shmSize !== undefined && shmSize > 0 && { shmSize }),
       ...(Object.keys(resources).length > 0 && { resources }),
+      ...(Object.keys(agents.sockets).length > 0 && { ssh: { ...agents.sockets } }),
+      ...(await cacheSources(options)),
       ...(options['cgroup-parent'] !== '' && { cgroupParent: options['cgroup-parent'] }),
     },
+    contexts: await readContexts(options['build-context']),
     secrets: await readSecrets(options.secret),
     outputs: await outputsOf(options),
+    caches: await cachesOf(options),
   }
 }
 
@@ -71,11 +91,30 @@ function resourcesOf(options: Options): NonNullable<Common['resources']> {
   }
 }
 
+async function cacheSources(options: Options): Promise<Pick<Common, 'cacheFrom'>> {
+  if (options['cache-from'].length === 0) return {}
+  const [{ parseCacheFrom }, { writeText }] = await Promise.all([import('./caches.ts'), import('../text.ts')])
+  const warn = (path: string) => writeText(2, `WARNING: local cache import at ${path} not found\n`)
+  const cacheFrom = parseCacheFrom(options['cache-from'], warn)
+  return cacheFrom.length > 0 ? { cacheFrom } : {}
+}
+
+async function cachesOf(options: Options): Promise<readonly ClientOutput[]> {
+  if (options['cache-to'].length === 0) return []
+  return (await import('./caches.ts')).parseCacheTo(options['cache-to'])
+}
+
 async function outputsOf(options: Options): Promise<readonly ClientOutput[]> {
   const { output, load, push, annotation } = options
   if (output.length === 0 && !load && !push && annotation.length === 0) return []
   const { parseOutputFlags } = await import('./outputs.ts')
   return parseOutputFlags({ output, load, push, annotation }, process.stdout.isTTY)
+}
+
+async function readContexts(flags: readonly string[]): Promise<NamedContexts> {
+  if (flags.length === 0) return {}
+  const module = await import('./named-contexts.ts')
+  return module.readNamedContexts(flags)
 }
 
 async function readSecrets(flags: readonly string[]): Promise<Map<string, Uint8Array>> {

@@ -1,14 +1,21 @@
 import type { Readable } from 'node:stream'
 import { DaemonError, parseHost, type OutputSink } from '../../client/index.ts'
 import { EngineError } from '../../lib/errors.ts'
-import type { BuildErrorEvent, BuildEvent, BuildQuery, BuildResultEvent } from '../../wire/build.ts'
+import type {
+  BuildErrorEvent,
+  BuildEvent,
+  BuildQuery,
+  BuildResultEvent,
+  NamedContextQuery,
+} from '../../wire/build.ts'
 import type { ProgressMessage } from '../../wire/image.ts'
 import type { AuthConfig } from '../../wire/registry.ts'
 import type { Context } from '../command.ts'
 import type { Source } from './context.ts'
+import { hostPath } from './host-path.ts'
 import type { BuildJob, Common } from './job.ts'
+import type { NamedContexts } from './named-contexts.ts'
 
-const { statSync } = process.getBuiltinModule('node:fs')
 const { isAbsolute, relative } = process.getBuiltinModule('node:path')
 
 export interface Outcome {
@@ -26,23 +33,43 @@ export async function runBuild(
   /** Looks into a failed step while the build lives. */
   lookInto?: (error: BuildErrorEvent) => Promise<void>,
 ): Promise<Outcome> {
-  const { secrets, outputs } = job
+  const { secrets, outputs, caches } = job
   const wire = outputs.map((output) => output.wire)
-  const common: Omit<BuildQuery, 'dockerfile'> = { ...job.common, ...(wire.length > 0 && { outputs: wire }) }
-  using sinks = outputs.some((output) => output.dest) ? await openSinks(context, outputs) : noSinks
+  const cacheTo = caches.map((cache) => cache.wire)
+  const common: Omit<BuildQuery, 'dockerfile'> = {
+    ...job.common,
+    ...(wire.length > 0 && { outputs: wire }),
+    ...(cacheTo.length > 0 && { cacheTo }),
+  }
+  const all = [...outputs, ...caches]
+  using sinks = all.some((output) => output.dest) ? await openSinks(context, all) : noSinks
   const credentials = await credentialsOf(context)
   const o = { report, lookInto, secrets, credentials, sinks: sinks.byIndex }
-  if (source.kind === 'directory' && parseHost(context.host).kind === 'unix') {
-    const outcome = await buildWithEvents(context, { ...common, ...inPlace(source) }, o)
+  const { contexts } = job
+  const named = Object.keys(contexts).length > 0
+  const local = source.kind === 'directory' || Object.values(contexts).some((each) => 'path' in each)
+  if (source.kind !== 'tar' && local && parseHost(context.host).kind === 'unix') {
+    const request = { ...common, ...inPlace(source), ...(named && { contexts }) }
+    const outcome = await buildWithEvents(context, request, o)
     if (outcome) return outcome
   }
   // A stream can be sent once: whether the daemon knows our call has to be known before.
   if (source.kind !== 'tar' || (await isGantry(context))) {
-    const { stream, dockerfile } = await archiveOf(source)
-    const outcome = await buildWithEvents(context, { ...common, dockerfile }, { ...o, archive: stream })
+    const isSent = source.kind === 'directory' || source.kind === 'tar'
+    const archive = isSent ? await archiveOf(source) : undefined
+    const sent = named ? await sentContexts(contexts) : undefined
+    const request = {
+      ...common,
+      ...(isSent ? { dockerfile: archive?.dockerfile ?? '' } : inPlace(source)),
+      ...(sent && { contexts: sent.wire, sent: sent.archives.length }),
+    }
+    const streams = { archive: archive?.stream, archives: sent?.archives ?? [] }
+    const outcome = await buildWithEvents(context, request, { ...o, ...streams, whole: true })
     if (outcome) return outcome
   }
   refuseForDocker(job)
+  if (source.kind === 'remote')
+    throw new EngineError('unsupported', 'this daemon has no call that takes an URL as context from here')
   return buildTar(context, await archiveOf(source), { ...job.common, credentials }, report)
 }
 
@@ -62,12 +89,17 @@ async function openSinks(context: Context, outputs: BuildJob['outputs']) {
 }
 
 /** Docker's own call takes less than ours. */
-function refuseForDocker({ common, secrets, outputs }: BuildJob): void {
+function refuseForDocker({ common, contexts, secrets, outputs, caches }: BuildJob): void {
   const asked: Readonly<Record<string, boolean>> = {
+    'build-context': Object.keys(contexts).length > 0,
+    ssh: common.ssh !== undefined,
+    platform: common.platform !== undefined,
     secret: secrets.size > 0,
     output: outputs.some(({ wire }) => wire.type !== 'docker' && wire.type !== 'image') || outputs.length > 1,
     push: outputs.some(({ wire }) => wire.attrs['push'] !== undefined),
     'add-host': common.addHosts !== undefined,
+    'cache-to': caches.length > 0,
+    'cache-from': common.cacheFrom !== undefined,
     ulimit: common.ulimits !== undefined,
     'shm-size': common.shmSize !== undefined,
     'cgroup-parent': common.cgroupParent !== undefined,
@@ -86,7 +118,31 @@ async function archiveOf(source: Source): Promise<Archive> {
   if (source.kind === 'tar') return source
   const { tarContext, textContext } = await import('./tar-context.ts')
   if (source.kind === 'text') return textContext(source.text)
+  if (source.kind === 'remote') throw new Error('what is fetched by the daemon is not sent')
   return tarContext(source.path, { dockerfile: source.dockerfile, text: source.text })
+}
+
+/** Directories as tars, for a daemon that cannot read them in place. */
+async function sentContexts(
+  contexts: NamedContexts,
+): Promise<{ wire: Record<string, NamedContextQuery>; archives: Readable[] }> {
+  const { tarContext } = await import('./tar-context.ts')
+  const archives: Readable[] = []
+  const wire: Record<string, NamedContextQuery> = {}
+  for (const [name, each] of Object.entries(contexts)) {
+    if (each.kind === 'oci-layout')
+      throw new EngineError(
+        'unsupported',
+        `--build-context ${name}: a layout is read in place, for root on the daemon's host`,
+      )
+    if (each.kind !== 'directory') {
+      wire[name] = each
+      continue
+    }
+    wire[name] = { kind: 'sent', index: archives.length }
+    archives.push((await tarContext(each.path, {})).stream)
+  }
+  return { wire, archives }
 }
 
 async function isGantry(context: Context): Promise<boolean> {
@@ -103,14 +159,17 @@ async function buildWithEvents(
     secrets: ReadonlyMap<string, Uint8Array>
     credentials: Record<string, AuthConfig>
     sinks: ReadonlyMap<number, OutputSink>
-    archive?: Readable
+    archive?: Readable | undefined
+    archives?: readonly Readable[]
+    /** Nothing is left for the daemon to read in place. */
+    whole?: boolean
   },
 ): Promise<Outcome | undefined> {
-  const { report, lookInto, archive, ...rest } = o
+  const { report, lookInto, whole, ...rest } = o
   let outcome: Outcome = { imageId: '', error: noResult }
   let begun = false
   try {
-    for await (const event of context.client.images.buildWithEvents(request, { archive, ...rest })) {
+    for await (const event of context.client.images.buildWithEvents(request, rest)) {
       begun = true
       report(event)
       if (event.type === 'result') outcome = { imageId: event.imageId, result: event }
@@ -124,7 +183,7 @@ async function buildWithEvents(
       }
     }
   } catch (error) {
-    const statuses = archive ? [404, 405] : [400, 403, 404, 405]
+    const statuses = whole ? [404, 405] : [400, 403, 404, 405]
     if (begun || !(error instanceof DaemonError) || !statuses.includes(error.status)) throw error
     return undefined
   }
@@ -138,14 +197,16 @@ const noResult: BuildErrorEvent = {
 }
 
 function inPlace(
-  source: Extract<Source, { kind: 'directory' }>,
-): Pick<BuildQuery, 'context' | 'dockerfile' | 'dockerfileText'> {
-  const { dev, ino } = statSync(source.path, { bigint: true })
+  source: Exclude<Source, { kind: 'tar' }>,
+): Pick<BuildQuery, 'context' | 'remote' | 'empty' | 'dockerfile' | 'dockerfileText'> {
+  const text = source.text === undefined ? {} : { dockerfileText: source.text }
+  if (source.kind === 'text') return { empty: true, dockerfile: 'Dockerfile', ...text }
+  if (source.kind === 'remote') return { remote: source.url, dockerfile: source.dockerfile, ...text }
   const inside = relative(source.path, source.dockerfile)
   return {
-    context: { path: source.path, dev: String(dev), ino: String(ino) },
+    context: hostPath(source.path),
     dockerfile: inside.startsWith('..') || isAbsolute(inside) ? source.dockerfile : inside,
-    ...(source.text !== undefined && { dockerfile: 'Dockerfile', dockerfileText: source.text }),
+    ...(source.text !== undefined && { dockerfile: 'Dockerfile', ...text }),
   }
 }
 

@@ -17,16 +17,17 @@ export interface TarContext {
 
 /**
  * The directory as a tar, without what `.dockerignore` keeps out. The Dockerfile and the ignore file always go along; a
- * Dockerfile from elsewhere, or its text, is added under a name of its own.
+ * Dockerfile from elsewhere, or its text, is added under a name of its own; a named context has none.
  */
 export async function tarContext(
   directory: string,
-  o: { dockerfile: string; text?: string | undefined },
+  o: { dockerfile?: string; text?: string | undefined },
 ): Promise<TarContext> {
-  const inside = o.text === undefined && !relative(directory, o.dockerfile).startsWith('..')
-  const name = inside ? relative(directory, o.dockerfile).split(sep).join('/') : '.dockerfile.gantry'
-  const text = o.text ?? (inside ? undefined : await readFile(o.dockerfile, 'utf8'))
-  const matcher = await readIgnore(directory, o.dockerfile)
+  const { dockerfile = join(directory, '.dockerignore') } = o
+  const inside = o.text === undefined && !relative(directory, dockerfile).startsWith('..')
+  const name = inside ? relative(directory, dockerfile).split(sep).join('/') : '.dockerfile.gantry'
+  const text = o.text ?? (inside ? undefined : await readFile(dockerfile, 'utf8'))
+  const matcher = await readIgnore(directory, dockerfile)
   const archive = pack()
   const fill = async () => {
     if (text !== undefined) await add(archive, { name, mode: 0o644, mtime: new Date(0) }, text)

@@ -1,6 +1,6 @@
 import { callOf } from '../build/call.ts'
 import { prepare } from '../build/context.ts'
-import { buildJob } from '../build/job.ts'
+import { agentsOf, buildJob } from '../build/job.ts'
 import { metadataOf, writeMetadata } from '../build/metadata.ts'
 import { flags, optionsOf, refuse } from '../build/flags.ts'
 import { makeProgress } from '../build/make-progress.ts'
@@ -22,9 +22,14 @@ export const build = command({
     const call = callOf(options)
     if (call) return (await import('../build/check.ts')).check(context, call, { where, options })
     if (options.iidfile !== '') rmSync(options.iidfile, { force: true })
-    const job = await buildJob(options)
     const source = await prepare(where, options)
-    const progress = await makeProgress({ ...options, debug: context.debug })
+    using agents = await agentsOf(options)
+    const job = await buildJob(options, agents)
+    const progress = await makeProgress({
+      ...options,
+      quiet: options.quiet || options.explain,
+      debug: context.debug,
+    })
     const failure = new FailureLog()
     let isTold = false
     let outcome
@@ -47,6 +52,12 @@ export const build = command({
       if (isTold) throw new ExitError(1)
       // On a terminal, and when all was quiet, the output of the failed step is gone from sight.
       throw new ExitError(1, failure.describe(outcome.error, { repeat: true }).trimEnd())
+    }
+    const explanation = outcome.result?.explanation
+    if (explanation) {
+      const { describeSteps } = await import('../build/explanation.ts')
+      context.out(describeSteps(explanation, { colours: process.stdout.isTTY && !process.env['NO_COLOR'] }))
+      return 0
     }
     if (options.iidfile !== '' && outcome.imageId !== '') writeFileSync(options.iidfile, outcome.imageId)
     if (options['metadata-file'] !== '') writeMetadata(options['metadata-file'], metadataOf(outcome))
