@@ -28,6 +28,7 @@ import type { Tools } from './exec/tools.ts'
 import { epochText, timesOf } from './exec/times.ts'
 import { makeWorks, remoteWorks, type ContextSource } from './exec/works.ts'
 import { imageOf } from './export.ts'
+import { explainGraph } from './explain/dry-run.ts'
 import { argNames, Explainer } from './explain/explainer.ts'
 import { originOf, StepMemory } from './explain/memory.ts'
 import { FailedSteps } from './failed/failed-steps.ts'
@@ -123,39 +124,41 @@ export class Builder {
   ): Promise<{ imageId: Digest | ''; response: ExporterResponse }> {
     const controller = new AbortController()
     const inner: Op = { ...op, signal: AbortSignal.any([op.signal, controller.signal]) }
-    const recorder = this.history.begin(op, request)
+    // What is only explained is no build.
+    const recorder = request.explain ? undefined : this.history.begin(op, request)
+    const id = recorder && { build: recorder.id }
     const tell = (event: BuildEvent) => {
-      recorder.note(event)
+      recorder?.note(event)
       report(event)
     }
     this.#running.add(controller)
-    const work = this.#build(inner, request, { id: recorder.id, report: tell })
+    const work = this.#build(inner, request, { id: recorder?.id, report: tell })
     const settled = work.then(
       () => undefined,
       () => undefined,
     )
     this.#settled.add(settled)
     try {
-      const { imageId, tags, response } = await work
-      tell({ type: 'result', imageId, tags, response, build: recorder.id })
-      recorder.end('completed')
+      const { imageId, tags, response, ...more } = await work
+      tell({ type: 'result', imageId, tags, response, ...id, ...more })
+      recorder?.end('completed')
       return { imageId, response }
     } catch (error) {
-      if (inner.signal.aborted) recorder.end('canceled')
+      if (inner.signal.aborted) recorder?.end('canceled')
       inner.signal.throwIfAborted()
       const failure = stepFailureIn(error)
       const hints = failure ? hintsFor(failure) : []
-      const shell = this.failed.has(recorder.id)
+      const shell = recorder !== undefined && this.failed.has(recorder.id)
       tell({
         type: 'error',
-        build: recorder.id,
+        ...id,
         message: messageOf(error),
         kind: kindOf(error),
         ...(error instanceof BuildError && { excerpt: error.excerpt }),
         ...(hints.length > 0 && { hints }),
         ...(shell && { shell }),
       })
-      recorder.end('error')
+      recorder?.end('error')
       // Who asked for it looks at the step now, with the build's secrets.
       if (shell && request.shell) await this.failed.linger(recorder.id, request.secrets, inner.signal)
       throw error
@@ -185,7 +188,7 @@ export class Builder {
     await this.#scanner.close()
   }
 
-  async #build(op: Op, request: BuildRequest, o: { id: string; report: (event: BuildEvent) => void }) {
+  async #build(op: Op, request: BuildRequest, o: { id: string | undefined; report: (event: BuildEvent) => void }) {
     refuseUnsupported(request)
     const outputs = parseOutputs(request.outputs, request.tags)
     if (!this.#o.distribution && outputs.some((output) => output.kind === 'store' && output.push))
@@ -220,7 +223,7 @@ export class Builder {
       web: this.#web,
       ensure: remote.ensure,
       undo,
-      keepFailed: this.failed.keeper(o.id, cgroupParent),
+      ...(o.id !== undefined && { keepFailed: this.failed.keeper(o.id, cgroupParent) }),
     }
     const hold = (tree: Tree) => {
       for (const layer of tree.layers) lease.add(`layer:${layer}`)
@@ -295,6 +298,17 @@ export class Builder {
       isFresh: typeof noCache === 'function' ? noCache : () => noCache,
       roots,
     })
+    if (request.explain) {
+      const isFresh = typeof noCache === 'function' ? noCache : () => noCache
+      const explanation = await explainGraph(op, roots, {
+        cache: this.cache.steps,
+        explainer,
+        progress,
+        isFresh,
+        hold,
+      })
+      return { imageId: '' as const, tags: [], response: {}, explanation }
+    }
     // Steps that ran before one failed are known too.
     undo.defer(() => explainer.finish())
     const final = (solved: ReadonlyMap<Digest, Tree>) =>

@@ -34,6 +34,8 @@ export interface BuildRequest {
   /** What counts of the checks, in the words of the `check` directive. */
   readonly checkOptions?: string
   readonly noCache: boolean
+  /** Nothing is run, and no record kept: the result tells of each step whether it would run, and why. */
+  readonly explain?: boolean
   /** A step that fails is looked at before the build ends: it ends with its caller then. */
   readonly shell?: boolean
   /** Stages of which everything runs, by name in any case or as `stage-N`. */
