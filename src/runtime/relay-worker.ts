@@ -300,5 +300,10 @@ function main(control: number): void {
   }
 }
 
-// Given by relay.ts.
-main((workerData as { control: number }).control)
+try {
+  // Given by relay.ts.
+  main((workerData as { control: number }).control)
+} finally {
+  // They belong to the process, not to this thread: processes and readers at their other ends would wait for ever.
+  for (const fd of owners.keys()) closeFd(fd)
+}
