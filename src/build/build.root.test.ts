@@ -299,7 +299,7 @@ test('a failing command shows its output, command and exit code, and leaves noth
   assert.ok(events.at(-1)?.type === 'error')
   await assert.rejects(
     build(context({ Dockerfile: 'FROM busybox\nRUN ["/nope"]\n' })),
-    /unable to start container process: exec: "\/nope": stat \/nope: no such file or directory$/,
+    /^process "\/nope" did not complete successfully: exec: "\/nope": stat \/nope: no such file or directory$/,
   )
   await assertClean()
 })
@@ -449,7 +449,7 @@ COPY f g* /two/
     '755 0:0 made',
     '644 0:0 made/f',
     '750 0:0 old/sub',
-    '700 0:0 taken',
+    '755 0:0 taken',
     '750 0:0 taken/sub',
     '755 0:0 slash',
     '644 0:0 link/in',

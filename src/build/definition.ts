@@ -15,12 +15,16 @@ export async function readDockerfile(o: {
   text?: string
   hostPaths: boolean
 }): Promise<{ name: string; text: string }> {
-  if (o.text !== undefined) return { name: basename(o.path) || 'Dockerfile', text: o.text }
-  const name = basename(o.path)
+  const text = o.text ?? (await readText(o))
+  if (text === '') throw new EngineError('invalid', 'the Dockerfile cannot be empty')
+  return { name: basename(o.path) || 'Dockerfile', text }
+}
+
+async function readText(o: { root: string; path: string; hostPaths: boolean }): Promise<string> {
   try {
-    if (isAbsolute(o.path) && o.hostPaths) return { name, text: await readFile(o.path, 'utf8') }
+    if (isAbsolute(o.path) && o.hostPaths) return await readFile(o.path, 'utf8')
     using root = RootDir.open(o.root)
-    return { name, text: root.readFile(o.path, maxSize).toString() }
+    return root.readFile(o.path, maxSize).toString()
   } catch (cause) {
     if (hasCode(cause, 'ENOENT', 'ENOTDIR'))
       throw new EngineError(

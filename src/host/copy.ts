@@ -61,8 +61,7 @@ export function copyTree(o: CopyOptions): void {
   if (stat.kind !== 'directory') return copy.entry(source, target, { stat, follow: !o.shallow })
   // An existing target directory keeps its own attributes when another's content is copied into it.
   const existing = tryStat(o.to, target)
-  if (existing && existing.kind !== 'directory')
-    throw new EngineError('invalid', `cannot copy a directory over ${show(o.target)}, which is not one`)
+  if (existing && existing.kind !== 'directory') throw notDirectory(o.target)
   if (!existing) o.to.mkdir(target, 0o700)
   if (!o.shallow) copy.children(source, target)
   if (!existing || o.shallow) copy.attributes(source, target, stat)
@@ -101,7 +100,10 @@ class Copy {
     }
     const before = to.tryLstat(target)
     if (stat.kind === 'directory') {
-      if (before && before.kind !== 'directory') to.unlink(target)
+      if (before && before.kind !== 'directory') {
+        if (fidelity === 'content') throw notDirectory(target)
+        to.unlink(target)
+      }
       if (before?.kind !== 'directory') to.mkdir(target, 0o700)
       this.children(source, target)
       return this.attributes(source, target, stat)
@@ -207,6 +209,8 @@ const nouns: Partial<Record<FileStat['kind'], string>> = {
   char: 'device node',
   block: 'device node',
 }
+const notDirectory = (path: RelPath) =>
+  new EngineError('invalid', `cannot copy to non-directory: /${path.toString().replace(/^(?:\.?\/)+/, '')}`)
 const bytes = (path: RelPath): Buffer => (typeof path === 'string' ? Buffer.from(path) : path)
 const show = (path: RelPath): string => JSON.stringify(path.toString())
 const join = (parent: Buffer, name: Buffer): Buffer => Buffer.concat([parent, Buffer.from('/'), name])

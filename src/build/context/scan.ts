@@ -19,7 +19,8 @@ import type { HashIndex } from './hash-index.ts'
 /** One thing of a tree that a COPY may take. `content`: sha256 of a file in hex, target of a link. */
 export interface Entry {
   readonly path: string
-  readonly type: 'f' | 'd' | 'l'
+  /** `p`: a named pipe. */
+  readonly type: 'f' | 'd' | 'l' | 'p'
   readonly mode: number
   readonly uid: number
   readonly gid: number
@@ -259,7 +260,8 @@ class Scanner {
         content: readlinkSync(this.#absolute(path)),
       })
     else if (stat.isFile()) this.#entries.set(path, { ...common, type: 'f', content: this.#hash(path, stat) })
-    // Docker: sockets and other special files of a context are left out.
+    else if (stat.isFIFO()) this.#entries.set(path, { ...common, type: 'p', content: '' })
+    // Sockets are of use to nobody, device nodes are refused where files are copied.
     else return false
     return true
   }

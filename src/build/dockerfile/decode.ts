@@ -80,7 +80,7 @@ class Decoder {
       case 'USER':
         return { kind: 'user', node, user: this.#single() }
       case 'VOLUME':
-        return { kind: 'volume', node, paths: this.#jsonOrList() }
+        return { kind: 'volume', node, paths: this.#volumes() }
       case 'CMD':
         return { kind: 'cmd', node, command: this.#command() }
       case 'ENTRYPOINT':
@@ -193,7 +193,7 @@ class Decoder {
     const mounts = this.#mounts()
     const network = this.#flag('network')
     if (network && !['default', 'none', 'host'].includes(network.text))
-      throw this.#error(`invalid network mode: ${network.text}`, network.range)
+      throw this.#error(`invalid network mode ${JSON.stringify(network.text)}`, network.range)
     if (network?.text === 'host')
       throw this.#error(
         'RUN --network=host is not supported: use build --network host',
@@ -201,7 +201,6 @@ class Decoder {
         'unsupported',
       )
     const command = this.#command()
-    if (command.args.length === 0) throw this.#error('RUN requires at least one argument')
     return {
       kind: 'run',
       node: this.#node,
@@ -223,11 +222,11 @@ class Decoder {
     const link = this.#boolFlag('link')
     const parents = kind === 'copy' && this.#boolFlag('parents')
     const excludes = this.#listFlag('exclude')
-    const words = this.#jsonOrList()
+    const words = this.#json() ?? this.#words()
     const target = words.pop()
     if (!target || words.length === 0)
       throw this.#error(
-        `${this.#name} requires at least two arguments, but only ${words.length + (target ? 1 : 0)} were provided. Destination could not be determined`,
+        `${this.#name} requires at least two arguments, but only one was provided. Destination could not be determined`,
       )
     const isHeredoc = (word: Word) => findHeredocs(word.text, this.#context.escape).length > 0
     if (isHeredoc(target))
@@ -269,13 +268,13 @@ class Decoder {
     if (!first.text.includes('=')) {
       const text = this.#args.text
       const gap = /\s+/.exec(text)
-      if (!gap) throw this.#error(`${this.#name} must have two arguments`)
+      if (!gap) throw this.#fault(`${this.#name} must have two arguments`)
       return [{ key: this.#word(0, gap.index), value: this.#word(gap.index + gap[0].length, text.length) }]
     }
     return words.map((word) => {
       const equals = word.text.indexOf('=')
       if (equals < 0)
-        throw this.#error(
+        throw this.#fault(
           `Syntax error - can't find = in ${JSON.stringify(word.text)}. Must be of the form: name=value`,
           word.range,
         )
@@ -375,9 +374,16 @@ class Decoder {
     const range = this.#args.range(0, text.length)
     return value.map((item: unknown) => {
       if (typeof item !== 'string')
-        throw this.#error('when using JSON array syntax, arrays must be comprised of strings only', range)
+        throw this.#fault('when using JSON array syntax, arrays must be comprised of strings only', range)
       return { text: item, range }
     })
+  }
+
+  #volumes(): Word[] {
+    const paths = this.#jsonOrList()
+    const empty = paths.find(({ text }) => text === '')
+    if (empty) throw this.#error('VOLUME specified can not be an empty string', empty.range)
+    return paths
   }
 
   #jsonOrList(): Word[] {
@@ -423,15 +429,17 @@ class Decoder {
   }
 
   #error(message: string, range?: Range, kind: 'invalid' | 'unsupported' = 'invalid'): BuildError {
+    const line = this.#node.range.start.line
+    return this.#fault(`dockerfile parse error on line ${line}: ${message}`, range, kind)
+  }
+
+  /** BuildKit: what is wrong before an instruction is understood comes without words in front. */
+  #fault(message: string, range?: Range, kind: 'invalid' | 'unsupported' = 'invalid'): BuildError {
     const hint = trailingCommentHint(this.#node)
-    return new BuildError(
-      kind,
-      `dockerfile parse error on line ${this.#node.range.start.line}: ${message}${hint}`,
-      {
-        source: this.#context.source,
-        range: range ?? this.#node.range,
-      },
-    )
+    return new BuildError(kind, message + hint, {
+      source: this.#context.source,
+      range: range ?? this.#node.range,
+    })
   }
 }
 

@@ -96,8 +96,11 @@ export function parseDockerfile(name: string, text: string): Dockerfile {
     instructions.push(node)
     index = node.range.end.line
   }
-  if (instructions.length === 0)
-    throw new BuildError('invalid', 'file with no instructions', { source, range: lineRange(source, 1) })
+  if (instructions.length === 0) {
+    const last = source.lines.findLastIndex((line) => line.trim() !== '')
+    const range = lineRange(source, Math.max(0, last) + 1)
+    throw new BuildError('invalid', 'file with no instructions', { source, range })
+  }
   return { source, directives, escape, instructions, emptyContinuations }
 }
 
@@ -187,7 +190,7 @@ function parseInstruction(source: Source, logical: Logical, first: number, escap
         const line = source.lines[next] ?? ''
         const candidate = start.chomp ? line.replace(/^\t+/, '') : line
         if (candidate === start.name) closed = true
-        else lines.push(line)
+        else lines.push(source.rawLines[next] ?? '')
       }
       if (!closed)
         throw new BuildError(

@@ -16,10 +16,14 @@ export interface Range {
 export class Source {
   readonly name: string
   readonly lines: readonly string[]
+  /** With the `\r` of Windows line ends, which is a part of here-documents. */
+  readonly rawLines: readonly string[]
 
   constructor(name: string, text: string) {
     this.name = name
-    this.lines = text.replace(/^\uFEFF/, '').split(/\r?\n/)
+    this.rawLines = text.replace(/^\uFEFF/, '').split('\n')
+    const last = this.rawLines.length - 1
+    this.lines = this.rawLines.map((line, index) => (index < last ? line.replace(/\r$/, '') : line))
   }
 
   /** The lines around a range with numbers, `>>>` on those it covers and carets below a part of one line. Ends with a newline. */

@@ -44,7 +44,7 @@ export function parseProgram(name: string, text: string): Program {
 function misplaced(file: Dockerfile, node: InstructionNode): BuildError {
   return new BuildError(
     'invalid',
-    `dockerfile parse error on line ${node.range.start.line}: no build stage in current context: the first instruction has to be FROM`,
+    `no build stage in current context: the first instruction has to be FROM`,
     { source: file.source, range: node.range },
   )
 }

@@ -1,10 +1,18 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { EngineError } from '../../lib/errors.ts'
 import { detached, type Op } from '../../lib/op.ts'
-import { buildSpec, resolveUser, type OciMount, type OciSpec } from '../../runtime/index.ts'
+import {
+  buildSpec,
+  resolveUser,
+  type OciMount,
+  type OciSpec,
+  type ResolvedUser,
+} from '../../runtime/index.ts'
 import type { RunStep } from '../graph/works.ts'
 import { prepareAgents } from './agent.ts'
 import { prepareSecrets } from './secrets.ts'
+import { StepFailure } from './step-failure.ts'
 import type { Tools } from './tools.ts'
 import type { StepSpace } from './workspace.ts'
 
@@ -34,11 +42,12 @@ export async function prepareProcess(
   const agents = await prepareAgents(op, tools, { mounts: step.mounts, space, undo })
   const own = await stepMounts(space, step, network)
   const mounts = [...own, ...o.mounts, ...secrets.mounts, ...agents]
+  const user = userOf(step, space.root)
   const spec = buildSpec({
     args: [...(o.args ?? step.args)],
-    env: [...stepEnv(step, secrets.env), ...(o.env ?? [])],
+    env: withHome([...stepEnv(step, secrets.env), ...(o.env ?? [])], user),
     cwd: step.cwd,
-    user: resolveUser(space.root, step.user),
+    user,
     tty: o.tty ?? false,
     hostname,
     rootfs: space.root,
@@ -137,4 +146,18 @@ function stepEnv(step: RunStep, secrets: readonly string[]): string[] {
     return [...env.filter((entry) => !names.has(entry.split('=', 1)[0])), ...top]
   }
   return over(over(step.proxyEnv, step.env), secrets)
+}
+
+function userOf(step: RunStep, root: string): ResolvedUser {
+  try {
+    return resolveUser(root, step.user)
+  } catch (cause) {
+    if (!(cause instanceof EngineError)) throw cause
+    throw new StepFailure({ step, reason: cause.message, cause })
+  }
+}
+
+/** As runc has it, also for users that the image does not know. */
+function withHome(env: string[], user: ResolvedUser): string[] {
+  return env.some((entry) => entry.startsWith('HOME=')) ? env : [...env, `HOME=${user.home}`]
 }

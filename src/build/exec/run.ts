@@ -105,7 +105,10 @@ async function runStep(op: Op, runtime: Runtime, o: StepOptions & { step: RunSte
     return await runtime.runStep(op, o)
   } catch (cause) {
     if (!(cause instanceof RuntimeStartError)) throw cause
-    const reason = cause.message.replace(/^.*OCI runtime create failed: /, '').replace(/: unknown$/, '')
+    const reason = cause.message
+      .replace(/^.*OCI runtime create failed: /, '')
+      .replace(/^.*unable to start container process: /, '')
+      .replace(/: unknown$/, '')
     throw new StepFailure({ step: o.step, reason, cause })
   }
 }

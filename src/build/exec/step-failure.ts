@@ -19,9 +19,7 @@ export class StepFailure extends EngineError {
   ) {
     super(
       'invalid',
-      'code' in o
-        ? `process ${JSON.stringify(o.step.args.join(' '))} did not complete successfully: exit code: ${o.code}`
-        : o.reason,
+      `process ${JSON.stringify(o.step.args.join(' '))} did not complete successfully: ${'code' in o ? `exit code: ${o.code}` : o.reason}`,
       'code' in o ? {} : { cause: o.cause },
     )
     this.name = 'StepFailure'
