@@ -118,7 +118,7 @@ export class Converter {
     if (found)
       throw fail(
         o.site,
-        `stage ${JSON.stringify(name)} is defined later: only files of an earlier one can be taken`,
+        `cannot copy from stage ${JSON.stringify(name)}, it needs to be defined before current stage ${JSON.stringify(o.stage.name ?? `stage-${o.stage.index}`)}`,
         o.range,
       )
     if (/^\d+$/.test(name)) {
