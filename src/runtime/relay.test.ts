@@ -134,7 +134,8 @@ test('200 sessions leave no descriptor behind', async () => {
 test('close() lets go of what is still open, on both sides', async () => {
   const other = new Relay(silentLogger)
   const { stream, child } = shell('cat', { framed: false, relay: other })
-  const [closed, exit] = [once(stream.resume(), 'close'), once(child, 'exit')]
+  const closed = new Promise((resolve) => stream.resume().once('close', resolve))
+  const exit = once(child, 'exit')
   stream.write('here')
   await other.close()
   await closed
