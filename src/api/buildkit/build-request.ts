@@ -1,10 +1,10 @@
 import type { BuildRequest, ContextRequest, OutputRequest } from '../../build/index.ts'
 import { EngineError } from '../../lib/errors.ts'
 import type { Op } from '../../lib/op.ts'
-import { Attrs, parseHosts, parseUlimits } from './attrs.ts'
-import { readInput } from './dockerfile-input.ts'
+import { parseHosts, parseUlimits, type Attrs } from './attrs.ts'
+import { cacheImports } from './cache-options.ts'
+import { readInput, type Directories } from './dockerfile-input.ts'
 import { syncSource } from './file-sync.ts'
-import type { Session } from './session.ts'
 import { authOf, forwardAgent, secretsOf, sshOf } from './session-services.ts'
 
 /** Options that say nothing about what is built. */
@@ -21,23 +21,22 @@ const informative = [
   'cmdline',
 ]
 
+interface Asked extends Directories {
+  readonly ref?: string
+  /** Images that options name as `input:NAME`. */
+  readonly inputs: Readonly<Record<string, string>>
+  readonly outputs: readonly OutputRequest[]
+  readonly cacheTo: readonly OutputRequest[]
+}
+
 /** What frontend `dockerfile.v0` is asked for, as a build of ours. Whatever would be ignored is refused by name. */
-export async function buildRequestOf(
-  op: Op,
-  o: {
-    ref: string
-    options: Readonly<Record<string, string>>
-    session: Session
-    outputs: readonly OutputRequest[]
-  },
-): Promise<BuildRequest> {
-  const { session, ref, outputs } = o
-  const attrs = new Attrs(o.options)
+export async function buildRequestOf(op: Op, attrs: Attrs, o: Asked): Promise<BuildRequest> {
+  const { session, ref, outputs, cacheTo } = o
   for (const name of informative) attrs.take(name)
   const buildArgs = attrs.takeAll('build-arg:')
   delete buildArgs['BUILDKIT_SYNTAX']
   const labels = attrs.takeAll('label:')
-  const contexts = namedContexts(attrs, session)
+  const contexts = await namedContexts(attrs, o)
   const target = attrs.take('target')
   const networkMode = attrs.take('force-network-mode')
   const platform = platformOf(attrs)
@@ -50,11 +49,12 @@ export async function buildRequestOf(
   const resolveMode = attrs.take('image-resolve-mode')
   if (resolveMode !== undefined && !['local', 'default', 'pull'].includes(resolveMode))
     throw new EngineError('invalid', `invalid image-resolve-mode: ${resolveMode}`)
-  const input = await readInput(op, attrs, session)
+  const cacheFrom = cacheImports(attrs.take('cache-imports'), attrs.take('cache-from'))
+  const input = await readInput(op, attrs, o)
   attrs.refuseRest()
   return {
     ...input,
-    ref,
+    ...(ref !== undefined && { ref }),
     pull: resolveMode === 'pull',
     tags: namesOf(outputs),
     outputs,
@@ -63,6 +63,8 @@ export async function buildRequestOf(
     noCache: noCache === '',
     secrets: secretsOf(session),
     auth: authOf(session),
+    ...(cacheFrom.length > 0 && { cacheFrom }),
+    ...(cacheTo.length > 0 && { cacheTo }),
     ...(noCacheFilter.length > 0 && { noCacheFilter }),
     ...(session.supports(forwardAgent) && { ssh: sshOf(session) }),
     ...(Object.keys(contexts).length > 0 && { contexts }),
@@ -90,24 +92,32 @@ function platformOf(attrs: Attrs): string | undefined {
 }
 
 /** `context:NAME=…` of `--build-context`. */
-function namedContexts(attrs: Attrs, session: Session): Record<string, ContextRequest> {
-  const given = attrs.takeAll('context:')
-  for (const name of Object.keys(given)) attrs.take(`input-metadata:${name}`)
+async function namedContexts(attrs: Attrs, o: Asked): Promise<Record<string, ContextRequest>> {
+  const given = Object.entries(attrs.takeAll('context:'))
+  for (const [name] of given) attrs.take(`input-metadata:${name}`)
   return Object.fromEntries(
-    Object.entries(given).map(([name, value]) => [name, namedContext(name, value, session)]),
+    await Promise.all(
+      given.map(async ([name, value]) => [name, await namedContext(name, value, o)] as const),
+    ),
   )
 }
 
-function namedContext(name: string, value: string, session: Session): ContextRequest {
+async function namedContext(name: string, value: string, o: Asked): Promise<ContextRequest> {
   const colon = value.indexOf(':')
   const [scheme, rest] = [value.slice(0, colon), value.slice(colon + 1)]
   switch (scheme) {
-    case 'local':
-      return { kind: 'synced', source: syncSource(session, rest) }
+    case 'local': {
+      const directory = await o.directory(rest)
+      return { kind: 'synced', source: syncSource(directory.session, directory.name) }
+    }
     case 'docker-image':
       return { kind: 'image', reference: rest.replace(/^\/\//, '') }
+    case 'input': {
+      const reference = o.inputs[rest]
+      if (reference === undefined) throw new EngineError('invalid', `build context ${name}: no input ${rest}`)
+      return { kind: 'image', reference }
+    }
     case 'oci-layout':
-    case 'input':
     case 'target':
       throw new EngineError('unsupported', `build context ${name}: ${scheme}: contexts are not supported yet`)
     default:

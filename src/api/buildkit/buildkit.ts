@@ -16,7 +16,7 @@ export class BuildKit {
   readonly #sessions = new Sessions()
   readonly #methods: readonly Method[]
 
-  constructor(engine: Pick<Engine, 'builder' | 'config' | 'images'>) {
+  constructor(engine: Pick<Engine, 'builder' | 'config' | 'images' | 'removeImage'>) {
     const sessions = this.#sessions
     const spool = join(engine.config.dataRoot, 'build', 'spool')
     const solves = new Solves({ engine, sessions, spool })

@@ -19,7 +19,7 @@ export function cacheMethods(engine: Pick<Engine, 'builder'>): Method[] {
       `${service}DiskUsage`,
       { request: pb.DiskUsageRequest, response: pb.DiskUsageResponse },
       async (call, { filter, ageLimit }) => {
-        const matches = parseCacheFilter(filter)
+        const matches = filterOf(filter)
         const unusedForMs = Number(ageLimit / 1_000_000n)
         const items = (await cache.items(call.op)).filter(
           (item) => matches(item) && (unusedForMs === 0 || Date.now() - lastUseOf(item) >= unusedForMs),
@@ -49,6 +49,9 @@ export function cacheMethods(engine: Pick<Engine, 'builder'>): Method[] {
   ]
 }
 
+// buildx: no filter is an empty text.
+const filterOf = (texts: readonly string[]) => parseCacheFilter(texts.filter((text) => text !== ''))
+
 function policyOf(request: Of<typeof pb.PruneRequest>) {
   const size = (bytes: bigint) => {
     if (bytes < 0n) throw new EngineError('invalid', 'sizes must not be negative')
@@ -56,7 +59,7 @@ function policyOf(request: Of<typeof pb.PruneRequest>) {
   }
   return {
     all: request.all,
-    filter: parseCacheFilter(request.filter),
+    filter: filterOf(request.filter),
     unusedForMs: Number(request.keepDuration / 1_000_000n),
     limits: {
       reservedSpace: size(request.reservedSpace),

@@ -1,8 +1,8 @@
 import type { Method } from './grpc/server.ts'
 import { unary, type Call } from './grpc/server.ts'
 import { Code, GrpcError } from './grpc/status.ts'
-import { EngineError } from '../../lib/errors.ts'
 import * as pb from './proto/gateway.ts'
+import { graphOf, imageOfGraph } from './result-ref.ts'
 import type { Solves } from './solves.ts'
 import { workerRecord } from './worker.ts'
 
@@ -15,8 +15,11 @@ const frontendCaps = [
   'returnmap',
   'importcaches',
   'proto.refarray',
+  'reference.output',
+  'frontend.inputs',
   'gateway.solve.metadata',
   'gateway.solve.evaluate',
+  'gateway.evaluate',
   'frontend.caps',
 ]
 const graphCaps = ['source.local', 'source.local.sessionid', 'exporter.multiple', 'constraints', 'platform']
@@ -46,17 +49,23 @@ export function gatewayMethods(solves: Solves): Method[] {
       `${service}Solve`,
       { request: pb.SolveRequest, response: pb.SolveResponse },
       async (call, request) => {
-        if ((request.Definition?.def.length ?? 0) > 0 || Object.keys(request.FrontendInputs).length > 0)
-          throw new EngineError(
-            'unsupported',
-            'builds from LLB definitions are not supported: only Dockerfiles are built here',
-          )
+        const { Definition: definition, FrontendInputs: inputs } = request
         const ref = refOf(call)
-        const metadata = await solves.gatewaySolve(call.op, ref, {
+        if (definition && definition.def.length > 0) {
+          const imageId = imageOfGraph(definition)
+          await solves.gatewayLookUp(call.op, ref, imageId)
+          return { result: { ref: { id: ref, def: definition } } }
+        }
+        const { imageId, metadata } = await solves.gatewaySolve(call, ref, {
           frontend: request.Frontend,
           options: request.FrontendOpt,
+          inputs: Object.fromEntries(
+            Object.entries(inputs).map(([name, graph]) => [name, imageOfGraph(graph)]),
+          ),
         })
-        return { result: { ref: { id: ref }, metadata } }
+        return {
+          result: { metadata, ...(imageId !== '' && { ref: { id: ref, def: graphOf(imageId) } }) },
+        }
       },
     ),
     unary(`${service}Return`, { request: pb.ReturnRequest, response: pb.Empty }, async (call, { error }) => {

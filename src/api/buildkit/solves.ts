@@ -2,19 +2,22 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { ExporterResponse, OutputRequest } from '../../build/index.ts'
 import type { Engine } from '../../engine/index.ts'
 import { EngineError } from '../../lib/errors.ts'
-import type { Op } from '../../lib/op.ts'
+import { detached, type Op } from '../../lib/op.ts'
 import { Attrs } from './attrs.ts'
 import { buildRequestOf } from './build-request.ts'
-import { readInput } from './dockerfile-input.ts'
+import { readInput, type Directories } from './dockerfile-input.ts'
+import { cacheExports } from './cache-options.ts'
 import { buildFailure } from './errors.ts'
 import { archiveSender } from './file-send.ts'
+import type { Call } from './grpc/server.ts'
 import { Code, GrpcError } from './grpc/status.ts'
 import type { SolveRequest } from './proto/control.ts'
 import type { Of } from './proto/message.ts'
 import { pastStatus } from './history.ts'
 import { FeedProgress } from './progress.ts'
-import type { Sessions } from './session.ts'
+import type { Session, Sessions } from './session.ts'
 import { StatusFeed } from './status-feed.ts'
+import { refusedGraph } from './result-ref.ts'
 import { answerSubrequest } from './subrequests.ts'
 import { treeSender } from './tree-send.ts'
 
@@ -32,6 +35,9 @@ class Running {
   /** How the client's own part of the build ended, where it has one. */
   readonly returned = Promise.withResolvers<void>()
   response: ExporterResponse = {}
+  isPassing = false
+  /** How often the client's part has asked for a build. */
+  builds = 0
 
   constructor(ref: string) {
     this.ref = ref
@@ -43,8 +49,16 @@ class Running {
   }
 }
 
+/** What a client asks of a frontend. */
+interface Asked {
+  readonly frontend: string
+  readonly options: Readonly<Record<string, string>>
+  /** Results of other builds, by the name that options call them by. */
+  readonly inputs: Readonly<Record<string, string>>
+}
+
 interface Deps {
-  readonly engine: Pick<Engine, 'builder' | 'images'>
+  readonly engine: Pick<Engine, 'builder' | 'images' | 'removeImage'>
   readonly sessions: Sessions
   /** Where files wait that are on their way to a client. */
   readonly spool: string
@@ -68,9 +82,15 @@ export class Solves {
     const running = this.#of(request.Ref)
     running.begin(request)
     try {
-      if ((request.Definition?.def.length ?? 0) > 0) throw refusedGraph()
+      const { Definition: definition, FrontendInputs: inputs } = request
+      if ((definition?.def.length ?? 0) > 0 || Object.keys(inputs).length > 0) throw refusedGraph()
       if (request.Frontend === '') await orAborted(op, running.returned.promise)
-      else await this.#build(op, running, { frontend: request.Frontend, options: request.FrontendAttrs })
+      else
+        await this.#build(op, running, {
+          frontend: request.Frontend,
+          options: request.FrontendAttrs,
+          inputs: {},
+        })
       return encodeResponse(running.response)
     } finally {
       running.feed.close()
@@ -85,25 +105,48 @@ export class Solves {
     yield* past ?? (await this.#started(op, ref)).feed.listen(op)
   }
 
-  /** LLBBridge.Solve */
+  /** LLBBridge.Solve. What came of it stays at hand as long as the connection does. */
   async gatewaySolve(
-    op: Op,
+    call: Pick<Call, 'op' | 'connection'>,
     ref: string,
-    o: { frontend: string; options: Readonly<Record<string, string>> },
-  ): Promise<Record<string, Uint8Array>> {
+    o: Asked,
+  ): Promise<{ imageId: string; metadata: Record<string, Uint8Array> }> {
+    const { op } = call
     const running = await this.#started(op, ref)
     checkFrontend(o)
     const subrequest = o.options['requestid']
-    if (subrequest !== undefined && subrequest !== '') return await this.#answer(op, running, o.options)
-    await this.#build(op, running, o)
-    return {}
+    if (subrequest !== undefined && subrequest !== '')
+      return { imageId: '', metadata: await this.#answer(op, running, o.options) }
+    const { images } = this.#o.engine
+    const before = new Set<string>(images.list().map(({ id }) => id))
+    const imageId = await this.#build(op, running, o)
+    if (running.isPassing && !before.has(imageId))
+      call.connection.defer(() => this.#forget(detached(op, 60_000), imageId))
+    return { imageId, metadata: {} }
+  }
+
+  /** Removes an image that nobody asked to be kept, unless somebody has taken to it. */
+  async #forget(op: Op, imageId: string): Promise<void> {
+    const { engine } = this.#o
+    try {
+      const { repoTags: names } = engine.images.find(imageId)
+      if (names.length === 0) await engine.removeImage(op, imageId, { force: false, noPrune: true })
+    } catch (error) {
+      op.log.debug('an image that passed from build to build stays', { imageId, error })
+    }
+  }
+
+  /** A graph that the client got from us: whether its image is still there. */
+  async gatewayLookUp(op: Op, ref: string, imageId: string): Promise<void> {
+    await this.#started(op, ref)
+    this.#o.engine.images.find(imageId)
   }
 
   /** What is asked of a Dockerfile besides building it. */
   async #answer(op: Op, running: Running, options: Readonly<Record<string, string>>) {
     const session = await this.#o.sessions.get(op, (await running.solve).Session)
     const attrs = new Attrs(options)
-    const input = await readInput(op, attrs, session)
+    const input = await readInput(op, attrs, this.#directories(op, session, attrs))
     const { dockerfileText, ignoreText = '' } = input
     if (dockerfileText === undefined)
       throw new EngineError('unsupported', 'a Dockerfile in a context that is fetched cannot be checked')
@@ -127,11 +170,8 @@ export class Solves {
     else returned.resolve()
   }
 
-  async #build(
-    op: Op,
-    running: Running,
-    o: { frontend: string; options: Readonly<Record<string, string>> },
-  ): Promise<void> {
+  /** Returns the id of the image; empty when none was wanted. */
+  async #build(op: Op, running: Running, o: Asked): Promise<string> {
     checkFrontend(o)
     const request = await running.solve
     const session = await this.#o.sessions.get(op, request.Session)
@@ -153,19 +193,41 @@ export class Solves {
         return { type, attrs, send: archiveSender(session, metadata) }
       return { type, attrs }
     })
-    // Nothing is wanted but that it is in the cache.
-    if (outputs.length === 0) outputs.push({ type: 'cacheonly', attrs: {} })
-    const build = await buildRequestOf(op, { ref: running.ref, options: o.options, session, outputs })
+    // Nobody wants to keep it. Another build may be made on it, if the client asks for that one itself.
+    running.isPassing = outputs.length === 0 && request.Frontend === ''
+    if (outputs.length === 0) outputs.push({ type: running.isPassing ? 'image' : 'cacheonly', attrs: {} })
+    const attrs = new Attrs(o.options)
+    const build = await buildRequestOf(op, attrs, {
+      ...this.#directories(op, session, attrs),
+      ...(running.builds++ === 0 && { ref: running.ref }),
+      inputs: o.inputs,
+      outputs,
+      cacheTo: cacheExports(request.Cache?.Exports ?? []),
+    })
     const { dockerfileText } = build
     const progress = new FeedProgress(running.feed, {
       ref: running.ref,
       ...(dockerfileText !== undefined && { dockerfile: dockerfileText }),
     })
     try {
-      const { response } = await this.#o.engine.builder.build(op, build, (event) => progress.push(event))
+      const { imageId, response } = await this.#o.engine.builder.build(op, build, (event) =>
+        progress.push(event),
+      )
       running.response = response
+      return imageId
     } catch (error) {
       throw buildFailure(error)
+    }
+  }
+
+  #directories(op: Op, session: Session, attrs: Attrs): Directories {
+    const ids = attrs.takeAll('local-sessionid:')
+    return {
+      session,
+      directory: async (name) => {
+        const id = Object.hasOwn(ids, name) ? ids[name] : undefined
+        return { name, session: id === undefined ? session : await this.#o.sessions.get(op, id) }
+      },
     }
   }
 
@@ -192,12 +254,6 @@ export class Solves {
     }
   }
 }
-
-const refusedGraph = () =>
-  new EngineError(
-    'unsupported',
-    'builds from LLB definitions are not supported: only Dockerfiles are built here',
-  )
 
 function checkFrontend(o: { frontend: string; options: Readonly<Record<string, string>> }): void {
   const { frontend, options } = o

@@ -3,7 +3,9 @@ import type { BuildKit } from '../buildkit/index.ts'
 import type { Route } from './route.ts'
 
 /** BuildKit's API, over connections that become HTTP/2. */
-export function buildkitRoutes(engine: Pick<Engine, 'builder' | 'config' | 'images'>): Route[] {
+export function buildkitRoutes(
+  engine: Pick<Engine, 'builder' | 'config' | 'images' | 'removeImage'>,
+): Route[] {
   let made: Promise<BuildKit> | undefined
   // Loaded by the first client that wants it: HTTP/2 and protocol buffers take a while.
   const load = () => (made ??= import('../buildkit/index.ts').then((module) => new module.BuildKit(engine)))

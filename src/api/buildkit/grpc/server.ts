@@ -11,6 +11,8 @@ import { asGrpcError, Code, GrpcError, statusTrailers } from './status.ts'
 export interface Call {
   readonly op: Op
   readonly metadata: IncomingHttpHeaders
+  /** What is to be done when the connection has ended, and all calls on it. */
+  readonly connection: AsyncDisposableStack
 }
 
 /** Both directions of a call, in encoded messages. */
@@ -79,6 +81,7 @@ export function bidirectional<In, Out>(
 /** Serves the methods on one connection until it ends. */
 export async function serveGrpc(op: Op, socket: Duplex, methods: readonly Method[]): Promise<void> {
   const table = new Map(methods.map((method) => [method.path, method]))
+  await using connection = new AsyncDisposableStack()
   const session = performServerHandshake(socket, {
     settings: { initialWindowSize: 1 << 20 },
     maxSessionMemory: 64,
@@ -87,7 +90,7 @@ export async function serveGrpc(op: Op, socket: Duplex, methods: readonly Method
   const closed = new Promise<void>((resolve) => session.once('close', resolve))
   session.on('error', (error) => op.log.debug('gRPC connection failed', { error }))
   session.on('stream', (stream, headers) => {
-    const work = serveCall(op, { stream, headers, table })
+    const work = serveCall(op, { stream, headers, table, connection })
     running.add(work)
     void work.finally(() => running.delete(work))
   })
@@ -101,9 +104,14 @@ export async function serveGrpc(op: Op, socket: Duplex, methods: readonly Method
 
 async function serveCall(
   op: Op,
-  o: { stream: ServerHttp2Stream; headers: IncomingHttpHeaders; table: ReadonlyMap<string, Method> },
+  o: {
+    stream: ServerHttp2Stream
+    headers: IncomingHttpHeaders
+    table: ReadonlyMap<string, Method>
+    connection: AsyncDisposableStack
+  },
 ): Promise<void> {
-  const { stream, headers, table } = o
+  const { stream, headers, table, connection } = o
   const path = headers[':path'] ?? ''
   const over = new AbortController()
   stream.on('error', (error) => op.log.debug('gRPC call failed', { path, error }))
@@ -116,7 +124,7 @@ async function serveCall(
     const method = table.get(path)
     if (!method) throw new GrpcError(Code.unimplemented, `unknown method ${path}`)
     await method.run(
-      { op: inner, metadata: headers },
+      { op: inner, metadata: headers, connection },
       {
         // Left after the first message of several, a stream must still be able to answer.
         messages: messagesOf(stream.iterator({ destroyOnReturn: false })),

@@ -1,7 +1,17 @@
-import { bytes, byteStrings, message, messages, nested, string, stringMap, int64 } from './message.ts'
+import {
+  bytes,
+  byteStrings,
+  message,
+  messageMap,
+  messages,
+  nested,
+  string,
+  stringMap,
+  int64,
+} from './message.ts'
 
-/** pb.Definition: a graph of operations (LLB), each encoded by itself. */
-export const Definition = message({ def: byteStrings(1) })
+/** pb.Definition: a graph of operations (LLB), each encoded by itself; about each, by its digest, what clients want to know. */
+export const Definition = message({ def: byteStrings(1), metadata: messageMap(2, message({})) })
 
 /** pb.SourceInfo: a Dockerfile's text. */
 export const SourceInfo = message({ filename: string(1), data: bytes(2), language: string(4) })
