@@ -129,8 +129,8 @@ export class Solves {
   async #forget(op: Op, imageId: string): Promise<void> {
     const { engine } = this.#o
     try {
-      const { repoTags: names } = engine.images.find(imageId)
-      if (names.length === 0) await engine.removeImage(op, imageId, { force: false, noPrune: true })
+      const { refs } = engine.images.find(imageId)
+      if (refs.length === 0) await engine.removeImage(op, imageId, { force: false, noPrune: true })
     } catch (error) {
       op.log.debug('an image that passed from build to build stays', { imageId, error })
     }
