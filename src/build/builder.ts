@@ -36,7 +36,7 @@ import { hintsFor } from './failed/hints.ts'
 import { BuildHistory } from './history/history.ts'
 import { convert } from './graph/convert.ts'
 import type { Tree } from './graph/tree.ts'
-import { freshSteps, refuseUnsupported, secretsOf, stepSettings, type BuildRequest } from './request.ts'
+import { freshSteps, secretsOf, stepSettings, targetPlatform, type BuildRequest } from './request.ts'
 import { deliver, type ExporterResponse } from './output/deliver.ts'
 import { parseOutputs } from './output/outputs.ts'
 import { RemoteCache } from './remote-cache/remote-cache.ts'
@@ -188,13 +188,17 @@ export class Builder {
     await this.#scanner.close()
   }
 
-  async #build(op: Op, request: BuildRequest, o: { id: string | undefined; report: (event: BuildEvent) => void }) {
-    refuseUnsupported(request)
+  async #build(
+    op: Op,
+    request: BuildRequest,
+    o: { id: string | undefined; report: (event: BuildEvent) => void },
+  ) {
     const outputs = parseOutputs(request.outputs, request.tags)
     if (!this.#o.distribution && outputs.some((output) => output.kind === 'store' && output.push))
       throw new EngineError('unsupported', 'push: registries are not supported yet')
     const network = networkOf(request.networkMode)
     const settings = stepSettings(request)
+    const platform = targetPlatform(request)
     const times = timesOf({
       sourceDateEpoch: request.buildArgs['SOURCE_DATE_EPOCH'],
       reproducible: request.reproducible ?? false,
@@ -240,9 +244,10 @@ export class Builder {
         return tree
       },
     }
+    // In this order they come in the body of a request.
+    const others = await openNamedContexts(op, request.contexts ?? {}, host)
     const main = await openContext(op, request.context, host)
     const { root } = main
-    const others = await openNamedContexts(op, request.contexts ?? {}, host)
     const hostPaths = request.context.kind === 'directory'
     const definition = await progress.task(
       `[internal] load build definition from ${request.dockerfile.split('/').at(-1)}`,
@@ -277,7 +282,8 @@ export class Builder {
       progress,
       works: makeWorks(tools, context, others.sources),
       contexts: others.named,
-      findImage: (inner, ref, io) => findBaseImage(inner, ref, { ...bases, io }),
+      ...(platform && { platform }),
+      findImage: (inner, ref, found) => findBaseImage(inner, ref, { ...bases, ...found }),
     })
     const draft = await withChecks(converted, {
       program,

@@ -1,9 +1,11 @@
 import type { Duplex, Readable } from 'node:stream'
 import { EngineError } from '../lib/errors.ts'
+import { parsePlatform } from '../image/index.ts'
 import type { Op } from '../lib/op.ts'
 import type { TreeSync } from './context/tree-sync.ts'
 import type { StepSettings } from './graph/works.ts'
 import type { Resources, Ulimit } from '../wire/container.ts'
+import type { Platform } from '../wire/registry.ts'
 import type { AuthConfig } from '../wire/registry.ts'
 import type { VertexInfo } from './solver/vertex.ts'
 import type { OutputRequest } from './output/attrs.ts'
@@ -38,12 +40,12 @@ export interface BuildRequest {
   readonly explain?: boolean
   /** A step that fails is looked at before the build ends: it ends with its caller then. */
   readonly shell?: boolean
+  /** Ask registries for every base image, also for those that are here. */
+  readonly pull?: boolean
   /** Stages of which everything runs, by name in any case or as `stage-N`. */
   readonly noCacheFilter?: readonly string[]
   /** The same image at any time and from any checkout: SOURCE_DATE_EPOCH (a build argument) or a fixed day for all times. */
   readonly reproducible?: boolean
-  /** Ask registries for every base image, also for those that are here. */
-  readonly pull?: boolean
   /** Builds twice, the second time without cache; what differs is an error. */
   readonly verify?: boolean
   readonly labels: Readonly<Record<string, string>>
@@ -149,11 +151,15 @@ export function freshSteps(request: BuildRequest): boolean | ((vertex: VertexInf
   return ({ step }) => step !== undefined && stages.has(step.stage.toLowerCase())
 }
 
-/** Fields that the builder does not obey yet. Throws kind `unsupported`, naming the first of them. */
-export function refuseUnsupported(request: BuildRequest): void {
-  const unsupported = {
-    platform: request.platform !== undefined,
-  }
-  for (const [what, given] of Object.entries(unsupported))
-    if (given) throw new EngineError('unsupported', `build: ${what} cannot be given yet`)
+/** What the image is for. Throws kind `invalid` or `unsupported`. */
+export function targetPlatform({ platform }: BuildRequest): Platform | undefined {
+  if (platform === undefined || platform === '') return undefined
+  if (platform.includes(','))
+    throw new EngineError(
+      'unsupported',
+      `--platform ${platform}: an image is built for one platform at a time`,
+    )
+  const target = parsePlatform(platform)
+  if (target.os === 'linux') return target
+  throw new EngineError('unsupported', `--platform ${platform}: images are built for linux alone`)
 }

@@ -340,3 +340,26 @@ RUN ${mount},id=other test ! -e /run/buildkit
   const required = `FROM busybox\nRUN ${mount},id=other,required true\n`
   await assert.rejects(build(required, { ssh }), /unset ssh forward key other/)
 })
+
+test('images for other platforms are built without RUN', async () => {
+  const foreign = process.arch === 'x64' ? 'arm64' : 'amd64'
+  const base = tarOf(context({ own: 'x' }))
+  const platform = { os: 'linux', architecture: foreign }
+  await m.images.import(op(), base, { ref: 'foreign:latest', config: {}, platform })
+  const text =
+    'FROM --platform=$BUILDPLATFORM busybox AS b\nARG TARGETARCH\nRUN echo -n $TARGETARCH > /a\nFROM foreign\nCOPY --from=b /a /a\nWORKDIR /w\n'
+  const { image } = await build(text, { platform: `linux/${foreign}` })
+  assert.equal(image.config.architecture, foreign)
+  assert.deepEqual(files({ ...image, layers: image.layers.slice(0, 2) }), { '/a': `644 ${foreign}` })
+  const scratch = await build('FROM scratch\nLABEL a=b\n', { platform: 'linux/arm/v6' })
+  assert.deepEqual([scratch.image.config.architecture, scratch.image.config.variant], ['arm', 'v6'])
+  await assert.rejects(
+    build('FROM busybox\n', { platform: `linux/${foreign}` }),
+    /does not match the specified platform/,
+  )
+  await assert.rejects(
+    build('FROM scratch\n', { platform: 'linux/amd64,linux/arm64' }),
+    /one platform at a time/,
+  )
+  await assert.rejects(build('FROM scratch\n', { platform: 'windows/amd64' }), { kind: 'unsupported' })
+})

@@ -6,6 +6,7 @@ import { expand, ExpandError, type Expansion } from '../dockerfile/expand.ts'
 import type { Instruction, Word } from '../dockerfile/instructions.ts'
 import type { Program, Stage } from '../dockerfile/stages.ts'
 import type { Range } from '../dockerfile/source.ts'
+import { hostPlatform } from '../../image/index.ts'
 import { platformArgs } from '../graph/scope.ts'
 import type { RuleName } from './rules.ts'
 
@@ -77,7 +78,7 @@ export function globalArgs(
   program: Program,
   buildArgs: Readonly<Record<string, string>>,
 ): Map<string, string> {
-  const values = platformArgs('default')
+  const values = platformArgs({ stage: 'default', build: hostPlatform(), target: hostPlatform() })
   for (const { args } of program.globals)
     for (const { key, value } of args) {
       const given = Object.hasOwn(buildArgs, key.text) ? buildArgs[key.text] : undefined

@@ -1,9 +1,11 @@
 import { StringDecoder } from 'node:string_decoder'
 import type { Op } from '../../lib/op.ts'
 import { RuntimeStartError, type OciMount, type Runtime, type StepOptions } from '../../runtime/index.ts'
+import { hostPlatform } from '../../image/index.ts'
 import type { RunStep, StepSettings } from '../graph/works.ts'
 import type { Tree } from '../graph/tree.ts'
 import { cacheKey, type Io, type Json, type Work } from '../solver/vertex.ts'
+import { assertRunnable } from './emulation.ts'
 import { MountStubs } from './mount-stubs.ts'
 import { mountKey, mountsTrees, prepareMounts } from './mounts.ts'
 import { prepareProcess } from './process.ts'
@@ -40,6 +42,7 @@ export function runWork(tools: Tools, step: RunStep): Work<Tree> {
   return {
     keys: mountsTrees(step) ? [key(true), key(false)] : [key(false)],
     run: async (op, inputs, io) => {
+      if (step.platform !== undefined) assertRunnable(step.platform, { host: hostPlatform().architecture })
       const base = step.onBase ? inputs[0] : undefined
       let stubs: MountStubs | undefined
       await using undo = new AsyncDisposableStack()

@@ -1,15 +1,15 @@
-import type { Image } from '../../image/index.ts'
+import { hostPlatform, type Image } from '../../image/index.ts'
 import type { Vertex } from '../solver/vertex.ts'
 import type { DraftHistory, ImageDraft } from './image-draft.ts'
-import { defaultPath, hostArchitecture } from './scope.ts'
+import type { Platform } from '../../wire/registry.ts'
+import { defaultPath } from './scope.ts'
 import type { Tree } from './tree.ts'
 
 /** `FROM scratch`, as BuildKit starts it. */
-export function emptyDraft(): ImageDraft {
+export function emptyDraft(platform: Platform = hostPlatform()): ImageDraft {
   return {
     config: { Env: [`PATH=${defaultPath}`], WorkingDir: '/' },
-    architecture: hostArchitecture(),
-    os: 'linux',
+    ...platform,
     history: [],
     tree: undefined,
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Image } from '../../image/index.ts'
+import { formatPlatform, hostPlatform, type Image } from '../../image/index.ts'
 import { EngineError } from '../../lib/errors.ts'
 import { digestOf } from '../../lib/digest.ts'
 import { silentLogger } from '../../lib/log.ts'
@@ -259,6 +259,39 @@ test('ONBUILD triggers of the base run first, once', async () => {
   assert.equal(draft.config.OnBuild, undefined)
 })
 
+test('platforms: those of the build, of the image, and of single stages', async () => {
+  const asked: (string | undefined)[] = []
+  const text = `FROM --platform=$BUILDPLATFORM busybox AS tool
+ARG TARGETPLATFORM
+ARG TARGETVARIANT
+RUN tool
+FROM busybox
+ARG BUILDPLATFORM
+COPY --from=tool a b
+RUN x
+FROM scratch
+COPY --from=1 /a /b`
+  const { draft, runs } = await run(text, {
+    platform: { os: 'linux', architecture: 'arm', variant: 'v7' },
+    findImage: (_op, _ref, { platform }) => {
+      asked.push(platform && formatPlatform(platform))
+      const { os, architecture, variant } = platform ?? hostPlatform()
+      const config = { ...busybox.config, os, architecture, ...(variant !== undefined && { variant }) }
+      return Promise.resolve({ ...busybox, config })
+    },
+  })
+  const host = formatPlatform(hostPlatform())
+  assert.deepEqual(new Set(asked), new Set(['linux/arm/v7', host]))
+  const [tool, target] = [
+    runs.find((step) => step.args.includes('tool')),
+    runs.find((step) => step.args.includes('x')),
+  ]
+  assert.ok(tool?.env.includes('TARGETPLATFORM=linux/arm/v7') && tool.env.includes('TARGETVARIANT=v7'))
+  assert.ok(target?.env.includes(`BUILDPLATFORM=${host}`))
+  assert.deepEqual([tool?.platform, target?.platform], [undefined, 'linux/arm/v7'])
+  assert.deepEqual([draft.os, draft.architecture, draft.variant], ['linux', 'arm', 'v7'])
+})
+
 test('agents: where their sockets go, and the variable that names the first', async () => {
   const { runs } = await run(
     'FROM busybox\nWORKDIR /w\nRUN --mount=type=ssh --mount=type=ssh,id=b,target=s,required,uid=1,mode=0660 x\nENV SSH_AUTH_SOCK=/own\nRUN --mount=type=ssh y',
@@ -319,7 +352,9 @@ test('faults point at their place', async () => {
     'FROM nowhere': /docker.io\/library\/nowhere:latest: failed to resolve source metadata .*No such image/,
     'FROM $X': /base name \(\$X\) should not be blank/,
     'FROM Upper:x': /must be lowercase/,
-    'FROM --platform=linux/vax busybox': /--platform=linux\/vax is not supported/,
+    'FROM --platform=windows/amd64 busybox': /images are built for linux alone/,
+    'FROM --platform=a/b/c/d busybox': /failed to parse platform a\/b\/c\/d/,
+    'FROM --platform=$NO busybox': /empty platform value from expression \$NO/,
     'FROM busybox\nCOPY --from=3 a b': /invalid stage index 3/,
     'FROM busybox AS x\nCOPY --from=x a b': /circular dependency/,
     'FROM busybox\nRUN --mount=target=/ x': /invalid mount target "\/"/,

@@ -1,7 +1,8 @@
 import { messageOf } from '../../lib/errors.ts'
 import type { Op } from '../../lib/op.ts'
 import { canonical, parseReference, withDefaultTag } from '../../lib/reference.ts'
-import type { Image } from '../../image/index.ts'
+import { formatPlatform, hostPlatform, parsePlatform, type Image } from '../../image/index.ts'
+import type { Platform } from '../../wire/registry.ts'
 import type { Instruction, InstructionOf } from '../dockerfile/instructions.ts'
 import type { Program, Stage } from '../dockerfile/stages.ts'
 import { BuildError } from '../dockerfile/source.ts'
@@ -9,15 +10,7 @@ import { didYouMean } from '../dockerfile/suggest.ts'
 import type { Progress } from '../solver/progress.ts'
 import { makeVertex, type Io, type Vertex } from '../solver/vertex.ts'
 import { cloneDraft, type ImageDraft } from './image-draft.ts'
-import {
-  expandWord,
-  fail,
-  hostArchitecture,
-  platformArgs,
-  proxyArgs,
-  type Scope,
-  type Site,
-} from './scope.ts'
+import { expandWord, fail, platformArgs, proxyArgs, type Scope, type Site } from './scope.ts'
 import { StageBuilder } from './stage.ts'
 import { StepCounter } from './steps.ts'
 import {
@@ -43,7 +36,10 @@ export interface ConvertOptions {
   /** By what `contextName` makes of their names. */
   readonly contexts: ReadonlyMap<string, NamedContext>
   /** `io` is told when it has to be fetched first. */
-  findImage(op: Op, ref: string, io: Io): Promise<Image>
+  /** What the image is for; absent: this host's. */
+  readonly platform?: Platform
+  /** `platform`: where one has to be of that kind; absent: whatever is called so here. */
+  findImage(op: Op, ref: string, o: { io: Io; platform?: Platform }): Promise<Image>
 }
 
 /** A stage after conversion. */
@@ -64,6 +60,7 @@ export class Converter {
   readonly program: Program
   readonly options: ConvertOptions
   readonly globals: Map<string, string>
+  readonly host: Platform
   readonly #stages = new Map<number, Promise<ConvertedStage>>()
   readonly #images = new Map<string, Promise<{ image: Image; vertex: Vertex<Tree> }>>()
   readonly context: FileSource
@@ -72,6 +69,7 @@ export class Converter {
   constructor(program: Program, options: ConvertOptions) {
     this.program = program
     this.options = options
+    this.host = hostPlatform()
     this.globals = this.#readGlobals()
     this.context = contextSource(options.works)
   }
@@ -151,7 +149,11 @@ export class Converter {
   }
 
   warnUnusedArgs(): void {
-    const declared = new Set<string>([...proxyArgs, ...platformArgs('').keys(), 'SOURCE_DATE_EPOCH'])
+    const declared = new Set<string>([
+      ...proxyArgs,
+      ...platformArgs({ stage: '', build: this.host, target: this.host }).keys(),
+      'SOURCE_DATE_EPOCH',
+    ])
     const all = [...this.program.globals, ...this.program.stages.flatMap((stage) => stage.body)]
     for (const instruction of all) {
       if (instruction.kind === 'arg') for (const { key } of instruction.args) declared.add(key.text)
@@ -169,7 +171,7 @@ export class Converter {
   async #convert(op: Op, stage: Stage): Promise<ConvertedStage> {
     const { from } = stage
     const site = this.site(from)
-    this.#checkPlatform(from, site)
+    const platform = this.#platformOf(from, site)
     const variables = this.globals
     const name = expandWord(from.image, variables, site).text
     if (name === '') throw fail(site, `base name (${from.image.text}) should not be blank`, from.image.range)
@@ -182,12 +184,12 @@ export class Converter {
       ? await this.#onStage(op, stage, base)
       : name === 'scratch'
         ? new StageBuilder(this, stage, {
-            draft: emptyDraft(),
+            draft: emptyDraft(platform),
             args: new Map(),
             fromImage: false,
             triggers: [],
           })
-        : await this.#onImage(op, stage, name)
+        : await this.#onImage(op, stage, { name, platform })
     return await builder.build(op)
   }
 
@@ -200,7 +202,7 @@ export class Converter {
 
   #onContext(stage: Stage, { files, image }: FoundContext): StageBuilder {
     const tree = files && this.whole(files)
-    const draft = image && tree ? imageDraft(image, tree) : { ...emptyDraft(), tree }
+    const draft = image && tree ? imageDraft(image, tree) : { ...emptyDraft(this.options.platform), tree }
     const triggers = this.#triggers(draft, stage)
     return new StageBuilder(this, stage, { draft, args: new Map(), fromImage: false, triggers })
   }
@@ -224,9 +226,15 @@ export class Converter {
     return { files }
   }
 
-  async #onImage(op: Op, stage: Stage, name: string): Promise<StageBuilder> {
+  async #onImage(
+    op: Op,
+    stage: Stage,
+    o: { name: string; platform: Platform | undefined },
+  ): Promise<StageBuilder> {
     const site = this.site(stage.from)
-    const { image, vertex } = await this.#image(op, name, { site, range: stage.from.image.range, stage })
+    const { platform } = o
+    const range = stage.from.image.range
+    const { image, vertex } = await this.#image(op, o.name, { site, range, stage, platform })
     const draft = imageDraft(image, vertex)
     const triggers = this.#triggers(draft, stage)
     return new StageBuilder(this, stage, { draft, args: new Map(), fromImage: true, triggers })
@@ -242,7 +250,7 @@ export class Converter {
   #image(
     op: Op,
     name: string,
-    o: { site: Site; range: Site['node']['range']; stage: Stage },
+    o: { site: Site; range: Site['node']['range']; stage: Stage; platform?: Platform | undefined },
   ): Promise<{ image: Image; vertex: Vertex<Tree> }> {
     let reference: string
     try {
@@ -250,12 +258,14 @@ export class Converter {
     } catch (cause) {
       throw fail(o.site, `failed to parse stage name ${JSON.stringify(name)}: ${messageOf(cause)}`, o.range)
     }
-    const known = this.#images.get(reference)
+    const platform = o.platform ?? this.options.platform
+    const key = platform ? `${reference} ${formatPlatform(platform)}` : reference
+    const known = this.#images.get(key)
     if (known) return known
     const found = this.options.progress
       .task(`[internal] load metadata for ${reference}`, async (io) => {
         try {
-          return await this.options.findImage(op, name, io)
+          return await this.options.findImage(op, name, { io, ...(platform && { platform }) })
         } catch (cause) {
           op.signal.throwIfAborted()
           const names = this.program.stages.slice(0, o.stage.index).flatMap((stage) => stage.name ?? [])
@@ -267,7 +277,7 @@ export class Converter {
         }
       })
       .then((image) => ({ image, vertex: this.#imageVertex(reference, image, o.stage) }))
-    this.#images.set(reference, found)
+    this.#images.set(key, found)
     return found
   }
 
@@ -292,7 +302,11 @@ export class Converter {
   }
 
   #readGlobals(): Map<string, string> {
-    const values = platformArgs(this.options.target ?? 'default')
+    const values = platformArgs({
+      stage: this.options.target ?? 'default',
+      build: this.host,
+      target: this.options.platform ?? this.host,
+    })
     for (const instruction of this.program.globals)
       for (const { key, value } of instruction.args) {
         const given = this.options.buildArgs[key.text]
@@ -302,16 +316,20 @@ export class Converter {
     return values
   }
 
-  #checkPlatform(from: InstructionOf<'from'>, site: Site): void {
-    if (!from.platform) return
-    const platform = expandWord(from.platform, this.globals, site).text
-    const own = hostArchitecture()
-    if (platform === '' || [`linux/${own}`, own, `linux/${own}/v8`].includes(platform.toLowerCase())) return
-    throw fail(
-      site,
-      `FROM --platform=${platform} is not supported: this host is linux/${own}`,
-      from.platform.range,
-      'unsupported',
-    )
+  /** What a stage is for; undefined when nobody says so. */
+  #platformOf(from: InstructionOf<'from'>, site: Site): Platform | undefined {
+    const text = from.platform && expandWord(from.platform, this.globals, site).text
+    if (from.platform && text === '')
+      throw fail(site, `empty platform value from expression ${from.platform.text}`, from.platform.range)
+    if (text === undefined) return this.options.platform
+    let platform: Platform
+    try {
+      platform = parsePlatform(text)
+    } catch (cause) {
+      throw fail(site, `failed to parse platform ${text}: ${messageOf(cause)}`, from.platform?.range)
+    }
+    if (platform.os === 'linux') return platform
+    const why = `FROM --platform=${text} is not supported: images are built for linux alone`
+    throw fail(site, why, from.platform?.range, 'unsupported')
   }
 }

@@ -1,3 +1,5 @@
+import { formatPlatform, hostPlatform } from '../../image/index.ts'
+import type { Platform } from '../../wire/registry.ts'
 import type { Word } from '../dockerfile/instructions.ts'
 import { expand, ExpandError, type Expansion } from '../dockerfile/expand.ts'
 import type { InstructionNode } from '../dockerfile/parser.ts'
@@ -13,22 +15,22 @@ export const proxyArgs: ReadonlySet<string> = new Set(
 export const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /** Docker's name for the architecture this runs on. */
-export function hostArchitecture(): string {
-  const names: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386', ppc64: 'ppc64le' }
-  return names[process.arch] ?? process.arch
-}
+export const hostArchitecture = (): string => hostPlatform().architecture
 
 /** ARGs that exist without being given: global before the first FROM, in a stage after `ARG NAME`. */
-export function platformArgs(stage: string): Map<string, string> {
-  const arch = hostArchitecture()
+export function platformArgs(o: { stage: string; build: Platform; target: Platform }): Map<string, string> {
   const values = new Map<string, string>()
-  for (const side of ['BUILD', 'TARGET']) {
-    values.set(`${side}PLATFORM`, `linux/${arch}`)
-    values.set(`${side}OS`, 'linux')
-    values.set(`${side}ARCH`, arch)
-    values.set(`${side}VARIANT`, '')
+  for (const [side, platform] of [
+    ['BUILD', o.build],
+    ['TARGET', o.target],
+  ] as const) {
+    values.set(`${side}PLATFORM`, formatPlatform(platform))
+    values.set(`${side}OS`, platform.os)
+    values.set(`${side}OSVERSION`, '')
+    values.set(`${side}ARCH`, platform.architecture)
+    values.set(`${side}VARIANT`, platform.variant ?? '')
   }
-  return values.set('TARGETSTAGE', stage)
+  return values.set('TARGETSTAGE', o.stage)
 }
 
 /** Where a text stands and who hears of mistakes in it. */

@@ -1,3 +1,4 @@
+import { formatPlatform } from '../../image/index.ts'
 import { messageOf } from '../../lib/errors.ts'
 import { cleanPath } from '../../lib/ignore.ts'
 import type { Op } from '../../lib/op.ts'
@@ -138,6 +139,7 @@ export class StageBuilder {
       onBase: this.#draft.tree !== undefined,
       mounts: plan.mounts,
       ...(settings && { settings }),
+      ...this.#foreign(),
       ...(script && { script }),
     }
     const { proxyEnv: _proxy, ...definition } = step
@@ -219,6 +221,13 @@ export class StageBuilder {
       work: this.#converter.options.works.workdir(step),
     })
     addHistory(this.#draft, `WORKDIR ${path}`, vertex)
+  }
+
+  #foreign(): Pick<RunStep, 'platform'> {
+    const { os, architecture, variant } = this.#draft
+    const own = formatPlatform(this.#converter.host)
+    const platform = formatPlatform({ os, architecture, ...(variant !== undefined && { variant }) })
+    return architecture === this.#converter.host.architecture || platform === own ? {} : { platform }
   }
 
   #env(i: InstructionOf<'env'>, site: Site): void {

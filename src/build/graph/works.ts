@@ -34,6 +34,8 @@ export interface RunStep {
   readonly user: string
   readonly network: 'bridge' | 'host' | 'none'
   readonly settings?: StepSettings
+  /** Of the stage, where it is not this host's. */
+  readonly platform?: string
   /** A script to run in place of a command, mounted at `/dev/pipes/NAME`. */
   readonly script?: { readonly name: string; readonly data: string }
   readonly onBase: boolean

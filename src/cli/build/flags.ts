@@ -114,10 +114,6 @@ export function refuse(
   for (const [name, why] of Object.entries(refusedSwitches))
     if (values[name] === true) throw new EngineError('unsupported', `--${name}: ${why}`)
   if (!options.rm) throw new EngineError('unsupported', '--rm=false: build steps leave no containers to keep')
-  const here = `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`
-  for (const platform of options.platform.flatMap((text) => text.split(',')))
-    if (platform !== here)
-      throw new EngineError('unsupported', `--platform ${platform}: only ${here} can be built here`)
   if (!['auto', 'plain', 'tty', 'rawjson', 'quiet'].includes(options.progress))
     throw new EngineError('invalid', `invalid progress mode ${options.progress}`)
   if (!['default', 'none', 'host', 'bridge'].includes(options.network))

@@ -54,6 +54,7 @@ export async function buildJob(options: Options, agents: Pick<Agents, 'sockets'>
       ...(options.ulimit.length > 0 && { ulimits: [...options.ulimit] }),
       ...(shmSize !== undefined && shmSize > 0 && { shmSize }),
       ...(Object.keys(resources).length > 0 && { resources }),
+      ...(options.platform.length > 0 && { platform: options.platform.join(',') }),
       ...(Object.keys(agents.sockets).length > 0 && { ssh: { ...agents.sockets } }),
       ...(await cacheSources(options)),
       ...(options['cgroup-parent'] !== '' && { cgroupParent: options['cgroup-parent'] }),
