@@ -9,7 +9,7 @@ import { isMountPoint } from '../host/mount.ts'
 import type { Store, Table } from '../store/index.ts'
 import type { Emit } from '../wire/system.ts'
 import { checkOptions, isMounted, mountVolume, unmountBelow, unmountVolume } from './driver.ts'
-import { clear, dataFolder, importPrefix, isEmptyTree, removingPrefix, trashPrefix } from './folders.ts'
+import { clear, dataFolder, importPrefix, isEmptyTree, removingPrefix } from './folders.ts'
 import { run } from './jobs.ts'
 import {
   anonymousLabel,
@@ -20,12 +20,10 @@ import {
   type VolumeRecord,
   type VolumeRequest,
 } from './record.ts'
+import { Trash } from './trash.ts'
 import { Uses } from './uses.ts'
 
 export type { TrashedVolume, Volume, VolumeRequest } from './record.ts'
-
-/** How long setTimeout can wait. */
-const maxWait = 2 ** 31 - 1
 
 export class Volumes {
   readonly #root: string
@@ -33,22 +31,21 @@ export class Volumes {
   readonly #emit: Emit
   readonly #op: Op
   readonly #records = new Map<string, VolumeRecord>()
-  /** By folder name. */
-  readonly #trash = new Map<string, VolumeRecord>()
+  readonly #trash: Trash
   readonly #locks = new KeyedLock()
   /** Who keeps a volume with mount options mounted. */
   readonly #holders = new Map<string, Set<string>>()
   readonly #uses = new Uses()
   /** Until the holders that outlived an earlier daemon are known, nothing is unmounted. */
   #settled = false
-  #timer: NodeJS.Timeout | undefined
 
   private constructor(op: Op, o: { root: string; table: Table<VolumeRecord>; emit: Emit }) {
     this.#op = op
     this.#root = o.root
     this.#table = o.table
     this.#emit = o.emit
-    for (const { key, record } of o.table.all()) (record.trash ? this.#trash : this.#records).set(key, record)
+    for (const { key, record } of o.table.all()) if (!record.trash) this.#records.set(key, record)
+    this.#trash = new Trash({ ...o, log: op.log })
   }
 
   /** Ends what a killed daemon had begun, and adopts directories with content that no record knows. */
@@ -57,13 +54,13 @@ export class Volumes {
     const table = o.store.table('volumes', (value) => volumeRecord.parse(value))
     const volumes = new Volumes(op, { root: o.root, table, emit: o.emit })
     await volumes.#recover(op)
-    await volumes.#expire()
+    await volumes.#trash.expire()
     return volumes
   }
 
   /** Stops the clock of the trash. */
   close(): void {
-    clearTimeout(this.#timer)
+    this.#trash.close()
     this.#settled = false
   }
 
@@ -288,83 +285,31 @@ export class Volumes {
     if (o.createdAt !== undefined && record.createdAt !== o.createdAt)
       throw new EngineError('conflict', `remove ${name}: it is another volume by now`)
     this.#uses.assertNone(name, { verb: 'remove' })
-    const now = Date.now()
-    const folder = `${trashPrefix}${newId().slice(0, 12)}`
-    const trashed: VolumeRecord = {
-      ...record,
-      trash: { since: new Date(now).toISOString(), until: new Date(now + o.keep).toISOString() },
-    }
-    // The record first: a crash before the folder's move is finished at boot.
-    this.#table.put(folder, trashed)
-    await this.#moveAway(name, join(this.#root, folder))
+    const trashed = await this.#trash.put(record, o.keep, (folder) => this.#moveAway(name, folder))
     this.#forget(name)
-    this.#trash.set(folder, trashed)
     this.#emit({ type: 'volume', action: 'destroy', id: name, attributes: { driver: 'local' } })
-    this.#watch()
-    return this.#trashView(folder, trashed)
+    return trashed
   }
 
   /** Newest first. */
   trash(): TrashedVolume[] {
-    return [...this.#trash]
-      .map(([folder, record]) => this.#trashView(folder, record))
-      .toSorted((a, b) => (a.since < b.since ? 1 : -1))
+    return this.#trash.list()
   }
 
   /** Brings a pruned volume back as it was, by its name (the last one of that name) or the id of the trash. */
   async restore(op: Op, ref: string, o: { as?: string } = {}): Promise<Volume> {
-    const found = this.trash().find((t) => t.id === ref) ?? this.trash().find((t) => t.name === ref)
-    if (!found) throw new EngineError('not-found', `restore ${ref}: no such volume in the trash`)
+    const found = this.#trash.find(ref)
     const name = o.as ?? found.name
     checkName(name)
     using _lock = await this.#locks.acquire(name, op.signal)
-    const folder = `${trashPrefix}${found.id}`
-    const record = this.#trash.get(folder)
-    if (!record) throw new EngineError('not-found', `restore ${ref}: no such volume in the trash`)
     this.#assertFree(name)
-    const { trash: _trash, ...rest } = record
-    this.#trash.delete(folder)
-    await rename(join(this.#root, folder), join(this.#root, name))
-    this.#table.delete(folder)
-    return this.#added({ ...rest, name })
+    const record = await this.#trash.take(found.id, join(this.#root, name))
+    return this.#added({ ...record, name })
   }
 
   /** Deletes trash for good: one piece, or all of it. Returns what went. */
-  async emptyTrash(id?: string): Promise<TrashedVolume[]> {
-    const chosen = this.trash().filter((t) => id === undefined || t.id === id)
-    if (id !== undefined && chosen.length === 0)
-      throw new EngineError('not-found', `${id}: no such volume in the trash`)
-    for (const { id: one } of chosen) await this.#destroyTrash(`${trashPrefix}${one}`)
-    return chosen
-  }
-
-  async #destroyTrash(folder: string): Promise<void> {
-    const path = join(this.#root, folder)
-    this.#trash.delete(folder)
-    unmountBelow(path)
-    await rm(path, { recursive: true, force: true })
-    this.#table.delete(folder)
-  }
-
-  async #expire(): Promise<void> {
-    const now = new Date().toISOString()
-    for (const [folder, { name, trash }] of this.#trash) {
-      if (!trash || trash.until > now) continue
-      this.#op.log.info('a pruned volume is deleted for good', { name })
-      await this.#destroyTrash(folder)
-    }
-    this.#watch()
-  }
-
-  /** Wakes up when the next piece of trash is due. */
-  #watch(): void {
-    clearTimeout(this.#timer)
-    const next = [...this.#trash.values()].map(({ trash }) => Date.parse(trash?.until ?? ''))
-    if (next.length === 0) return
-    const wait = Math.min(Math.max(Math.min(...next) - Date.now(), 0) + 50, maxWait)
-    this.#timer = setTimeout(() => {
-      this.#expire().catch((error: unknown) => this.#op.log.error('trash was not emptied', { error }))
-    }, wait).unref()
+  emptyTrash(id?: string): Promise<TrashedVolume[]> {
+    return this.#trash.empty(id)
   }
 
   // Records
@@ -413,7 +358,10 @@ export class Volumes {
       unmountBelow(join(this.#root, folder))
       await rm(join(this.#root, folder), { recursive: true, force: true })
     }
-    await this.#recoverTrash(op, folders)
+    await this.#trash.recover(folders, {
+      find: (name) => this.#records.get(name),
+      forget: (name) => this.#forget(name),
+    })
     for (const name of await readdir(this.#root)) {
       if (name.startsWith('.') || this.#records.has(name)) continue
       const info = await stat(join(this.#root, name))
@@ -428,35 +376,6 @@ export class Volumes {
     }
     for (const name of this.#records.keys())
       if (!folders.includes(name)) op.log.warn('the directory of a volume is missing', { name })
-  }
-
-  /** A crash between the two steps of a discard or of a restore is brought to the side of the trash: nothing is lost. */
-  async #recoverTrash(op: Op, folders: readonly string[]): Promise<void> {
-    for (const [folder, record] of this.#trash) {
-      if (folders.includes(folder)) continue
-      const live = this.#records.get(record.name)
-      const sameVolume = live === undefined || live.createdAt === record.createdAt
-      if (folders.includes(record.name) && sameVolume) {
-        unmountBelow(join(this.#root, record.name))
-        await rename(join(this.#root, record.name), join(this.#root, folder))
-        if (live) this.#forget(record.name)
-        op.log.warn('a volume whose pruning was cut short is in the trash', { name: record.name })
-      } else {
-        this.#trash.delete(folder)
-        this.#table.delete(folder)
-      }
-    }
-    for (const folder of folders)
-      if (folder.startsWith(trashPrefix)) {
-        const record = this.#trash.get(folder)
-        if (!record) op.log.warn('found trash without a record: it is left alone', { folder })
-        // The move was done, the old record not yet gone.
-        else if (
-          !folders.includes(record.name) &&
-          this.#records.get(record.name)?.createdAt === record.createdAt
-        )
-          this.#forget(record.name)
-      }
   }
 
   #record(name: string): VolumeRecord {
@@ -478,17 +397,6 @@ export class Volumes {
       labels: r.labels,
       options: r.options,
       anonymous: anonymousLabel in r.labels,
-    }
-  }
-
-  #trashView(folder: string, r: VolumeRecord): TrashedVolume {
-    return {
-      id: folder.slice(trashPrefix.length),
-      name: r.name,
-      path: join(this.#root, folder, dataFolder),
-      createdAt: r.createdAt,
-      since: r.trash?.since ?? '',
-      until: r.trash?.until ?? '',
     }
   }
 
