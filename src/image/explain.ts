@@ -81,7 +81,8 @@ function stepsOf(
   }
   const steps = history.map((row): ImageStep => {
     const createdBy = row.created_by ?? ''
-    const text = { Instruction: instructionOf(createdBy), CreatedBy: createdBy, Created: row.created ?? '' }
+    const Instruction = instructionOf(createdBy) || (row.comment ?? '')
+    const text = { Instruction, CreatedBy: createdBy, Created: row.created ?? '' }
     return { ...text, ...((row.empty_layer ? undefined : layer()) ?? nothing) }
   })
   // Layers that the history does not know.

@@ -1,6 +1,8 @@
 import type { Readable } from 'node:stream'
 import { EngineError } from '../lib/errors.ts'
+import { group } from '../lib/group.ts'
 import type { Op } from '../lib/op.ts'
+import { familiar, parseReference } from '../lib/reference.ts'
 import type { Lease, Leases } from '../store/index.ts'
 import type { DiffId, LayerEntry, Snapshots } from '../snapshot/index.ts'
 import type { ImageDiff, ImageExplanation, ImageFile } from '../wire/image-files.ts'
@@ -92,12 +94,21 @@ export class ImageFiles {
   /** The caller holds the lease as long as it uses the tree. */
   async #tree(op: Op, image: Image, _held: Lease): Promise<FileTree> {
     const tree = new FileTree(image.layers)
-    for (const diffId of image.layers) {
+    const layers = image.layers.map((diffId) => {
       const layer = this.#snapshots.layer(diffId)
-      if (!layer) throw new EngineError('not-found', `layer ${diffId} is missing`)
-      tree.apply(await this.#listing(op, diffId), { opaque: layer.opaque ?? false })
-      op.signal.throwIfAborted()
-    }
+      if (layer) return layer
+      throw new EngineError('not-found', `layer ${diffId} is missing`)
+    })
+    const listings = await group(
+      op,
+      layers.map(
+        ({ diffId }) =>
+          (inner) =>
+            this.#listing(inner, diffId),
+      ),
+      { limit: 4 },
+    )
+    for (const [index, { opaque = false }] of layers.entries()) tree.apply(listings[index] ?? [], { opaque })
     return tree
   }
 
@@ -118,7 +129,8 @@ export class ImageFiles {
 }
 
 function nameOf(image: Image): string {
-  return image.refs[0] ?? image.id
+  const [ref] = image.refs
+  return ref === undefined ? image.id : familiar(parseReference(ref))
 }
 
 function describe({ entry, layer }: FileNode): ImageFile {

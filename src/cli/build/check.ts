@@ -156,12 +156,12 @@ export function excerpt(place: { startLine: number; endLine: number }, { name, t
   return `${out}--------------------\n`
 }
 
-/** Go's tabwriter with three spaces between. */
-function table(rows: readonly (readonly string[])[]): string {
+/** Go's tabwriter with so many spaces between. */
+function table(rows: readonly (readonly string[])[], gap: number): string {
   const widths: number[] = []
   for (const row of rows)
     for (const [index, cell] of row.slice(0, -1).entries())
-      widths[index] = Math.max(widths[index] ?? 0, cell.length + 3)
+      widths[index] = Math.max(widths[index] ?? 0, cell.length + gap)
   const line = (row: readonly string[]) =>
     row.map((cell, index) => (index < row.length - 1 ? cell.padEnd(widths[index] ?? 0) : cell)).join('')
   return rows.map((row) => `${line(row)}\n`).join('')
@@ -184,11 +184,14 @@ function outlineText(outline: NonNullable<CheckAnswer['outline']>): string {
     list.map((each) => [each.name, each.required ? 'true' : ''])
   if (secrets.length > 0) parts.push([['SECRET', 'REQUIRED'], ...required(secrets)])
   if (ssh.length > 0) parts.push([['SSH', 'REQUIRED'], ...required(ssh)])
-  return parts.map((rows) => `${table(rows)}\n`).join('')
+  return parts.map((rows) => `${table(rows, 3)}\n`).join('')
 }
 
 function targetsText({ targets }: NonNullable<CheckAnswer['targets']>): string {
   const label = (each: (typeof targets)[number]) =>
     each.default ? (each.name === undefined ? '(default)' : `${each.name} (default)`) : (each.name ?? '')
-  return table([['TARGET', 'DESCRIPTION'], ...targets.map((each) => [label(each), each.description ?? ''])])
+  return table(
+    [['TARGET', 'DESCRIPTION'], ...targets.map((each) => [label(each), each.description ?? ''])],
+    1,
+  )
 }
