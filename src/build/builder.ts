@@ -43,6 +43,7 @@ import { RemoteCache } from './remote-cache/remote-cache.ts'
 import { Progress } from './solver/progress.ts'
 import { verifyBuild } from './verify/verify.ts'
 import { Solver } from './solver/solver.ts'
+import { loadLayout } from './source/oci-layout.ts'
 import { openWeb, type Web } from './source/web.ts'
 
 export interface BuilderOptions {
@@ -237,6 +238,7 @@ export class Builder {
       cache: this.cache,
       progress,
       works: remoteWorks(tools),
+      loadLayout: (each, layout) => loadLayout(each, layout, { images: this.#o.images, platform, undo }),
       solve: async (each, vertex) => {
         const options = { progress, noCache, onResult: hold }
         const tree = (await this.#solver.solve(each, [vertex], options)).get(vertex.id)

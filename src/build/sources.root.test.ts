@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   copyFileSync,
+  createWriteStream,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -17,6 +18,7 @@ import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { after, before, test } from 'node:test'
 import type { Image } from '../image/index.ts'
 import type { BuildEvent } from '../wire/build.ts'
@@ -362,4 +364,50 @@ test('images for other platforms are built without RUN', async () => {
     /one platform at a time/,
   )
   await assert.rejects(build('FROM scratch\n', { platform: 'windows/amd64' }), { kind: 'unsupported' })
+})
+
+test('a named context in OCI layout: one of its images, gone from the store afterwards', async () => {
+  const layout = join(root, 'layout')
+  mkdirSync(layout)
+  await m.images.tag(op(), 'busybox', 'x/y:v1')
+  const saved = m.images.save(op(), ['x/y:v1'])
+  await m.images.remove(op(), 'x/y:v1', { force: false, noPrune: true, usedBy: () => undefined })
+  await pipeline(saved, createWriteStream(join(root, 'saved.tar')))
+  execFileSync('tar', ['-C', layout, '-xf', join(root, 'saved.tar')])
+  const index = JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8')) as {
+    manifests: { digest: string }[]
+  }
+  // Another config, so that it is not the image that is here.
+  const blob = (digest: string) => join(layout, 'blobs/sha256', digest.slice(7))
+  const manifest = JSON.parse(readFileSync(blob(index.manifests[0]?.digest ?? ''), 'utf8')) as {
+    config: { digest: string; size: number }
+  }
+  const config = JSON.parse(readFileSync(blob(manifest.config.digest), 'utf8')) as {
+    config: { Labels?: object }
+  }
+  config.config.Labels = { from: 'layout' }
+  const put = (value: object) => {
+    const text = JSON.stringify(value)
+    const digest = `sha256:${createHash('sha256').update(text).digest('hex')}`
+    writeFileSync(blob(digest), text)
+    return { digest, size: text.length }
+  }
+  Object.assign(manifest.config, put(config))
+  Object.assign(index.manifests[0] ?? {}, put(manifest))
+  writeFileSync(join(layout, 'index.json'), JSON.stringify(index))
+
+  const before = m.images.list().map((image) => image.id)
+  const contexts = (o: object): Partial<BuildRequest> => ({
+    contexts: { base: { kind: 'oci-layout', path: layout, ...o } },
+  })
+  const { image } = await build('FROM base\nRUN echo 1 > /1\n', contexts({ tag: 'v1' }))
+  assert.equal(image.config.config?.Labels?.['from'], 'layout')
+  assert.deepEqual(
+    m.images.list().flatMap(({ id }) => (before.includes(id) ? [] : id)),
+    [image.id],
+  )
+  assert.equal((await build('FROM base\nRUN echo 1 > /1\n', contexts({}))).image.id, image.id)
+  await assert.rejects(build('FROM base\n', contexts({ tag: 'v2' })), /OCI layout .* has no image v2/)
+  rmSync(blob(manifest.config.digest))
+  await assert.rejects(build('FROM base\nRUN echo 2\n', contexts({})), /not there|ENOENT|no such file/)
 })

@@ -3,6 +3,7 @@ import { realpath, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import type { Image } from '../../image/index.ts'
 import { RootDir } from '../../host/root-dir.ts'
 import { EngineError, hasCode } from '../../lib/errors.ts'
 import { newId } from '../../lib/id.ts'
@@ -20,6 +21,7 @@ import type { BuildRequest, ContextRequest, SyncSource } from '../request.ts'
 import type { Progress } from '../solver/progress.ts'
 import type { Vertex } from '../solver/vertex.ts'
 import { contextKind, parseGitSource } from '../source/git-url.ts'
+import type { Layout } from '../source/oci-layout.ts'
 import { fetchInto } from './synced.ts'
 
 export interface ContextHost {
@@ -29,6 +31,7 @@ export interface ContextHost {
   /** For what is fetched from elsewhere. */
   readonly works: RemoteWorks
   solve(op: Op, vertex: Vertex<Tree>): Promise<Tree>
+  loadLayout(op: Op, layout: Layout): Promise<Image>
 }
 
 /** The build context while a build runs. */
@@ -123,7 +126,7 @@ async function openNamed(
     case 'image':
       return { kind: 'image', reference: request.reference }
     case 'oci-layout':
-      throw new EngineError('unsupported', 'build contexts in OCI layout are not supported yet')
+      return { kind: 'image', reference: (await host.loadLayout(op, request)).id }
   }
 }
 
