@@ -83,7 +83,7 @@ export class Explainer {
       const { stage, kind, text, vertex } = step
       const outcome = this.#outcomes.get(vertex.id)
       const image = vertex.image === undefined ? {} : { image: vertex.image }
-      if (outcome) return [{ stage, kind, text, keys: this.#keysOf(step, outcome.keys) }]
+      if (outcome) return [{ stage, kind, text, keys: this.#keysOf(step, outcome) }]
       if (vertex.image !== undefined) return [{ stage, kind, text, keys: [], ...image }]
       const known = this.#known.get(step)
       return known ? [known] : []
@@ -93,9 +93,15 @@ export class Explainer {
     this.#memory.put(this.#origin, [...this.#before.filter((old) => !stages.has(old.stage)), ...steps])
   }
 
-  /** A result that was found by a cheap key has no dearer ones this time; those that led to it before still do. */
-  #keysOf(step: Placed, keys: readonly Digest[]): Digest[] {
+  /**
+   * A result that was found by a cheap key has no dearer ones this time; those that led to it before still do. One that failed
+   * has none.
+   */
+  #keysOf(step: Placed, o: { keys: readonly Digest[]; hit: boolean }): Digest[] {
+    const { keys, hit } = o
     const old = this.#known.get(step)?.keys ?? []
+    const last = keys.at(-1)
+    if (!hit && (!last || !this.#earlier.look(last))) return []
     return keys.every((key, index) => key === old[index]) && old.length > keys.length ? [...old] : [...keys]
   }
 
@@ -105,6 +111,7 @@ export class Explainer {
     if (this.#before.length === 0) return this.#comparedWithAll(step, keys)
     const old = this.#known.get(step)
     if (!old) return ['this instruction is new']
+    if (old.keys.length === 0) return ['it gave no result in the last build']
     for (let index = keys.length - 1; index >= 0; index--) {
       const [key, oldKey] = [keys[index], old.keys[index]]
       const earlier = oldKey && this.#earlier.look(oldKey)
