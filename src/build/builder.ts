@@ -13,10 +13,12 @@ import type { Runtime } from '../runtime/index.ts'
 import type { Snapshots } from '../snapshot/index.ts'
 import type { Leases, Store } from '../store/index.ts'
 import type { BuildEvent } from '../wire/build.ts'
+import type { CheckAnswer, CheckRequest } from '../wire/check.ts'
 import type { Emit } from '../wire/system.ts'
 import { BuildCache } from './cache/build-cache.ts'
 import type { GcConfig } from './cache/gc-config.ts'
 import { findBaseImage } from './base-images.ts'
+import { answerCheck } from './checks/answer.ts'
 import { withChecks } from './checks/build-checks.ts'
 import { ScanThread } from './context/scan-thread.ts'
 import { openContext, openNamedContexts, type ContextHost } from './context/open.ts'
@@ -61,6 +63,8 @@ export interface BuilderOptions {
   readonly emit: Emit
   /** When the cache is thrown away by itself. */
   readonly gc: GcConfig
+  /** What counts of the checks in every build, in the words of the `check` directive. */
+  readonly checks?: string
   /** Takes away the layers that nothing holds any more. */
   collectLayers(op: Op): Promise<void>
   /** Absent: outputs that push are refused. */
@@ -170,6 +174,15 @@ export class Builder {
       if (request.verify) await this.#o.collectLayers(detached(op, 60_000))
       this.cache.buildEnded()
     }
+  }
+
+  /** What is to be said of a Dockerfile without building it. */
+  check(request: CheckRequest): CheckAnswer {
+    const { checks: daemon } = this.#o
+    return answerCheck(request, {
+      findImage: (ref) => this.#o.images.find(ref),
+      ...(daemon !== undefined && { daemon }),
+    })
   }
 
   /** Layers that cache records and failed steps hold, and the workspaces of these. */
@@ -293,7 +306,10 @@ export class Builder {
       ignore,
       buildArgs: request.buildArgs,
       ...(request.target !== undefined && { target: request.target }),
-      options: request.checkOptions === undefined ? {} : { request: request.checkOptions },
+      options: {
+        ...(this.#o.checks !== undefined && { daemon: this.#o.checks }),
+        ...(request.checkOptions !== undefined && { request: request.checkOptions }),
+      },
       progress,
       findImage: (ref) => this.#findImage(ref),
     })

@@ -22,7 +22,7 @@ export {
 } from './request.ts'
 export type { SyncEntry } from './context/tree-sync.ts'
 export { BuildError } from './dockerfile/source.ts'
-export { answerCheck } from './checks/index.ts'
+export { parseCheckOptions } from './checks/index.ts'
 export { applyChanges } from './changes.ts'
 export { BuildHistory, parseEvent } from './history/history.ts'
 export type { BuildRecord } from './history/record.ts'

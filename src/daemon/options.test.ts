@@ -79,6 +79,16 @@ test('file and flags know the same keys, and every flag is in the help', () => {
   for (const key of unsupportedKeys) assert.ok(!(key in fileSchema.shape), key)
 })
 
+test('what counts of the checks is set for all builds, and read at the start', () => {
+  const checksOf = (checks: string) =>
+    resolve(parseConfigFile('d.json', JSON.stringify({ builder: { checks } }))).config.builderChecks
+  assert.equal(checksOf('skip=RunsAsRoot;error=true'), 'skip=RunsAsRoot;error=true')
+  assert.throws(() => checksOf('nonsense'), {
+    kind: 'invalid',
+    message: 'builder.checks: invalid check option "nonsense"',
+  })
+})
+
 test('collection of the build cache is set as in docker', () => {
   const gcOf = (gc: unknown) =>
     resolve(parseConfigFile('d.json', JSON.stringify({ builder: { gc } }))).config.builderGc

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { isIP } from 'node:net'
 import { isAbsolute } from 'node:path'
-import { gcFilter } from '../build/index.ts'
+import { gcFilter, parseCheckOptions } from '../build/index.ts'
 import type { Config } from '../engine/index.ts'
 import { EngineError, messageOf } from '../lib/errors.ts'
 import type { LogLevel } from '../lib/log.ts'
@@ -57,6 +57,7 @@ export function resolve(
     runtime: runtimeOf(s),
     bridge: { name: bridge, address: s.bip ?? '', mtu },
     builderGc: gcOf(s),
+    builderChecks: checksOf(s),
     ...registriesOf(s, environment),
     addressPools: (s['default-address-pools'] ?? []).map(checkPool),
     respectHostFirewall: s['respect-host-firewall'] ?? false,
@@ -143,6 +144,16 @@ function runtimeOf(s: Settings): Config['runtime'] {
       `runtime ${others.join(', ')} is registered but is not the default-runtime: Gantry runs all containers with one runtime`,
     )
   return { name, path: known[name]?.path ?? '' }
+}
+
+function checksOf(s: Settings): string {
+  const options = s.builder?.checks ?? ''
+  try {
+    parseCheckOptions(options)
+  } catch (cause) {
+    throw new EngineError('invalid', `builder.checks: ${messageOf(cause)}`, { cause })
+  }
+  return options
 }
 
 function gcOf(s: Settings): Config['builderGc'] {

@@ -26,6 +26,7 @@ const proxies = z.strictObject({
   'no-proxy': text.exactOptional(),
 })
 const builder = z.strictObject({
+  checks: text.exactOptional(),
   gc: z
     .strictObject({
       enabled: z.boolean().exactOptional(),

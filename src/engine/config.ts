@@ -27,6 +27,8 @@ export interface Config {
   readonly addressPools: readonly { readonly base: string; readonly size: number }[]
   /** When the build cache is thrown away by itself. */
   readonly builderGc: GcConfig
+  /** What counts of the checks in every build: `skip=RULE;error=true`. */
+  readonly builderChecks: string
   /** Parent of the containers' cgroups, a path below each hierarchy's root, with a leading slash. */
   readonly cgroupParent: string
   readonly dns: readonly string[]

@@ -46,7 +46,7 @@ suite('build checks', { skip: missing('gantry') }, () => {
     const outline = await s.ok('build', '--call', 'outline', '--target', 'test', folder)
     assert.equal(
       outline,
-      'TARGET:        test\nDESCRIPTION:   tries it\n\nBUILD ARG   VALUE   DESCRIPTION\nV           1       of it\n\nSECRET   REQUIRED\nt        true',
+      'TARGET:        test\nDESCRIPTION:   tries it\n\nBUILD ARG   VALUE   DESCRIPTION\nV           1       of it\n\nSECRET   REQUIRED\nt        true\n',
     )
     const json: unknown = JSON.parse(await s.ok('build', '--call', 'check,format=json', folder))
     const { warnings, hints } = json as { warnings: unknown[]; hints: { ruleName: string }[] }

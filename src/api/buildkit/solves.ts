@@ -154,7 +154,7 @@ export class Solves {
       definition: { name: input.dockerfile, text: dockerfileText, ignore: ignoreText },
       buildArgs: attrs.takeAll('build-arg:'),
       target: attrs.take('target'),
-      findImage: (ref) => this.#o.engine.images.find(ref),
+      check: (request) => this.#o.engine.builder.check(request),
     })
   }
 

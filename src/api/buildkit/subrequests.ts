@@ -1,8 +1,6 @@
-import { answerCheck } from '../../build/index.ts'
 import { lintResult, lintStatus, outlineResult, targetsResult } from '../../wire/check-result.ts'
-import type { CheckReport, CheckRequest } from '../../wire/check.ts'
+import type { CheckAnswer, CheckReport, CheckRequest } from '../../wire/check.ts'
 import { EngineError } from '../../lib/errors.ts'
-import type { Image } from '../../image/index.ts'
 
 /** What a frontend can be asked besides a build, and the answer's form. */
 const methods = {
@@ -26,24 +24,22 @@ export function answerSubrequest(
     definition: Definition
     buildArgs: Readonly<Record<string, string>>
     target: string | undefined
-    findImage: (ref: string) => Image
+    check: (request: CheckRequest) => CheckAnswer
   },
 ): Metadata {
   if (id === 'frontend.subrequests.describe') return metadata({ json: described(), text: '' })
   const known = Object.entries(methods).find(([name]) => name === id)?.[1]
   if (!known) throw new EngineError('unsupported', `the request ${id} is not supported`)
-  const { definition, buildArgs, target, findImage } = o
-  const { BUILDKIT_DOCKERFILE_CHECK: options, ...args } = buildArgs
+  const { definition, buildArgs, target } = o
   const request: CheckRequest = {
     method: known.method,
     name: definition.name,
     text: definition.text,
-    buildArgs: args,
+    buildArgs,
     ...(definition.ignore !== '' && { ignore: { name: '.dockerignore', text: definition.ignore } }),
     ...(target !== undefined && { target }),
-    ...(options !== undefined && { options }),
   }
-  const { report, outline, targets } = answerCheck(request, { findImage })
+  const { report, outline, targets } = o.check(request)
   if (outline) return metadata({ json: outlineResult(outline, definition), text: '' })
   if (targets) return metadata({ json: targetsResult(targets, definition), text: '' })
   if (!report) throw new EngineError('internal', 'a check gave no answer')

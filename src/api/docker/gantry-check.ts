@@ -1,13 +1,12 @@
 /** A route of Gantry's own: what is to be said of a Dockerfile without building it. */
 import { z } from 'zod'
-import { answerCheck } from '../../build/index.ts'
 import type { Engine } from '../../engine/index.ts'
 import type { CheckRequest } from '../../wire/check.ts'
 import { decode, readJson } from './body.ts'
 import { sendJson } from './respond.ts'
 import type { Route } from './route.ts'
 
-type Deps = Pick<Engine, 'images'>
+type Deps = Pick<Engine, 'builder'>
 
 /** Texts that people write; what is longer is refused by the body's limit anyway. */
 const text = z.string()
@@ -31,7 +30,7 @@ export function gantryCheckRoutes(engine: Deps): Route[] {
       path: '/gantry/build/check',
       handler: async (call) => {
         const request = decode(requestShape, await readJson(call.request))
-        sendJson(call.response, answerCheck(request, { findImage: (ref) => engine.images.find(ref) }))
+        sendJson(call.response, engine.builder.check(request))
       },
     },
   ]

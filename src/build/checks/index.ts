@@ -4,7 +4,5 @@
  * `rules.ts` names all rules, `options.ts` says which count and how much; each of the other files looks for a few.
  * Everything works on text: nothing is fetched, run or read from the context, so that a check takes milliseconds.
  */
-export { answerCheck, type AnswerOptions } from './answer.ts'
-export { checkProgram, checkText, optionsFor, type Checked, type OptionSources } from './check.ts'
-export { outlineOf, targetsOf } from './outline.ts'
-export type { BaseImage, CheckInput } from './view.ts'
+export { answerCheck } from './answer.ts'
+export { parseCheckOptions } from './options.ts'
