@@ -56,6 +56,7 @@ export function perform(job: Job): void {
       const stat = from.stat(job.path)
       to.chown('.', stat)
       to.chmod('.', stat.mode)
+      to.utimes('.', { sec: stat.mtimeSec, nsec: stat.mtimeNsec })
       return
     }
     case 'chown': {

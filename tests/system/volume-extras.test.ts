@@ -17,7 +17,7 @@ suite('volumes beyond docker', () => {
     (await command(['find', path, '-printf', '%P %i %u %g %m %T@ %s %l\n'])).stdout
   const data = (name: string) => join(s.daemon.dataRoot, 'volumes', name, '_data')
   const fill =
-    'mkdir /v/d; echo one > /v/d/f; chown 5:6 /v/d/f; chmod 6755 /v/d/f; ln -s ../../x /v/l; ln /v/d/f /v/h; chown 70:71 /v; chmod 1770 /v; touch -d "2001-02-03 04:05:06" /v/d/f'
+    'mkdir /v/d; echo one > /v/d/f; chown 5:6 /v/d/f; chmod 6755 /v/d/f; ln -s ../../x /v/l; ln /v/d/f /v/h; chown 70:71 /v; chmod 1770 /v; touch -d "2001-02-03 04:05:06" /v/d/f /v'
 
   test('clone copies content, owners, labels; rename wants an unused volume', async () => {
     await s.ok('volume', 'create', '--label', 'a=1', 'src')
