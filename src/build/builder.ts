@@ -38,7 +38,14 @@ import { hintsFor } from './failed/hints.ts'
 import { BuildHistory } from './history/history.ts'
 import { convert } from './graph/convert.ts'
 import type { Tree } from './graph/tree.ts'
-import { freshSteps, secretsOf, stepSettings, targetPlatform, type BuildRequest } from './request.ts'
+import {
+  allowsHostNetwork,
+  freshSteps,
+  secretsOf,
+  stepSettings,
+  targetPlatform,
+  type BuildRequest,
+} from './request.ts'
 import { deliver, type ExporterResponse } from './output/deliver.ts'
 import { parseOutputs } from './output/outputs.ts'
 import { RemoteCache } from './remote-cache/remote-cache.ts'
@@ -213,6 +220,7 @@ export class Builder {
     const network = networkOf(request.networkMode)
     const settings = stepSettings(request)
     const platform = targetPlatform(request)
+    const allowHostNetwork = allowsHostNetwork(request)
     const times = timesOf({
       sourceDateEpoch: request.buildArgs['SOURCE_DATE_EPOCH'],
       reproducible: request.reproducible ?? false,
@@ -293,6 +301,7 @@ export class Builder {
       buildArgs: request.buildArgs,
       ...(request.target !== undefined && { target: request.target }),
       network,
+      allowHostNetwork,
       ...(settings && { settings }),
       progress,
       works: makeWorks(tools, context, others.sources),

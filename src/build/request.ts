@@ -53,6 +53,8 @@ export interface BuildRequest {
   readonly platform?: string
   /** `default`, `bridge`, `host` or `none`, for RUN. */
   readonly networkMode?: string
+  /** What steps may use if they ask for it: `network.host`. */
+  readonly allow?: readonly string[]
   readonly secrets?: SecretSource
   readonly ssh?: SshSource
   /** For pulls and pushes. */
@@ -149,6 +151,18 @@ export function freshSteps(request: BuildRequest): boolean | ((vertex: VertexInf
   if (noCache || noCacheFilter.length === 0) return noCache
   const stages = new Set(noCacheFilter.map((name) => name.toLowerCase()))
   return ({ step }) => step !== undefined && stages.has(step.stage.toLowerCase())
+}
+
+/** Whether RUN --network=host is granted. Throws kind `unsupported` or `invalid` for anything else that is to be. */
+export function allowsHostNetwork({ allow = [] }: BuildRequest): boolean {
+  for (const name of allow) {
+    if (name === 'security.insecure')
+      throw new EngineError('unsupported', '--allow security.insecure: build steps get no extra privileges')
+    if (/^device(?:=|$)/.test(name))
+      throw new EngineError('unsupported', `--allow ${name}: build steps get no devices of this host`)
+    if (name !== 'network.host') throw new EngineError('invalid', `unknown entitlement ${name}`)
+  }
+  return allow.includes('network.host')
 }
 
 /** What the image is for. Throws kind `invalid` or `unsupported`. */

@@ -172,6 +172,8 @@ export interface BuildQuery {
   verify?: boolean
   labels: Record<string, string>
   networkMode?: string
+  /** What steps may use if they ask for it: `network.host`. */
+  allow?: string[]
   /** `name:ip`, for /etc/hosts of RUN. */
   addHosts?: string[]
   ulimits?: Ulimit[]

@@ -38,6 +38,7 @@ export const buildQueryShape: z.ZodType<BuildQuery> = z.strictObject({
   verify: z.boolean().exactOptional(),
   labels: z.record(z.string(), z.string()),
   networkMode: z.string().exactOptional(),
+  allow: z.array(z.string()).exactOptional(),
   secretBytes: z.int().min(2).max(maxSecrets).exactOptional(),
   addHosts: z.array(z.string()).exactOptional(),
   ulimits: z.array(z.strictObject({ Name: z.string(), Soft: z.int(), Hard: z.int() })).exactOptional(),

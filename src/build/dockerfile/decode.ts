@@ -162,11 +162,19 @@ class Decoder {
     throw this.#error(`expecting boolean value for flag --${name}, not: ${word.text}`, word.range)
   }
 
-  #refuseFlags(...names: string[]): void {
-    for (const name of names) {
-      const word = this.#flags.get(name)
-      if (word) throw this.#error(`${this.#name} --${name} is not supported yet`, word.range, 'unsupported')
-    }
+  #refuseDevices(): void {
+    const word = this.#flags.get('device')
+    if (!word) return
+    const why = 'RUN --device is not supported: build steps get no devices of this host'
+    throw this.#error(why, word.range, 'unsupported')
+  }
+
+  /** BuildKit: a flag with a few values is no place for variables. */
+  #oneOf(name: string, what: string, values: readonly string[]): Word | undefined {
+    const word = this.#flag(name)
+    if (!word || values.includes(word.text)) return word
+    const hint = didYouMean(word.text, values)
+    throw this.#error(`invalid ${what} ${JSON.stringify(word.text)}${hint}`, word.range)
   }
 
   #from(): Instruction {
@@ -189,17 +197,10 @@ class Decoder {
   }
 
   #run(): Instruction {
-    this.#refuseFlags('security', 'device')
     const mounts = this.#mounts()
-    const network = this.#flag('network')
-    if (network && !['default', 'none', 'host'].includes(network.text))
-      throw this.#error(`invalid network mode ${JSON.stringify(network.text)}`, network.range)
-    if (network?.text === 'host')
-      throw this.#error(
-        'RUN --network=host is not supported: use build --network host',
-        network.range,
-        'unsupported',
-      )
+    this.#refuseDevices()
+    const network = this.#oneOf('network', 'network mode', ['default', 'none', 'host'])
+    const security = this.#oneOf('security', 'security mode', ['sandbox', 'insecure'])
     const command = this.#command()
     return {
       kind: 'run',
@@ -208,6 +209,7 @@ class Decoder {
       heredocs: this.#node.heredocs,
       mounts,
       ...(network && { network }),
+      ...(security && { security }),
     }
   }
 

@@ -33,6 +33,7 @@ export type Instruction =
       heredocs: readonly Heredoc[]
       mounts: readonly Word[]
       network?: Word
+      security?: Word
     })
   | (Base & {
       kind: 'copy' | 'add'

@@ -292,6 +292,14 @@ COPY --from=1 /a /b`
   assert.deepEqual([draft.os, draft.architecture, draft.variant], ['linux', 'arm', 'v7'])
 })
 
+test('RUN --network: its own, the host’s when allowed, the build’s', async () => {
+  const text =
+    'FROM busybox\nRUN --network=none a\nRUN --network=host b\nRUN --network=default --security=sandbox c'
+  const networks = async (o: Partial<ConvertOptions>) => (await run(text, o)).runs.map((step) => step.network)
+  assert.deepEqual(await networks({ allowHostNetwork: true }), ['none', 'host', 'bridge'])
+  assert.deepEqual(await networks({ network: 'host' }), ['none', 'host', 'host'])
+})
+
 test('agents: where their sockets go, and the variable that names the first', async () => {
   const { runs } = await run(
     'FROM busybox\nWORKDIR /w\nRUN --mount=type=ssh --mount=type=ssh,id=b,target=s,required,uid=1,mode=0660 x\nENV SSH_AUTH_SOCK=/own\nRUN --mount=type=ssh y',
@@ -362,6 +370,10 @@ test('faults point at their place', async () => {
     'FROM busybox\nRUN --mount=from=$A,target=/a y': /'from' doesn't support variable expansion/,
     'FROM busybox\nCOPY --exclude=[ a /c': /syntax error in pattern "\["/,
     'FROM busybox\nEXPOSE x': /invalid containerPort: x/,
+    'FROM busybox\nRUN --network=host x': /network.host is not allowed: build with --allow network.host/,
+    'FROM busybox\nRUN --network=hst x': /invalid network mode "hst" \(did you mean host\?\)/,
+    'FROM busybox\nRUN --security=insecure x': /security.insecure is not allowed/,
+    'FROM busybox\nRUN --device=vendor/x y': /RUN --device is not supported/,
     'FROM busybox\nADD --checksum=x https://x/y z': /invalid checksum digest format: x/,
     'FROM busybox\nADD --checksum=x y z': /checksum requires HTTP\(S\) or Git sources/,
     'FROM busybox\nADD --checksum=x https://x/y z /a/': /checksum can't be specified for multiple sources/,

@@ -30,6 +30,8 @@ export interface ConvertOptions {
   readonly buildArgs: Readonly<Record<string, string>>
   readonly target?: string
   readonly network: 'bridge' | 'host' | 'none'
+  /** For RUN --network=host. */
+  readonly allowHostNetwork?: boolean
   readonly settings?: StepSettings
   readonly works: Works
   readonly progress: Progress

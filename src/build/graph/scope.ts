@@ -45,7 +45,7 @@ export function fail(
   site: Site,
   message: string,
   range?: Range,
-  kind: 'invalid' | 'unsupported' | 'not-found' = 'invalid',
+  kind: 'invalid' | 'unsupported' | 'forbidden' | 'not-found' = 'invalid',
 ): BuildError {
   const hint = site.node.keyword.toUpperCase() === 'RUN' ? '' : trailingCommentHint(site.node)
   return new BuildError(kind, message + hint, { source: site.source, range: range ?? site.node.range })

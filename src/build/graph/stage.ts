@@ -128,7 +128,7 @@ export class StageBuilder {
       whole: (context) => this.#converter.whole(context),
     })
     const { settings } = this.#converter.options
-    const network = i.network?.text === 'none' ? 'none' : this.#converter.options.network
+    const network = this.#network(i, site)
     const step: RunStep = {
       args,
       env: withAgent(this.#scope.processEnv(), plan.mounts),
@@ -152,6 +152,26 @@ export class StageBuilder {
       work: this.#converter.options.works.run(step),
     })
     addHistory(this.#draft, `RUN ${this.#scope.historyPrefix()}${args.join(' ')} # buildkit`, vertex)
+  }
+
+  /** BuildKit: the host's network is for builds that were allowed to use it. */
+  #network({ network, security }: InstructionOf<'run'>, site: Site): RunStep['network'] {
+    const { options } = this.#converter
+    if (security?.text === 'insecure')
+      throw fail(
+        site,
+        'security.insecure is not allowed: build steps get no privileges beyond those of containers',
+        security.range,
+        'unsupported',
+      )
+    if (network?.text !== 'host') return network?.text === 'none' ? 'none' : options.network
+    if (options.network === 'host' || options.allowHostNetwork) return 'host'
+    throw fail(
+      site,
+      'network.host is not allowed: build with --allow network.host or --network host',
+      network.range,
+      'forbidden',
+    )
   }
 
   /** BuildKit: a lone here-document is the script itself; with a `#!` it is a file to run; anything else is left to the shell. */

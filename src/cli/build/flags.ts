@@ -5,7 +5,6 @@ import { createFlags } from '../run-flags.ts'
 
 /** Flags of docker build and buildx that are not there yet: refused by name, with the reason. */
 const refusals: Readonly<Record<string, string>> = {
-  allow: 'extra privileges for build steps are not supported',
   attest: 'attestations are not supported yet',
   isolation: 'it exists on Windows only',
   'security-opt': 'security options for build steps are not supported yet',
@@ -27,6 +26,7 @@ function off(text: string): string {
 const { ulimit, memory } = createFlags
 const known = {
   'add-host': createFlags['add-host'],
+  allow: list('Allow extra privileged entitlement (e.g., "network.host")', { kind: 'stringArray' }),
   annotation: list('Add annotation to the image', { kind: 'stringArray' }),
   'build-arg': list('Set build-time variables'),
   'build-context': list('Additional build contexts (e.g., name=path)', { kind: 'stringArray' }),

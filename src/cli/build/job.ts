@@ -50,6 +50,7 @@ export async function buildJob(options: Options, agents: Pick<Agents, 'sockets'>
       ...(options.target !== '' && { target: options.target }),
       ...checkOptionsOf(options),
       ...(options.network !== 'default' && { networkMode: options.network }),
+      ...(options.allow.length > 0 && { allow: [...options.allow] }),
       ...(options['add-host'].length > 0 && { addHosts: [...options['add-host']] }),
       ...(options.ulimit.length > 0 && { ulimits: [...options.ulimit] }),
       ...(shmSize !== undefined && shmSize > 0 && { shmSize }),

@@ -93,6 +93,7 @@ function refuseForDocker({ common, contexts, secrets, outputs, caches }: BuildJo
   const asked: Readonly<Record<string, boolean>> = {
     'build-context': Object.keys(contexts).length > 0,
     ssh: common.ssh !== undefined,
+    allow: common.allow !== undefined,
     platform: common.platform !== undefined,
     secret: secrets.size > 0,
     output: outputs.some(({ wire }) => wire.type !== 'docker' && wire.type !== 'image') || outputs.length > 1,
