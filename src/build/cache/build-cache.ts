@@ -1,3 +1,4 @@
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { decompress } from '../../host/decompress.ts'
@@ -61,6 +62,7 @@ export class BuildCache {
 
   /** `root` exists. */
   static async open(op: Op, o: BuildCacheOptions): Promise<BuildCache> {
+    await mkdir(join(o.root, 'hashes'), { recursive: true, mode: 0o700 })
     const mounts = await CacheMounts.open(join(o.root, 'mounts'))
     return new BuildCache(op, { ...o, mounts, kept: await KeptContexts.open(join(o.root, 'contexts')) })
   }
