@@ -246,6 +246,7 @@ export class Builder {
       ...own,
       ...(ssh && { ssh }),
       ...(times && { times }),
+      ...(!request.noCache && { earlierCopy: (definition) => this.cache.steps.earlierCopy(definition) }),
       web: this.#web,
       ensure: remote.ensure,
       undo,

@@ -32,8 +32,20 @@ export interface CopyOptions {
   readonly fidelity: 'content' | 'exact'
   /** Only this entry: of a directory what it is, not what is in it; a symlink as it is. */
   readonly shallow?: boolean
+  /** Of a directory, only what is named: paths relative to it as latin1, each with the directories above it. */
+  readonly only?: ReadonlySet<string>
+  /** Copies made earlier. A file of which there is an equal one is left to be linked: its target is noted, nothing is made. */
+  readonly earlier?: EarlierCopy
   /** Called for each entry; throws to stop. */
   readonly check?: () => void
+}
+
+export interface EarlierCopy {
+  /** Where the earlier copies are, under the names that the new ones get. */
+  readonly root: RootDir
+  /** Targets whose content is known to be the same; paths as latin1, without a leading slash. */
+  readonly targets: ReadonlySet<string>
+  readonly noted: string[]
 }
 
 const portable = /^(?:user\.|security\.capability$|system\.posix_acl_(?:access|default)$)/
@@ -63,7 +75,7 @@ export function copyTree(o: CopyOptions): void {
   const existing = tryStat(o.to, target)
   if (existing && existing.kind !== 'directory') throw notDirectory(o.target)
   if (!existing) o.to.mkdir(target, 0o700)
-  if (!o.shallow) copy.children(source, target)
+  if (!o.shallow) copy.children(source, target, { inside: '', fresh: !existing })
   if (!existing || o.shallow) copy.attributes(source, target, stat)
 }
 
@@ -75,15 +87,23 @@ class Copy {
     this.#o = o
   }
 
-  children(source: Buffer, target: Buffer): void {
+  /** `inside`: the path from where the copy began, with a slash. `fresh`: the target was just made, so nothing is in it. */
+  children(source: Buffer, target: Buffer, o: { inside: string; fresh: boolean }): void {
+    const { only } = this.#o
     for (const name of this.#o.from.listBytes(source)) {
+      const inside = o.inside + name.toString('latin1')
+      if (only && !only.has(inside)) continue
       const from = join(source, name)
       const stat = this.#o.from.tryLstat(from)
-      if (stat) this.entry(from, join(target, name), { stat, follow: false })
+      if (stat) this.entry(from, join(target, name), { stat, follow: false, inside, fresh: o.fresh })
     }
   }
 
-  entry(source: Buffer, target: Buffer, o: { stat: FileStat; follow: boolean }): void {
+  entry(
+    source: Buffer,
+    target: Buffer,
+    o: { stat: FileStat; follow: boolean; inside?: string; fresh?: boolean },
+  ): void {
     const { to, from, fidelity } = this.#o
     const { stat } = o
     this.#o.check?.()
@@ -98,18 +118,19 @@ class Copy {
         `cannot copy ${show(source)}: it is a ${nouns[stat.kind] ?? stat.kind}`,
       )
     }
-    const before = to.tryLstat(target)
+    const before = o.fresh ? undefined : to.tryLstat(target)
     if (stat.kind === 'directory') {
       if (before && before.kind !== 'directory') {
         if (fidelity === 'content') throw notDirectory(target)
         to.unlink(target)
       }
       if (before?.kind !== 'directory') to.mkdir(target, 0o700)
-      this.children(source, target)
+      this.children(source, target, { inside: `${o.inside ?? ''}/`, fresh: before === undefined })
       return this.attributes(source, target, stat)
     }
     if (before?.kind === 'directory')
       throw new EngineError('invalid', `cannot copy ${show(source)} over the directory ${show(target)}`)
+    if (stat.kind === 'file' && this.#isThere(source, target, stat)) return
     if (before) to.unlink(target)
     const first = fidelity === 'exact' && stat.nlink > 1 ? this.#links.get(stat.identity) : undefined
     if (first) return to.link(first, target)
@@ -128,6 +149,31 @@ class Copy {
         this.attributes(source, target, stat)
     }
     if (stat.nlink > 1) this.#links.set(stat.identity, target)
+  }
+
+  /** True when an earlier copy is what would be made here, in all that a file has. */
+  #isThere(source: Buffer, target: Buffer, stat: FileStat): boolean {
+    const { earlier, from, chown, mode } = this.#o
+    if (!earlier) return false
+    const path = plain(target)
+    if (!earlier.targets.has(path)) return false
+    const copy = tryLstat(earlier.root, target)
+    const owner = chown ?? stat
+    const time = this.#time(stat)
+    if (
+      copy?.kind !== 'file' ||
+      copy.size !== stat.size ||
+      copy.mode !== (mode ?? stat.mode) ||
+      copy.uid !== owner.uid ||
+      copy.gid !== owner.gid ||
+      copy.mtimeSec !== time.sec ||
+      copy.mtimeNsec !== time.nsec ||
+      from.listXattrs(source).length > 0 ||
+      earlier.root.listXattrs(target).length > 0
+    )
+      return false
+    earlier.noted.push(path)
+    return true
   }
 
   /** All but the content. Owner first: chown clears setuid bits and capabilities. */
@@ -214,6 +260,23 @@ const notDirectory = (path: RelPath) =>
 const bytes = (path: RelPath): Buffer => (typeof path === 'string' ? Buffer.from(path) : path)
 const show = (path: RelPath): string => JSON.stringify(path.toString())
 const join = (parent: Buffer, name: Buffer): Buffer => Buffer.concat([parent, Buffer.from('/'), name])
+
+/** Bytes of a path as text, in the one form in which it is compared. */
+const plain = (path: Buffer): string =>
+  path
+    .toString('latin1')
+    .replace(/\/{2,}/g, '/')
+    .replace(/^\//, '')
+
+/** A way that leads through a symlink is none: where it leads to, the new tree may have something else. */
+function tryLstat(root: RootDir, path: Buffer): FileStat | undefined {
+  try {
+    return root.tryLstat(path)
+  } catch (error) {
+    if (error instanceof SyscallError && error.code === 'ELOOP') return undefined
+    throw error
+  }
+}
 
 function tryStat(dir: RootDir, path: Buffer): FileStat | undefined {
   try {

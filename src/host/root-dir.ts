@@ -180,6 +180,13 @@ export class RootDir implements Disposable {
     )
   }
 
+  /** Makes a hard link to what has the same name in another tree of this file system. */
+  linkFrom(other: RootDir, rel: RelPath): void {
+    other.#at(rel, (from, name) =>
+      this.#at(rel, (fd, own) => check(cLinkat(from, name, fd, own, 0), 'link', show(rel))),
+    )
+  }
+
   mknod(
     rel: RelPath,
     o: { kind: 'char' | 'block' | 'fifo'; mode: number; major?: number; minor?: number },

@@ -14,6 +14,6 @@
 export { Snapshots, type FileInLayer, type Layer, type DiffId } from './snapshots.ts'
 export type { LayerEntry } from './list-layer.ts'
 export type { Change } from './inspect-tree.ts'
-export type { CopyEntry, Owner } from './jobs.ts'
+export type { CopyEntry, Linked, Owner } from './jobs.ts'
 export { readTar } from './tar-reader.ts'
 export { encodeHeader, padded, type TarEntry, type TarType } from './tar-header.ts'

@@ -15,6 +15,25 @@ export interface CopyEntry {
   readonly target: string
   /** Only this entry: of a directory what it is, not what is in it; a symlink as it is. */
   readonly shallow?: boolean
+  /** Of a directory, only these paths below it, each with the directories above it. */
+  readonly only?: readonly string[]
+}
+
+/** What a copy left to be linked: paths as latin1, without a leading slash. */
+export interface Linked {
+  readonly linked: readonly string[]
+  /** The directory copied to, if it was there before: it is one that changes now. */
+  readonly changed?: string
+}
+
+/** A layer that an earlier copy gave. */
+export interface EarlierFiles {
+  /** Its directory. */
+  readonly dir: string
+  /** The directory that is copied to, absolute in the container. */
+  readonly target: string
+  /** Below `target`: files whose content is known to be the same there. */
+  readonly paths: readonly string[]
 }
 
 /** What workers do. Paths are absolute and trusted; what is inside the directories they name is not. */
@@ -34,9 +53,19 @@ export interface Jobs {
   /** Output: a tar stream. */
   tar: { in: { dir: string; form: 'layer' | 'tree' }; out: { size: number } }
   copy: {
-    in: { from: string; to: string; entries: readonly CopyEntry[]; chown?: Owner; mode?: number; mtime?: number }
-    out: null
+    in: {
+      from: string
+      to: string
+      entries: readonly CopyEntry[]
+      chown?: Owner
+      mode?: number
+      mtime?: number
+      earlier?: EarlierFiles
+    }
+    out: Linked
   }
+  /** Hard links in `to` to what has the same names in `from`; directories keep their times, but for `changed`. */
+  link: { in: { from: string; to: string } & Linked; out: null }
   /** An exact copy of an upper directory. */
   duplicate: { in: { from: string; to: string }; out: null }
   changes: { in: { upper: string; lower: string }; out: Change[] }

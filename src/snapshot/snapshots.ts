@@ -21,7 +21,7 @@ import { isMountPoint, MNT_DETACH, mountOverlay, mountsUnder, unmount } from '..
 import { RootDir } from '../host/root-dir.ts'
 import type { Lease, Leases, Store } from '../store/index.ts'
 import type { Change } from './inspect-tree.ts'
-import type { CopyEntry, Owner } from './jobs.ts'
+import type { CopyEntry, Linked, Owner } from './jobs.ts'
 import type { LayerEntry } from './list-layer.ts'
 import { Layers, type DiffId, type Layer } from './layers.ts'
 import { Pool } from './pool.ts'
@@ -251,16 +251,36 @@ export class Snapshots {
       mode?: number
       /** Unix seconds, in place of the times that the files have. */
       mtime?: number
+      /** What an earlier copy to `target` gave, and which files' content is the same: see `linkEarlier`. */
+      earlier?: { layer: DiffId; target: string; paths: readonly string[] }
     },
-  ): Promise<void> {
-    const { entries, chown, mode, mtime } = o
-    await this.#pool.run(op, 'copy', {
+  ): Promise<Linked> {
+    const { entries, chown, mode, mtime, earlier } = o
+    return await this.#pool.run(op, 'copy', {
       from: o.from.dir,
       to: this.#mounted(o.workspace),
       entries,
       ...(chown && { chown }),
       ...(mode !== undefined && { mode }),
       ...(mtime !== undefined && { mtime }),
+      ...(earlier && {
+        earlier: { dir: this.layerPath(earlier.layer), target: earlier.target, paths: earlier.paths },
+      }),
+    })
+  }
+
+  /**
+   * Makes the files that `copyInto` left out, as links into the earlier layer; the workspace is no longer mounted, and the
+   * layer is leased.
+   */
+  async linkEarlier(op: Op, o: { workspace: string; layer: DiffId; files: Linked }): Promise<void> {
+    const upper = join(this.#existing(o.workspace), 'upper')
+    if (isMountPoint(this.mergedPath(o.workspace)))
+      throw new EngineError('conflict', `workspace ${o.workspace} is mounted`)
+    await this.#pool.run(op, 'link', {
+      from: this.layerPath(o.layer),
+      to: upper,
+      ...o.files,
     })
   }
 

@@ -10,6 +10,7 @@ import { hasCode, kindOf, messageOf } from '../lib/errors.ts'
 import { copyTree } from '../host/copy.ts'
 import { RootDir } from '../host/root-dir.ts'
 import { syncFileSystem } from '../host/sync.ts'
+import { linkFiles, openEarlier } from './earlier-files.ts'
 import { ExtractSink } from './extract-sink.ts'
 import { changesOf, usageOf } from './inspect-tree.ts'
 import { compareFiles, listLayer } from './list-layer.ts'
@@ -103,7 +104,7 @@ function start(id: number, job: Job, cancel: Int32Array): { session: Session } |
     case 'hash':
       return { result: hash(job.input, check) }
     case 'copy': {
-      const { entries, chown, mode, mtime } = job.input
+      const { entries, chown, mode, mtime, earlier: files } = job.input
       using from = RootDir.open(job.input.from, { cache: true })
       using to = RootDir.open(job.input.to, { cache: true })
       const common = { from, to, fidelity: 'content' as const, check }
@@ -113,9 +114,24 @@ function start(id: number, job: Job, cancel: Int32Array): { session: Session } |
         ...(mode !== undefined && { mode }),
         ...(mtime !== undefined && { mtime }),
       }
-      for (const entry of entries) copyTree({ ...options, ...entry })
-      return { result: null }
+      using earlier = files && openEarlier(to, files)
+      for (const { only, ...entry } of entries)
+        copyTree({
+          ...options,
+          ...entry,
+          ...(only && { only: new Set(only.map((path) => Buffer.from(path).toString('latin1'))) }),
+          ...(earlier && { earlier }),
+        })
+      return {
+        result: {
+          linked: earlier?.noted ?? [],
+          ...(earlier?.changed !== undefined && { changed: earlier.changed }),
+        },
+      }
     }
+    case 'link':
+      linkFiles(job.input, check)
+      return { result: null }
     case 'duplicate': {
       using from = RootDir.open(job.input.from, { symlinks: false })
       using to = RootDir.open(job.input.to, { symlinks: false, cache: true })

@@ -38,6 +38,12 @@ interface Node {
   createdAt: string
 }
 
+/** What an earlier COPY made, and of what. */
+export interface EarlierCopy {
+  readonly layer: Digest
+  readonly manifest: string
+}
+
 export interface StepCacheOptions {
   readonly store: Store
   /** Bytes of a layer; undefined when there is none. */
@@ -63,6 +69,8 @@ export class StepCache implements Cache<Tree>, CacheShelf {
   readonly #held = new Map<Digest, number>()
   /** How many records name the manifest. */
   readonly #manifestUsers = new Map<Digest, number>()
+  /** The newest record of each kind of COPY, by what makes the kind. */
+  readonly #copies = new Map<string, string>()
   /** Uses since the last `save`. */
   readonly #used = new Map<string, Use>()
 
@@ -71,7 +79,10 @@ export class StepCache implements Cache<Tree>, CacheShelf {
     this.#records = o.store.table('build_cache', (value) => recordSchema.parse(value))
     this.#manifests = o.store.table('file_hashes', (value) => z.string().parse(value))
     this.#uses = o.store.table('build_cache_uses', (value) => useSchema.parse(value))
-    for (const { key, record } of this.#records.all())
+    const oldestFirst = this.#records
+      .all()
+      .toSorted((a, b) => (a.record.createdAt < b.record.createdAt ? -1 : 1))
+    for (const { key, record } of oldestFirst)
       if (this.#isWhole(record)) this.#add(key, record)
       else this.#records.delete(key)
   }
@@ -123,6 +134,14 @@ export class StepCache implements Cache<Tree>, CacheShelf {
 
   all(): Pick<CacheRecord, 'name' | 'inputs' | 'manifest'>[] {
     return this.#records.all().map(({ record }) => record)
+  }
+
+  /** The newest layer of a COPY that is defined as this one, but for its base and its files. */
+  earlierCopy(definition: Json): EarlierCopy | undefined {
+    const record = this.#records.get(this.#copies.get(shapeOf(definition)) ?? '')
+    const manifest = record?.manifest && this.#manifests.get(record.manifest)
+    if (!record || manifest === undefined || this.#o.sizeOf(record.layer) === undefined) return undefined
+    return { layer: record.layer, manifest }
   }
 
   /** Layers that have to stay for the cache to work. */
@@ -193,6 +212,7 @@ export class StepCache implements Cache<Tree>, CacheShelf {
   #add(key: string, record: CacheRecord): void {
     const { manifest } = record
     if (manifest) this.#manifestUsers.set(manifest, (this.#manifestUsers.get(manifest) ?? 0) + 1)
+    if (manifest && isCopy(record.inputs)) this.#copies.set(shapeOf(record.inputs), key)
     const node = this.#node([...record.base, record.layer], record)
     node.keys.add(key)
     node.name = record.name
@@ -231,6 +251,10 @@ export class StepCache implements Cache<Tree>, CacheShelf {
         this.#manifests.delete(manifest)
       }
     }
+    if (!o.replaced && isCopy(record.inputs)) {
+      const shape = shapeOf(record.inputs)
+      if (this.#copies.get(shape) === key) this.#copies.delete(shape)
+    }
     const node = this.#nodes.get(stackId([...record.base, record.layer]))
     if (!node) return []
     const current = o.replaced ? this.#records.get(key) : undefined
@@ -262,6 +286,16 @@ export class StepCache implements Cache<Tree>, CacheShelf {
     const before = this.#used.get(id) ?? this.#uses.get(id)
     this.#used.set(id, { lastUsedAt: new Date().toISOString(), count: (before?.count ?? 0) + 1 })
   }
+}
+
+const isRecord = (value: Json): value is Readonly<Record<string, Json>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+const isCopy = (inputs: Json): boolean => isRecord(inputs) && inputs['op'] === 'copy'
+/** Names the kind of COPY, in whatever order its parts are. */
+function shapeOf(inputs: Json): string {
+  if (!isRecord(inputs)) return ''
+  const { base: _base, files: _files, ...kind } = inputs
+  return digestOf(JSON.stringify(Object.entries(kind).toSorted(([a], [b]) => (a < b ? -1 : 1))))
 }
 
 /** As long as BuildKit's ids. */

@@ -3,13 +3,14 @@ import { join } from 'node:path'
 import type { Op } from '../../lib/op.ts'
 import { digestOf } from '../../lib/digest.ts'
 import { resolveUser } from '../../runtime/index.ts'
-import type { CopyEntry, Owner } from '../../snapshot/index.ts'
+import type { CopyEntry, Linked, Owner } from '../../snapshot/index.ts'
 import type { Tree } from '../graph/tree.ts'
 import type { CopyStep } from '../graph/works.ts'
 import { cacheKey, type Io, type Json, type Work } from '../solver/vertex.ts'
+import { earlierFiles, type EarlierFiles, type Part } from './earlier-files.ts'
 import { manifestOf } from './manifest.ts'
 import { originsOf, pick, scanOrigin, type Origin, type Picked } from './origins.ts'
-import { directoryEntries, Placement } from './placement.ts'
+import { directoryEntry, Placement } from './placement.ts'
 import type { Tools } from './tools.ts'
 import { makeLayer, openSpace, type StepSpace } from './workspace.ts'
 
@@ -59,6 +60,8 @@ export function copyWork(tools: Tools, step: CopyStep): Work<Tree> {
           tree.context?.root ?? (await openSpace(op, tools, { layers: tree.layers, undo })).root
         places.push({ origin, directory })
       }
+      let earlier: EarlierFiles | undefined
+      let left: Linked = { linked: [] }
       const result = await makeLayer(op, tools, {
         layers: base?.layers ?? [],
         change: async (space) => {
@@ -67,7 +70,13 @@ export function copyWork(tools: Tools, step: CopyStep): Work<Tree> {
             const scan = await scanOrigin(op, tools, origin, directory)
             parts.push({ origin, directory, picked: pick(step, { origin, scan, io }) })
           }
-          await copyInto(op, tools, { step, space, parts })
+          earlier = earlierFiles(tools, { step, parts, definition: definition(undefined) })
+          left = await copyInto(op, tools, { step, space, parts, earlier })
+        },
+        finish: async (space) => {
+          if (!earlier || left.linked.length === 0) return
+          const { layer } = earlier
+          await tools.snapshots.linkEarlier(op, { workspace: space.id, layer, files: left })
         },
       })
       const changed: boolean[] = []
@@ -99,18 +108,13 @@ async function hasChanged(op: Op, step: CopyStep, origin: Origin): Promise<boole
   return before !== after
 }
 
-interface Part {
-  readonly origin: Origin
-  readonly directory: string
-  readonly picked: readonly Picked[]
-}
-
 async function copyInto(
   op: Op,
   tools: Tools,
-  o: { step: CopyStep; space: StepSpace; parts: readonly Part[] },
-): Promise<void> {
-  const { step, space, parts } = o
+  o: { step: CopyStep; space: StepSpace; parts: readonly Part[]; earlier: EarlierFiles | undefined },
+): Promise<Linked> {
+  const { step, space, parts, earlier } = o
+  let left: Linked = { linked: [] }
   const asked = step.chown === undefined ? undefined : ownerOf(step.chown, space.root)
   const place = new Placement(step, space.root, asked)
   const mode = step.mode !== undefined && { mode: step.mode }
@@ -122,24 +126,28 @@ async function copyInto(
     const mtime = origin.from === 'context' && times?.exact ? { mtime: times.epoch } : {}
     let entries: CopyEntry[] = []
     const flush = async () => {
-      if (entries.length > 0)
-        await tools.snapshots.copyInto(op, {
+      if (entries.length > 0) {
+        const done = await tools.snapshots.copyInto(op, {
           ...common,
           entries,
           ...(owner && { chown: owner }),
           ...mode,
           ...mtime,
+          ...(earlier && { earlier }),
         })
+        // No more than one copy has something to be linked.
+        if (done.linked.length > 0) left = done
+      }
       entries = []
     }
     for (const { selection, extract } of picked) {
       const { path, root } = selection
       if (step.parents) {
-        entries.push(...directoryEntries(selection, place.directory()))
+        entries.push(directoryEntry(selection, place.directory()))
         continue
       }
       if (root.type === 'd') {
-        entries.push(...directoryEntries(selection, place.directory()))
+        entries.push(directoryEntry(selection, place.directory()))
         continue
       }
       if (extract && root.type === 'f') {
@@ -152,7 +160,7 @@ async function copyInto(
     }
     await flush()
   }
-  if (step.inline.length === 0) return
+  if (step.inline.length === 0) return left
   const inline = join(space.scratch, 'inline')
   await mkdir(inline)
   const files = step.inline.map((file, index) => ({ ...file, source: String(index) }))
@@ -164,6 +172,7 @@ async function copyInto(
     entries: files.map((file) => ({ source: file.source, target: place.file(file.name, several) })),
     ...mode,
   })
+  return left
 }
 
 /** `--chown=USER[:GROUP]`, names looked up in the tree that is copied to; a bare number is both, `USER:` is group 0 (Docker). */

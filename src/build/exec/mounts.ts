@@ -13,7 +13,7 @@ import type { Tree } from '../graph/tree.ts'
 import { MissingSource, type RunMount, type RunStep } from '../graph/works.ts'
 import type { CacheKey, Io, Json } from '../solver/vertex.ts'
 import { CacheMounts } from './cache-mounts.ts'
-import { wholeDirectory } from './placement.ts'
+import { directoryEntry } from './placement.ts'
 import { manifestOf, select, type Selection } from './manifest.ts'
 import type { Tools } from './tools.ts'
 import { inSpace, openSpace } from './workspace.ts'
@@ -171,8 +171,9 @@ async function contextSource(
   if (!context || !selection) throw missing(mount)
   const space = await openSpace(op, tools, { layers: [], undo: o.undo })
   const target = '/bound'
-  const entries =
-    selection.root.type === 'd' ? wholeDirectory(selection, target) : [{ source: selection.path, target }]
+  const entries = [
+    selection.root.type === 'd' ? directoryEntry(selection, target) : { source: selection.path, target },
+  ]
   await tools.snapshots.copyInto(op, {
     workspace: space.id,
     from: { dir: context.root },

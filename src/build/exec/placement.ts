@@ -7,28 +7,9 @@ import type { CopyStep } from '../graph/works.ts'
 import { followLinks } from './follow-links.ts'
 import type { Selection } from './manifest.ts'
 
-/**
- * A directory's content. Where something in it is left out it is named piece by piece; directories come once more at
- * the end, innermost first, to get their times back.
- */
-export function directoryEntries(selection: Selection, target: string): CopyEntry[] {
-  const { path, below, complete } = selection
-  if (complete) return [{ source: path, target }]
-  const entry = (name: string): CopyEntry => ({
-    source: path === '.' ? name : `${path}/${name}`,
-    target: join(target, name),
-    shallow: true,
-  })
-  const directories = below.filter((e) => e.type === 'd').map((e) => entry(e.path))
-  return [...below.map((e) => entry(e.path)), ...directories.toReversed()]
-}
-
-/** A directory with its own attributes, as a new one. */
-export function wholeDirectory(selection: Selection, target: string): CopyEntry[] {
-  const entries = directoryEntries(selection, target)
-  if (selection.complete) return entries
-  const own: CopyEntry = { source: selection.path, target, shallow: true }
-  return [own, ...entries, own]
+/** A directory's content; where something in it is left out, what is not is named. */
+export function directoryEntry({ path, below, complete }: Selection, target: string): CopyEntry {
+  return { source: path, target, ...(!complete && { only: below.map((entry) => entry.path) }) }
 }
 
 /** Decides where things go, and makes the directories they go to. Links at the target are followed inside the tree. */

@@ -9,6 +9,8 @@ import type { ScanThread } from '../context/scan-thread.ts'
 import type { SecretSource, SshSource, StepResources } from '../request.ts'
 import type { Web } from '../source/web.ts'
 import type { StepSpace } from './workspace.ts'
+import type { EarlierCopy } from '../cache/step-cache.ts'
+import type { Json } from '../solver/vertex.ts'
 import type { CacheMounts } from './cache-mounts.ts'
 import type { Times } from './times.ts'
 
@@ -37,6 +39,8 @@ export interface Tools {
   readonly resources: StepResources
   /** Brings layers here that are known, but still elsewhere. */
   readonly ensure: (op: Op, layers: readonly Digest[]) => Promise<void>
+  /** The layer of an earlier COPY with the same definition, whatever its files and base were; absent: none is to be used. */
+  readonly earlierCopy?: (definition: Json) => EarlierCopy | undefined
   /** Absent: files and layers have the times at which they were made. */
   readonly times?: Times
 }

@@ -74,6 +74,8 @@ export async function makeLayer(
   o: {
     layers: readonly Digest[]
     change: (space: StepSpace) => Promise<void>
+    /** Both when the tree is no longer mounted. */
+    finish?: (space: StepSpace) => Promise<void>
     clean?: (space: StepSpace) => void
   },
 ): Promise<Tree> {
@@ -83,6 +85,7 @@ export async function makeLayer(
       await o.change(space)
       op.signal.throwIfAborted()
       await tools.snapshots.unmount(op, space.id)
+      await o.finish?.(space)
       o.clean?.(space)
       if (o.layers.length === 0) clearOpaque(space.upper)
       const { lease, times } = tools

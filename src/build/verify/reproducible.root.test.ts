@@ -7,6 +7,7 @@ import {
   mkdirSync,
   mkdtempSync,
   rmSync,
+  statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -14,6 +15,7 @@ import {
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { after, before, test } from 'node:test'
+import { setXattr } from '../../host/xattr.ts'
 import type { BuildEvent } from '../../wire/build.ts'
 import { noLimits, type BuildRequest } from '../index.ts'
 import { op, openMachine, type Machine } from '../test-machine.ts'
@@ -195,4 +197,38 @@ test('whatever was edited, the image from the cache is the one of a cold build',
     const cold = await build(dir, { reproducible: true, noCache: true })
     assert.equal(cached.image.id, cold.image.id, `round ${round}: ${JSON.stringify(files)}`)
   }
+})
+
+test('files that an earlier COPY of the same kind gave are linked, unless anything about them differs', async () => {
+  const names = ['same', 'd/same', 'content', 'mode', 'time', 'attribute', 'd/new']
+  const at = 1_400_000_000
+  const files = Object.fromEntries(names.slice(0, -1).map((name) => [name, `${name}\n`]))
+  const dir = checkout({ ...files, '.dockerignore': 'skipped\n', skipped: '', Dockerfile: '' }, at)
+  const dockerfile = (n: number) =>
+    writeFileSync(
+      join(dir, 'Dockerfile'),
+      `FROM busybox\nRUN mkdir -p /app/d && echo ${n} > /app/n\nCOPY . /app\n`,
+    )
+  const o = { buildArgs: { SOURCE_DATE_EPOCH: String(at + 100) } }
+  dockerfile(1)
+  const first = await build(dir, o)
+  writeFileSync(join(dir, 'content'), 'CONTENT\n')
+  utimesSync(join(dir, 'content'), at, at)
+  chmodSync(join(dir, 'mode'), 0o600)
+  utimesSync(join(dir, 'time'), at + 1, at + 1)
+  setXattr(join(dir, 'attribute'), 'user.a', Buffer.from('b'))
+  writeFileSync(join(dir, 'd/new'), 'new\n')
+  // On another base, too.
+  dockerfile(2)
+  const second = await build(dir, o)
+  const inode = (image: typeof first.image, name: string) =>
+    statSync(join(m.snapshots.layerPath(image.layers.at(-1) ?? 'sha256:'), 'app', name)).ino
+  for (const name of names.slice(0, -1))
+    assert.equal(
+      inode(first.image, name) === inode(second.image, name),
+      name.endsWith('same'),
+      `${name} linked`,
+    )
+  // It is the layer that a copy would be.
+  assert.deepEqual((await build(dir, { ...o, noCache: true })).image.layers.at(-1), second.image.layers.at(-1))
 })
