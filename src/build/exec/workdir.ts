@@ -1,4 +1,5 @@
 import { RootDir } from '../../host/root-dir.ts'
+import { EngineError, hasCode } from '../../lib/errors.ts'
 import { resolveUser } from '../../runtime/index.ts'
 import type { Tree } from '../graph/tree.ts'
 import type { WorkdirStep } from '../graph/works.ts'
@@ -21,12 +22,21 @@ export function workdirWork(tools: Tools, step: WorkdirStep): Work<Tree> {
         change: (space) => {
           const user = resolveUser(space.root, step.user)
           using root = RootDir.open(space.root)
-          const made = root.mkdirAll(step.path, 0o755)
+          const made = makeAll(root, step.path)
           if (user.uid !== 0 || user.gid !== 0) for (const path of made) root.chown(path, user)
           return Promise.resolve()
         },
       })
       return { result, cacheable: true }
     },
+  }
+}
+
+function makeAll(root: RootDir, path: string): string[] {
+  try {
+    return root.mkdirAll(path, 0o755)
+  } catch (cause) {
+    if (!hasCode(cause, 'ENOTDIR', 'EEXIST')) throw cause
+    throw new EngineError('invalid', `mkdir ${path}: not a directory`, { cause })
   }
 }

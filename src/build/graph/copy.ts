@@ -166,7 +166,8 @@ class Planner {
     if (!doc.expand) return content
     const { site, variables } = this.#scope
     try {
-      return expand(content, variables, { escape: site.escape, keepQuotes: true }).text
+      // BuildKit: a backslash escapes here, whatever the escape directive says.
+      return expand(content, variables, { escape: '\\', keepQuotes: true }).text
     } catch (cause) {
       throw fail(site, `failed to process here-document ${doc.name}: ${messageOf(cause)}`, this.#i.node.range)
     }

@@ -67,6 +67,8 @@ export class Scope {
   /** ENV, and what an ARG put in its place for the rest of the stage. */
   readonly #env: Map<string, string>
   readonly #args: Map<string, string | undefined>
+  /** ARGs of this stage, not of those below it. */
+  readonly #own = new Set<string>()
 
   constructor(env: ReadonlyMap<string, string>, args: ReadonlyMap<string, string | undefined> = new Map()) {
     this.#env = new Map(env)
@@ -84,6 +86,7 @@ export class Scope {
 
   setArg(name: string, value: string | undefined): void {
     this.#args.set(name, value)
+    this.#own.add(name)
     if (value !== undefined && this.#env.has(name)) this.#env.set(name, value)
   }
 
@@ -103,9 +106,9 @@ export class Scope {
     return [...all].map(([name, value]) => `${name}=${value}`)
   }
 
-  /** Docker's history prefix `|1 V=1 ` of a RUN that sees ARGs. */
+  /** Docker's history prefix `|1 V=1 ` of a RUN that sees ARGs of its stage. */
   historyPrefix(): string {
-    const shown = [...this.#args].map(([name, value]) => `${name}=${this.#env.get(name) ?? value ?? ''}`)
+    const shown = [...this.#own].map((name) => `${name}=${this.#env.get(name) ?? this.#args.get(name) ?? ''}`)
     return shown.length === 0 ? '' : `|${shown.length} ${shown.join(' ')} `
   }
 }
