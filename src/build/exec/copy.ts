@@ -152,6 +152,7 @@ async function copyInto(
       }
       if (extract && root.type === 'f') {
         await flush()
+        if (step.target.endsWith('/')) place.directory()
         // BuildKit: an archive's files keep their owners and modes, whatever --chown and --chmod say.
         const archive = { ...common, archive: path, target: step.target }
         if (await tools.snapshots.extractInto(op, archive)) continue
