@@ -83,8 +83,11 @@ suite('docker build and buildx of a stock client', { skip: noBuildx }, () => {
     const folder = context('named', { Dockerfile: 'FROM base\nCOPY --from=more f /f\nRUN cat /f\n' })
     const more = context('more', { f: 'named context\n' })
     const named = await ok(
-      ...['build', '--progress=plain', '--build-context', 'base=docker-image://busybox'],
-      ...['--build-context', `more=${more}`, folder],
+      'build',
+      '--progress=plain',
+      '--build-context=base=docker-image://busybox',
+      `--build-context=more=${more}`,
+      folder,
     )
     assert.match(named.stderr, / named context\n/)
     const piped = await s.run(['build', '--progress=plain', '-'], {
