@@ -102,9 +102,12 @@ const shellBody = z.strictObject({
 /** A shell where a step failed. It ends with the connection. */
 async function shell({ builder }: Deps, call: HijackCall, ref: string): Promise<void> {
   const request: BuildShellRequest = decode(shellBody, await call.body())
-  const { stream, exited } = await builder.failed.shell(call.op, builder.history.find(ref).id, request)
+  const opened = await builder.failed.shell(call.op, builder.history.find(ref).id, request)
   const connection = call.accept(request.tty ? rawStream : multiplexedStream)
-  await relay(call.op, connection, stream, { settled: exited, inputEnd: 'close-stdin' })
+  // Who has a terminal sends an end only by going.
+  const inputEnd = request.tty ? 'detach' : 'close-stdin'
+  await relay(call.op, connection, opened.stream, { settled: opened.exited, inputEnd })
+  opened.kill()
 }
 
 const statuses = new Set(['running', 'completed', 'error', 'canceled', 'interrupted'])

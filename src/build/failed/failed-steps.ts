@@ -112,6 +112,9 @@ export class FailedSteps implements CacheShelf {
         'not-found',
         `no failed step of build ${build} is kept: only RUN steps are, the newest ${this.#o.maxCount ?? defaultCount} for a day`,
       )
+    const last = this.#shells.get(build)
+    // One that has ended may still be clearing up.
+    if (last && last !== 'opening' && this.#exits.has(build)) await last.over.catch(() => undefined)
     if (this.#shells.has(build))
       throw new EngineError('conflict', `a shell is open in the failed step of build ${build} already`)
     this.#shells.set(build, 'opening')

@@ -104,9 +104,13 @@ export async function openShell(
   const { stream } = await runtime.attach(op, { bundle, tty, stdin: true, stdout: true, stderr: true })
   undo.defer(() => void stream.destroy())
   await runtime.start(op, id)
+  let isOver = false
+  void exit.promise.then(() => (isOver = true))
   const kill = () => {
+    if (isOver) return
     runtime.kill(detached(op, 10_000), id, 9).catch((error: unknown) => {
-      if (!hasCode(error, 'ESRCH')) op.log.debug('shell in a failed step: kill', { id, error })
+      // It may end at the same moment.
+      op.log.debug('shell in a failed step: kill', { id, error })
     })
   }
   op.signal.addEventListener('abort', kill, { once: true })

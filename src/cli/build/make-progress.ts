@@ -4,7 +4,7 @@ import type { Progress } from './progress.ts'
 
 /** What `--progress` and `--quiet` ask for. */
 export async function makeProgress(
-  options: Pick<Options, 'quiet' | 'progress'> & { readonly debug?: boolean },
+  options: Pick<Options, 'quiet' | 'progress'> & { readonly debug?: boolean; readonly replay?: boolean },
   fd: 1 | 2 = 2,
 ): Promise<Progress> {
   if (options.quiet || options.progress === 'quiet') return { handle() {}, close() {} }
@@ -22,7 +22,7 @@ export async function makeProgress(
     )
   if (options.progress === 'plain' || !terminal.isTTY) {
     const { PlainProgress } = await import('./plain.ts')
-    return new PlainProgress(write, { debug: options.debug, replay: fd === 1 })
+    return new PlainProgress(write, { debug: options.debug, replay: options.replay ?? false })
   }
   const [{ TtyProgress }, { coloursOf }] = await Promise.all([import('./tty.ts'), import('./colours.ts')])
   const { env } = process

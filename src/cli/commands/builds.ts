@@ -111,7 +111,10 @@ export const logs = command({
     const { makeProgress } = await import('../build/make-progress.ts')
     if (flags.progress === 'auto' || flags.progress === 'quiet')
       throw new ExitError(1, `invalid progress mode ${flags.progress}: want plain, rawjson or tty`)
-    const progress = await makeProgress({ quiet: false, progress: flags.progress }, 1)
+    const progress = await makeProgress(
+      { quiet: false, progress: flags.progress, debug: context.debug, replay: !flags.follow },
+      1,
+    )
     const { FailureLog } = await import('../build/progress.ts')
     const failure = new FailureLog()
     let text = ''
