@@ -4,4 +4,4 @@
  * Safe for concurrent use: writing the same content twice succeeds twice. Blobs that no record and no lease reaches
  * are collected by their user (`image`); what a killed daemon left half-written goes at the next start.
  */
-export { ContentStore, type Blob } from './store.ts'
+export { ContentStore, type Blob, type Ingest } from './store.ts'

@@ -13,6 +13,11 @@ export interface Blob {
   readonly size: number
 }
 
+export interface Ingest extends AsyncDisposable {
+  readonly path: string
+  commit(digest: Digest): Promise<void>
+}
+
 const batchSize = 1 << 20
 
 /** Blobs in `<root>/blobs/sha256/<hex>`; what is being written is in `<root>/ingest`. */
@@ -115,6 +120,19 @@ export class ContentStore {
     } finally {
       op.signal.removeEventListener('abort', cancel)
       source.destroy()
+    }
+  }
+
+  /**
+   * For a caller who writes the bytes and checks the digest himself: a file to be made at `path`, which `commit` turns into the
+   * blob. Disposed, it is gone if that did not happen. It reaches the disk in its own time, as with `sync: false`.
+   */
+  ingest(): Ingest {
+    const path = join(this.#ingest, randomBytes(8).toString('hex'))
+    return {
+      path,
+      commit: (digest) => rename(path, this.path(digest)),
+      [Symbol.asyncDispose]: () => rm(path, { force: true }),
     }
   }
 

@@ -34,7 +34,6 @@ export class LayerProgress {
       case 'Retrying':
         this.#say(`Retrying in ${news.seconds} second${news.seconds === 1 ? '' : 's'}`)
         return
-      case 'Verifying Checksum':
       case 'Download complete':
         this.#say(news.status)
     }

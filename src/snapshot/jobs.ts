@@ -43,6 +43,11 @@ export interface Jobs {
     in: { dir: string }
     out: { digest: Digest; size: number; tarSize: number; opaqueRoot: boolean; skippedXattrs: string[] }
   }
+  /** Input: a layer archive, compressed or not, as `unpack`; its bytes as they come also go to the new file `copyTo`. */
+  receive: {
+    in: { dir: string; copyTo: string }
+    out: Jobs['unpack']['out'] & { blob: Digest; blobSize: number }
+  }
   /** Input: an uncompressed archive, over what is in `root` at `target`. */
   extract: {
     in: { root: string; target: string; chown?: Owner; anySymlinks?: boolean; whole?: boolean }
@@ -93,7 +98,8 @@ export type ToWorker =
   | { type: 'credit'; id: number; bytes: number }
 
 export type FromWorker =
-  | { type: 'ack'; id: number; bytes: number }
+  /** With the memory of the chunk, where nothing looks at it any more: to be filled again. */
+  | { type: 'ack'; id: number; bytes: number; memory?: ArrayBuffer }
   | { type: 'chunk'; id: number; chunk: Uint8Array }
   | { type: 'done'; id: number; result: unknown }
   | {

@@ -122,16 +122,7 @@ export class Layers {
       const dir = join(temporary, 'fs')
       mkdirSync(dir, { mode: 0o755 })
       const unpacked = await this.#pool.feed(op, 'unpack', { input: { dir }, source: tar })
-      if (expected !== undefined && unpacked.digest !== expected)
-        throw new EngineError(
-          'invalid',
-          `the layer has the digest ${unpacked.digest}, not ${expected} as promised`,
-        )
-      if (unpacked.skippedXattrs.length > 0)
-        op.log.warn('attributes that belong to another host were left out of a layer', {
-          layer: unpacked.digest,
-          attributes: unpacked.skippedXattrs,
-        })
+      checkUnpacked(op, unpacked, expected)
       const { opaqueRoot, ...facts } = o.own
         ? { ...(await this.#pool.run(op, 'hash', { dir })), opaqueRoot: false }
         : unpacked
@@ -144,6 +135,46 @@ export class Layers {
         ...(o.blob && { blob: o.blob }),
         ...(!o.own && { foreign: true }),
         ...(opaqueRoot && { opaque: true }),
+        lease: o.lease,
+      })
+    } finally {
+      this.dropTemporary(temporary)
+    }
+  }
+
+  /** Unpacks an archive as it comes from elsewhere, and keeps it; see Snapshots. */
+  async receive(
+    op: Op,
+    source: Readable,
+    o: { expected: DiffId; blob: Digest; copyTo: string; commit(): Promise<void>; lease?: Lease },
+  ): Promise<Layer> {
+    const { expected, blob } = o
+    using _lock = await this.#lock.acquire(expected, op.signal)
+    o.lease?.add(`layer:${expected}`)
+    const present = this.#layers.get(expected)
+    if (present) {
+      source.destroy()
+      return present
+    }
+    const temporary = this.makeTemporary()
+    try {
+      const dir = join(temporary, 'fs')
+      mkdirSync(dir, { mode: 0o755 })
+      const input = { dir, copyTo: o.copyTo }
+      const unpacked = await this.#pool.feed(op, 'receive', { input, source })
+      if (unpacked.blob !== blob)
+        throw new EngineError('invalid', `filesystem layer verification failed for digest ${blob}`)
+      checkUnpacked(op, unpacked, expected)
+      op.signal.throwIfAborted()
+      await o.commit()
+      return this.#place(temporary, {
+        diffId: expected,
+        size: unpacked.size,
+        tarSize: unpacked.tarSize,
+        createdAt: new Date().toISOString(),
+        blob,
+        foreign: true,
+        ...(unpacked.opaqueRoot && { opaque: true }),
         lease: o.lease,
       })
     } finally {
@@ -327,4 +358,21 @@ export class Layers {
     await this.#sync()
     await this.#trash
   }
+}
+
+function checkUnpacked(
+  op: Op,
+  unpacked: { digest: Digest; skippedXattrs: readonly string[] },
+  expected: DiffId | undefined,
+): void {
+  if (expected !== undefined && unpacked.digest !== expected)
+    throw new EngineError(
+      'invalid',
+      `the layer has the digest ${unpacked.digest}, not ${expected} as promised`,
+    )
+  if (unpacked.skippedXattrs.length > 0)
+    op.log.warn('attributes that belong to another host were left out of a layer', {
+      layer: unpacked.digest,
+      attributes: unpacked.skippedXattrs,
+    })
 }

@@ -6,6 +6,7 @@ import type { Op } from '../lib/op.ts'
 import { windowSize, type FromWorker, type Job, type JobKind, type Jobs, type ToWorker } from './jobs.ts'
 
 const idleMs = 60_000
+const batchSize = 1 << 18
 
 interface Session {
   readonly id: number
@@ -19,7 +20,7 @@ interface Pending {
   resolve(result: unknown): void
   reject(error: Error): void
   /** The worker has taken this many bytes of input. */
-  ack(bytes: number): void
+  ack(bytes: number, memory?: ArrayBuffer): void
   chunk(data: Buffer): void
 }
 
@@ -47,13 +48,14 @@ export class Pool {
   }
 
   /** Runs a job that takes a stream. The source is destroyed in any case. */
-  async feed<K extends 'unpack' | 'extract'>(
+  async feed<K extends 'unpack' | 'receive' | 'extract'>(
     op: Op,
     kind: K,
     o: { input: Jobs[K]['in']; source: Readable },
   ): Promise<Jobs[K]['out']> {
     // The loop below reports it; until that runs, an early failure must not count as unhandled.
     o.source.on('error', () => {})
+    const spare: ArrayBuffer[] = []
     let inFlight = 0
     let wake: (() => void) | undefined
     let ended = false
@@ -61,7 +63,8 @@ export class Pool {
     try {
       op.signal.throwIfAborted()
       const session = this.#start({ kind, input: o.input } as Job, {
-        ack(bytes) {
+        ack(bytes, memory) {
+          if (memory?.byteLength === batchSize) spare.push(memory)
           inFlight -= bytes
           rouse()
         },
@@ -77,7 +80,7 @@ export class Pool {
         (error: unknown) => (stop(), { error }),
       )
       try {
-        for await (const chunk of o.source as AsyncIterable<Buffer>) {
+        for await (const chunk of batches(o.source as AsyncIterable<Buffer>, spare)) {
           if (ended) break
           session.send({ type: 'chunk', id: session.id, chunk })
           inFlight += chunk.length
@@ -158,7 +161,10 @@ export class Pool {
     }
   }
 
-  #start(job: Job, on: { ack?(bytes: number): void; chunk?(data: Buffer): void }): Session {
+  #start(
+    job: Job,
+    on: { ack?(bytes: number, memory?: ArrayBuffer): void; chunk?(data: Buffer): void },
+  ): Session {
     if (this.#closed) throw new EngineError('unavailable', 'the engine is shutting down')
     const id = this.#nextId++
     const thread = this.#pick()
@@ -166,16 +172,15 @@ export class Pool {
     const flag = new Int32Array(cancel)
     const send = (message: ToWorker) => {
       if (message.type !== 'chunk') return thread.worker.postMessage(message)
-      // A copy of just these bytes, handed over: the rest of the buffer may be somebody else's.
-      const chunk = new Uint8Array(message.chunk)
-      thread.worker.postMessage({ ...message, chunk }, [chunk.buffer])
+      // Handed over; `batches` made it for this.
+      thread.worker.postMessage(message, [message.chunk.buffer as ArrayBuffer])
     }
     let reason: Error | undefined
     const done = new Promise<unknown>((resolve, reject) => {
       thread.jobs.set(id, {
         resolve: (result) => (reason ? reject(reason) : resolve(result)),
         reject: (error) => reject(reason ?? error),
-        ack: (bytes) => on.ack?.(bytes),
+        ack: (bytes, memory) => on.ack?.(bytes, memory),
         chunk: (data) => on.chunk?.(data),
       })
     })
@@ -225,7 +230,7 @@ export class Pool {
     if (!pending) return
     switch (message.type) {
       case 'ack':
-        pending.ack(message.bytes)
+        pending.ack(message.bytes, message.memory)
         return
       case 'chunk':
         pending.chunk(Buffer.from(message.chunk.buffer, message.chunk.byteOffset, message.chunk.length))
@@ -256,6 +261,29 @@ export class Pool {
     clearTimeout(thread.idle)
     await thread.worker.terminate()
   }
+}
+
+/** Few messages in place of many, each with memory of its own that can be handed over; `spare` comes from earlier ones. */
+async function* batches(source: AsyncIterable<Buffer>, spare: ArrayBuffer[]): AsyncGenerator<Buffer> {
+  const next = () => {
+    const memory = spare.pop()
+    return memory ? Buffer.from(memory) : Buffer.allocUnsafeSlow(batchSize)
+  }
+  let batch = next()
+  let used = 0
+  for await (const chunk of source) {
+    for (let taken = 0; taken < chunk.length;) {
+      const count = chunk.copy(batch, used, taken)
+      taken += count
+      used += count
+      if (used < batchSize) continue
+      yield batch
+      batch = next()
+      used = 0
+    }
+  }
+  // What is left has memory of just its size.
+  if (used > 0) yield Buffer.from(new Uint8Array(batch.subarray(0, used)).buffer)
 }
 
 function reasonOf(op: Op): Error {

@@ -87,6 +87,18 @@ export class Snapshots {
     return this.#layers.unpack(op, tar, o)
   }
 
+  /**
+   * Unpacks a layer archive, compressed or not, while it comes, and writes it to the new file `copyTo` at the same time. When
+   * both digests are right, `commit` makes that file the blob, and then the layer appears. Throws as `unpack`.
+   */
+  receive(
+    op: Op,
+    source: Readable,
+    o: { expected: DiffId; blob: Digest; copyTo: string; commit(): Promise<void>; lease?: Lease },
+  ): Promise<Layer> {
+    return this.#layers.receive(op, source, o)
+  }
+
   /** Unpacks any file system archive as a layer of our own making: `tar` gives its archive, no blob is kept. */
   importLayer(op: Op, tar: Readable, o: { lease?: Lease } = {}): Promise<Layer> {
     return this.#layers.unpack(op, tar, { ...o, own: true })

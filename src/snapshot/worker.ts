@@ -3,7 +3,7 @@
  * Jobs with streams run side by side, piece by piece; the others run to their end.
  */
 import { createHash } from 'node:crypto'
-import { rmSync } from 'node:fs'
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
 import { parentPort } from 'node:worker_threads'
 import type { Digest } from '../lib/digest.ts'
 import { hasCode, kindOf, messageOf } from '../lib/errors.ts'
@@ -12,6 +12,7 @@ import { RootDir } from '../host/root-dir.ts'
 import { syncFileSystem } from '../host/sync.ts'
 import { linkFiles, openEarlier } from './earlier-files.ts'
 import { ExtractSink } from './extract-sink.ts'
+import { decompressor, type Decompressor } from './decompressor.ts'
 import { changesOf, usageOf } from './inspect-tree.ts'
 import { compareFiles, listLayer } from './list-layer.ts'
 import { windowSize, type FromWorker, type Job, type Jobs, type ToWorker } from './jobs.ts'
@@ -21,7 +22,8 @@ import { tarOf } from './tar-writer.ts'
 
 /** A job that takes or gives a stream. */
 interface Session {
-  chunk?(data: Buffer): void
+  /** What it returns is waited for before the bytes count as taken; true: nothing of them is kept. */
+  chunk?(data: Buffer): void | Promise<boolean>
   /** The input is complete: gives the result. */
   end?(): unknown
   /** Bytes may be sent. Gives the result when there are no more. */
@@ -32,6 +34,7 @@ interface Session {
 const sessions = new Map<number, Session>()
 const port = parentPort
 function send(message: FromWorker): void {
+  if (message.type === 'ack' && message.memory) return port?.postMessage(message, [message.memory])
   if (message.type !== 'chunk') return port?.postMessage(message)
   const { chunk } = message
   const whole = chunk.buffer.byteLength === chunk.length ? chunk : new Uint8Array(chunk)
@@ -60,15 +63,24 @@ function handle(message: ToWorker): void {
     }
     case 'chunk': {
       const { buffer, byteOffset, length } = message.chunk
-      session?.chunk?.(Buffer.from(buffer, byteOffset, length))
-      if (session) send({ type: 'ack', id, bytes: length })
+      const taken = session?.chunk?.(Buffer.from(buffer, byteOffset, length))
+      if (taken && session)
+        void later(id, session, async () => {
+          const mayReuse = await taken
+          send({ type: 'ack', id, bytes: length, ...(mayReuse && { memory: buffer as ArrayBuffer }) })
+        })
+      else if (session) send({ type: 'ack', id, bytes: length })
       return
     }
     case 'end': {
       if (!session?.end) return
       const result = session.end()
-      finish(id)
-      send({ type: 'done', id, result })
+      const done = (value: unknown) => {
+        finish(id)
+        send({ type: 'done', id, result: value })
+      }
+      if (result instanceof Promise) void later(id, session, async () => done(await result))
+      else done(result)
       return
     }
     case 'credit': {
@@ -81,6 +93,17 @@ function handle(message: ToWorker): void {
     case 'abort':
       finish(id)
       throw new Error('cancelled')
+  }
+}
+
+/** Work that goes on behind a message; a session that has ended meanwhile has said why. */
+async function later(id: number, session: Session, work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    if (sessions.get(id) !== session) return
+    finish(id)
+    send({ type: 'failed', id, failure: describe(error) })
   }
 }
 
@@ -97,6 +120,8 @@ function start(id: number, job: Job, cancel: Int32Array): { session: Session } |
   switch (job.kind) {
     case 'unpack':
       return { session: unpack(job.input) }
+    case 'receive':
+      return { session: receive(job.input) }
     case 'extract':
       return { session: extract(job.input) }
     case 'tar':
@@ -197,6 +222,33 @@ function unpack(input: Jobs['unpack']['in']): Session {
     close() {
       sink.abandon()
       root[Symbol.dispose]()
+    },
+  }
+}
+
+function receive(input: Jobs['receive']['in']): Session {
+  const inner = unpack({ dir: input.dir })
+  const copy = openSync(input.copyTo, 'wx', 0o600)
+  const hasher = createHash('sha256')
+  let size = 0
+  let stage: Decompressor | undefined
+  return {
+    chunk(data) {
+      for (let done = 0; done < data.length;) done += writeSync(copy, data, done)
+      hasher.update(data)
+      if (size === 0) stage = decompressor(data, (plain) => void inner.chunk?.(plain))
+      size += data.length
+      return stage ? stage.write(data).then(() => true) : inner.chunk?.(data)
+    },
+    async end(): Promise<Jobs['receive']['out']> {
+      await stage?.end()
+      const unpacked = inner.end?.() as Jobs['unpack']['out']
+      return { ...unpacked, blob: `sha256:${hasher.digest('hex')}`, blobSize: size }
+    },
+    close() {
+      stage?.close()
+      inner.close()
+      closeSync(copy)
     },
   }
 }
