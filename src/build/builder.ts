@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { ContentStore } from '../content/index.ts'
 import { MNT_DETACH, mountsUnder, unmount } from '../host/mount.ts'
-import type { Distribution, Image, Images } from '../image/index.ts'
+import type { Distribution, Images } from '../image/index.ts'
 import type { Digest } from '../lib/digest.ts'
 import { EngineError, hasCode, kindOf, messageOf } from '../lib/errors.ts'
 import { parseIgnore } from '../lib/ignore.ts'
@@ -19,12 +19,11 @@ import { BuildCache } from './cache/build-cache.ts'
 import type { GcConfig } from './cache/gc-config.ts'
 import { findBaseImage } from './base-images.ts'
 import { answerCheck } from './checks/answer.ts'
-import { withChecks } from './checks/build-checks.ts'
+import { parseWithChecks, withChecks } from './checks/build-checks.ts'
 import { ScanThread } from './context/scan-thread.ts'
 import { openContext, openNamedContexts, type ContextHost } from './context/open.ts'
 import { readDockerfile, readIgnore } from './definition.ts'
 import { BuildError } from './dockerfile/source.ts'
-import { parseProgram } from './dockerfile/stages.ts'
 import { stepFailureIn } from './exec/step-failure.ts'
 import type { Tools } from './exec/tools.ts'
 import { epochText, timesOf } from './exec/times.ts'
@@ -285,7 +284,17 @@ export class Builder {
         })
       },
     )
-    const program = parseProgram(definition.name, definition.text)
+    const { buildArgs, checkOptions } = request
+    const checks = {
+      progress,
+      buildArgs,
+      options: {
+        ...(this.#o.checks !== undefined && { daemon: this.#o.checks }),
+        ...(checkOptions !== undefined && { request: checkOptions }),
+      },
+      findImage: (ref: string) => this.#o.images.find(ref),
+    }
+    const program = parseWithChecks(definition, checks)
     const ignore = await progress.task('[internal] load .dockerignore', () => {
       if (request.ignoreText !== undefined) return Promise.resolve(parseIgnore(request.ignoreText))
       return Promise.resolve(main.obeysIgnore ? readIgnore(root, request.dockerfile) : [])
@@ -311,17 +320,12 @@ export class Builder {
       findImage: (inner, ref, found) => findBaseImage(inner, ref, { ...bases, ...found }),
     })
     const draft = await withChecks(converted, {
+      ...checks,
       program,
       root,
       ignore,
-      buildArgs: request.buildArgs,
       ...(request.target !== undefined && { target: request.target }),
-      options: {
-        ...(this.#o.checks !== undefined && { daemon: this.#o.checks }),
-        ...(request.checkOptions !== undefined && { request: request.checkOptions }),
-      },
-      progress,
-      findImage: (ref) => this.#findImage(ref),
+      otherPlatform: request.platform !== undefined,
     })
     const roots = draft.tree ? [draft.tree] : []
     const explainer = new Explainer({
@@ -375,10 +379,6 @@ export class Builder {
     })
     await remote.export(op, final(results))
     return delivered
-  }
-
-  #findImage(ref: string): Image {
-    return this.#o.images.find(ref)
   }
 }
 

@@ -1,6 +1,10 @@
 import { shortId } from '../../lib/id.ts'
-import type { BuildEvent, BuildStep, VertexEvent } from '../../wire/build.ts'
+import type { BuildEvent, BuildStep, VertexEvent, WarningEvent } from '../../wire/build.ts'
 import type { ProgressMessage } from '../../wire/image.ts'
+
+function warningText({ rule, message, startLine }: WarningEvent): string {
+  return `${rule === undefined ? '' : `${rule}: `}${message}${startLine === undefined ? '' : ` (line ${startLine})`}`
+}
 
 interface Step {
   readonly vertex: string
@@ -37,7 +41,7 @@ export class ClassicProgress {
         break
       }
       case 'warning':
-        this.#send({ stream: `[Warning] ${event.message}\n` })
+        this.#send({ stream: `[Warning] ${warningText(event)}\n` })
         break
       case 'result':
         this.#send({ aux: { ID: event.imageId } })

@@ -2,10 +2,11 @@ import { RootDir } from '../../host/root-dir.ts'
 import type { IgnorePattern } from '../../lib/ignore.ts'
 import { EngineError, hasCode, messageOf } from '../../lib/errors.ts'
 import type { Image } from '../../image/index.ts'
-import type { Program } from '../dockerfile/stages.ts'
+import type { CheckFinding } from '../../wire/check.ts'
+import { parseProgram, type Program } from '../dockerfile/stages.ts'
 import { BuildError } from '../dockerfile/source.ts'
 import type { Progress } from '../solver/progress.ts'
-import { checkProgram, optionsFor, type Checked } from './check.ts'
+import { checkProgram, checkText, optionsFor, type Checked } from './check.ts'
 import type { BaseImage } from './view.ts'
 
 /** The project's own options, at the top of the context. */
@@ -21,11 +22,31 @@ export interface BuildChecks {
   readonly ignore: readonly IgnorePattern[]
   readonly buildArgs: Readonly<Record<string, string>>
   readonly target?: string
+  /** Another platform than this host's is asked for: base images here may be of either. */
+  readonly otherPlatform?: boolean
   /** Options of the daemon and of whoever asked for the build. */
   readonly options: { readonly daemon?: string; readonly request?: string }
   readonly progress: Progress
   /** Throws kind `not-found`. */
   findImage(reference: string): Image
+}
+
+/** Reads a Dockerfile; what is to be said of the lines before a fault is said, too. */
+export function parseWithChecks(
+  definition: { readonly name: string; readonly text: string },
+  checks: Pick<BuildChecks, 'progress' | 'buildArgs' | 'options' | 'findImage'>,
+): Program {
+  const { name, text } = definition
+  try {
+    return parseProgram(name, text)
+  } catch (error) {
+    if (!(error instanceof BuildError)) throw error
+    const baseImage = (reference: string) => baseImageOf(checks, reference)
+    const { buildArgs, options: sources } = checks
+    const { findings } = checkText({ name, text, buildArgs, allStages: true, baseImage, sources })
+    warn(checks.progress, name, findings)
+    throw error
+  }
 }
 
 /**
@@ -58,15 +79,21 @@ function report(checks: BuildChecks): Checked['failure'] {
       buildArgs,
       ...(target !== undefined && { target }),
       allStages: false,
+      otherPlatform: checks.otherPlatform ?? false,
       ...(ignore.length > 0 && { ignore: { name: '.dockerignore', patterns: ignore } }),
       files: root.list('.').slice(0, maxFiles),
       baseImage: (reference) => baseImageOf(checks, reference),
     },
     options,
   )
-  for (const { level, ...finding } of checked.findings)
-    if (level !== 'info') progress.warn({ ...finding, level, file: program.file.source.name })
+  warn(progress, program.file.source.name, checked.findings)
   return checked.failure
+}
+
+/** Hints are not for every build. */
+function warn(progress: Progress, file: string, findings: readonly CheckFinding[]): void {
+  for (const { level, ...finding } of findings)
+    if (level !== 'info') progress.warn({ ...finding, level, file })
 }
 
 /** What the rules ask of an image that is here. */

@@ -200,7 +200,7 @@ function platformOfFrom(view: View, { stage, base, baseName }: StageView, report
   const { platform, node } = stage.from
   const own = { os: 'linux', architecture: hostArchitecture() }
   if (!platform) {
-    const known = base.kind === 'image' ? base.known : undefined
+    const known = base.kind === 'image' && !view.input.otherPlatform ? base.known : undefined
     if (known && (known.os !== own.os || known.architecture !== own.architecture))
       report(
         'InvalidBaseImagePlatform',

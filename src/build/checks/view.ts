@@ -23,6 +23,8 @@ export interface CheckInput {
   readonly target?: string
   /** Docker: a check looks at all stages, a build at those that it needs. */
   readonly allStages: boolean
+  /** Platforms of base images are not looked at. */
+  readonly otherPlatform?: boolean
   /** The ignore file; absent: there is none. */
   readonly ignore?: { readonly name: string; readonly patterns: readonly IgnorePattern[] }
   /** Paths at the top of the context; absent: not known. */
