@@ -171,7 +171,7 @@ export class Builder {
       })
       recorder?.end('error')
       // Who asked for it looks at the step now, with the build's secrets.
-      if (shell && request.shell) await this.failed.linger(recorder.id, request.secrets, inner.signal)
+      if (shell && request.shell) await this.failed.linger(recorder.id, request, inner.signal)
       throw error
     } finally {
       this.#running.delete(controller)

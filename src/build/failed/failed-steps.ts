@@ -10,7 +10,7 @@ import type { Snapshots } from '../../snapshot/index.ts'
 import type { Store, Table } from '../../store/index.ts'
 import type { CacheItem, CacheShelf } from '../cache/item.ts'
 import type { FailedRun } from '../exec/tools.ts'
-import { secretsOf, type SecretSource } from '../request.ts'
+import { secretsOf, type BuildRequest } from '../request.ts'
 import { keptMount, recordSchema, type FailedRecord } from './record.ts'
 import { openShell, type Shell, type ShellRequest } from './shell.ts'
 
@@ -25,6 +25,8 @@ export interface FailedStepsOptions {
   readonly maxAge?: number
 }
 
+type Lent = Pick<BuildRequest, 'secrets' | 'ssh'>
+
 const defaultCount = 5
 const defaultAge = 24 * 3_600_000
 
@@ -35,8 +37,8 @@ const defaultAge = 24 * 3_600_000
 export class FailedSteps implements CacheShelf {
   readonly #o: FailedStepsOptions
   readonly #table: Table<FailedRecord>
-  /** Secrets of builds that still live. */
-  readonly #secrets = new Map<string, SecretSource>()
+  /** Secrets and agents of builds that still live. */
+  readonly #lent = new Map<string, Lent>()
   readonly #shells = new Map<string, Shell | 'opening'>()
   /** How the last shell of each ended. */
   readonly #exits = new Map<string, number>()
@@ -85,13 +87,13 @@ export class FailedSteps implements CacheShelf {
     return this.#table.get(build) !== undefined
   }
 
-  /** The failed build lives, and its secrets can be had, until the signal. */
-  async linger(build: string, secrets: SecretSource | undefined, signal: AbortSignal): Promise<void> {
-    if (secrets) this.#secrets.set(build, secrets)
+  /** The failed build lives, and its secrets and agents can be had, until the signal. */
+  async linger(build: string, lent: Lent, signal: AbortSignal): Promise<void> {
+    this.#lent.set(build, lent)
     try {
       if (!signal.aborted) await once(signal, 'abort')
     } finally {
-      this.#secrets.delete(build)
+      this.#lent.delete(build)
     }
   }
 
@@ -119,8 +121,9 @@ export class FailedSteps implements CacheShelf {
       throw new EngineError('conflict', `a shell is open in the failed step of build ${build} already`)
     this.#shells.set(build, 'opening')
     try {
-      const secrets = this.#secrets.get(build) ?? secretsOf(new Map())
-      const shell = await openShell(op, { ...this.#o, secrets }, { record, request })
+      const { secrets = secretsOf(new Map()), ssh } = this.#lent.get(build) ?? {}
+      const tools = { ...this.#o, secrets, ...(ssh && { ssh }) }
+      const shell = await openShell(op, tools, { record, request })
       this.#shells.set(build, shell)
       this.#exits.delete(build)
       void shell.exited.then((code) => this.#exits.set(build, code))

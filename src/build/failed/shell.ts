@@ -11,7 +11,7 @@ import type { OciMount, Runtime } from '../../runtime/index.ts'
 import type { Snapshots } from '../../snapshot/index.ts'
 import { prepareProcess } from '../exec/process.ts'
 import type { RunStep } from '../graph/works.ts'
-import type { SecretSource } from '../request.ts'
+import type { SecretSource, SshSource } from '../request.ts'
 import type { FailedRecord, KeptMount } from './record.ts'
 
 export interface ShellRequest {
@@ -39,6 +39,7 @@ export interface ShellTools {
   readonly networks: Networks
   readonly runDir: string
   readonly secrets: SecretSource
+  readonly ssh?: SshSource
 }
 
 /** Mounts what the step saw once more and starts a process there. Aborted, the process is killed. */
@@ -72,7 +73,7 @@ export async function openShell(
   if (root === undefined) throw new Error('a failed step has the workspace that it wrote in')
   const { spec, bundle } = await prepareProcess(
     op,
-    { networks: tools.networks, secrets: tools.secrets, resources: {}, cgroupParent: record.cgroupParent },
+    { ...tools, resources: {}, cgroupParent: record.cgroupParent },
     {
       step: { ...record.step, mounts: record.step.mounts.map((each) => optional(each)) },
       space: { id, root, scratch },
@@ -135,9 +136,9 @@ export async function openShell(
   return { stream, exited: exit.promise, over, resize, kill }
 }
 
-/** Secrets that are gone with their build are left out. */
+/** Secrets and agents that are gone with their build are left out. */
 function optional(mount: RunStep['mounts'][number]): RunStep['mounts'][number] {
-  return mount.type === 'secret' ? { ...mount, required: false } : mount
+  return mount.type === 'secret' || mount.type === 'ssh' ? { ...mount, required: false } : mount
 }
 
 /** Nothing for what is gone: a cache that was pruned, an agent's socket. */
