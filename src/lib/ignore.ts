@@ -3,6 +3,7 @@
  * matching pattern wins, a pattern that matches a directory holds for all below it.
  */
 import { EngineError } from './errors.ts'
+import { compileGlob, notNewline, notSlash, single, type CodeSet, type Glob, type Piece } from './glob.ts'
 
 export interface IgnorePattern {
   /** Cleaned, without `!`. */
@@ -46,7 +47,9 @@ export function parseIgnore(text: string): IgnorePattern[] {
       pattern = cleanPath(pattern)
       if (pattern.length > 1 && pattern.startsWith('/')) pattern = pattern.slice(1)
     }
-    if (pattern === '') throw new EngineError('invalid', `illegal exclusion pattern: "!" (line ${index + 1})`)
+    // Docker: `!/` is cleaned once more, and nothing is left of it.
+    if (pattern === '' || (exception && pattern === '/'))
+      throw new EngineError('invalid', `illegal exclusion pattern: "!" (line ${index + 1})`)
     patterns.push({ pattern, exception, line: index + 1 })
   }
   return patterns
@@ -124,16 +127,8 @@ function compile(p: IgnorePattern): (path: string) => boolean {
     const head = pattern.slice(0, -2)
     return (path) => path.startsWith(head)
   }
-  const regexp = regExpOf(pattern, p.line)
-  return (path) => regexp.test(path)
-}
-
-function regExpOf(pattern: string, line: number): RegExp {
-  try {
-    return new RegExp(toRegExp(pattern), 'us')
-  } catch (cause) {
-    throw badPattern(pattern, line, cause)
-  }
+  const glob = compileGlob(ignorePieces(pattern, p.line))
+  return (path) => glob.test(path)
 }
 
 function badPattern(pattern: string, line: number, cause?: unknown): EngineError {
@@ -141,8 +136,12 @@ function badPattern(pattern: string, line: number, cause?: unknown): EngineError
   return new EngineError('invalid', `syntax error in pattern ${JSON.stringify(pattern)}${place}`, { cause })
 }
 
-function toRegExp(pattern: string): string {
-  let out = '^'
+/**
+ * Docker rewrites a pattern as a regular expression of Go's, character by character, and takes no care of classes: what
+ * comes of a `*` between brackets is not what one would think. Here it comes out the same.
+ */
+function goExpression(pattern: string): string {
+  let out = ''
   const chars = Array.from(pattern)
   for (let i = 0; i < chars.length; i++) {
     const ch = chars[i] ?? ''
@@ -150,45 +149,140 @@ function toRegExp(pattern: string): string {
       i++
       if (chars[i + 1] === '/') i++
       // Any number of directories, none included; at the end everything below.
-      out += i + 1 >= chars.length ? '.*' : '(?:.*/)?'
+      out += i + 1 >= chars.length ? '.*' : '(.*/)?'
     } else if (ch === '*') out += '[^/]*'
     else if (ch === '?') out += '[^/]'
-    else if (ch === '[') {
-      const { source, next } = characterClass(chars, i)
-      out += source
-      i = next
-    } else if (ch === '\\') {
-      i++
-      out += literal(chars[i] ?? '\\')
-    } else out += literal(ch)
+    else if ('.+()|{}$'.includes(ch)) out += `\\${ch}`
+    else if (ch === '\\' && i + 1 < chars.length) out += `\\${chars[++i] ?? ''}`
+    else out += ch
   }
-  return `${out}$`
+  return out
 }
 
-function literal(ch: string): string {
-  return /[\\^$.*+?()[\]{}|/]/.test(ch) ? `\\${ch}` : ch
-}
-
-/** A Go character class `[a-z]`, `[^x]` with backslash escapes; `start` is at `[`, `next` at its `]`. */
-function characterClass(chars: readonly string[], start: number): { source: string; next: number } {
-  let i = start + 1
-  let source = '['
-  if (chars[i] === '^') {
-    source += '^'
-    i++
-  }
-  for (; i < chars.length && chars[i] !== ']'; i++) {
+/** Reads the part of Go's syntax that `goExpression` can write. */
+function ignorePieces(pattern: string, line: number): Piece[] {
+  const chars = Array.from(goExpression(pattern))
+  const pieces: Piece[] = []
+  let i = 0
+  const bad = () => badPattern(pattern, line)
+  const directories = Array.from('(.*/)?')
+  while (i < chars.length) {
     const ch = chars[i] ?? ''
-    if (ch === '\\') {
+    if (ch === '(' && directories.every((each, k) => chars[i + k] === each)) {
+      pieces.push({ kind: 'directories' })
+      i += directories.length
+      continue
+    }
+    let set: CodeSet
+    if (ch === '[') {
+      const found = goClass(chars, i, bad)
+      set = found.set
+      i = found.next
+    } else if (ch === '\\') {
+      set = escaped(chars[i + 1] ?? '', bad)
+      i += 2
+    } else {
+      if (ch === '^') {
+        pieces.push({ kind: 'start' })
+        i++
+        continue
+      }
+      set = ch === '.' ? notNewline : single(codeOf(ch))
       i++
-      source += classLiteral(chars[i] ?? '')
-    } else source += ch === '-' ? '-' : classLiteral(ch)
+    }
+    const repeated = chars[i] === '*'
+    if (repeated) i++
+    pieces.push({ kind: repeated ? 'any' : 'one', set })
   }
-  return { source: `${source}]`, next: i }
+  return pieces
 }
 
-function classLiteral(ch: string): string {
-  return /[\\\]^[\-&~|]/.test(ch) ? `\\${ch}` : ch
+const codeOf = (ch: string): number => ch.codePointAt(0) ?? 0
+
+const escapes: Readonly<Record<string, CodeSet>> = {
+  a: single(7),
+  f: single(12),
+  t: single(9),
+  n: single(10),
+  r: single(13),
+  v: single(11),
+  d: { negated: false, ranges: [[48, 57]] },
+  D: { negated: true, ranges: [[48, 57]] },
+  s: {
+    negated: false,
+    ranges: [
+      [9, 10],
+      [12, 13],
+      [32, 32],
+    ],
+  },
+  S: {
+    negated: true,
+    ranges: [
+      [9, 10],
+      [12, 13],
+      [32, 32],
+    ],
+  },
+  w: {
+    negated: false,
+    ranges: [
+      [48, 57],
+      [65, 90],
+      [95, 95],
+      [97, 122],
+    ],
+  },
+  W: {
+    negated: true,
+    ranges: [
+      [48, 57],
+      [65, 90],
+      [95, 95],
+      [97, 122],
+    ],
+  },
+}
+
+/** A sign stands for itself; of letters and digits only those have a meaning that Go's expressions give them. */
+function escaped(ch: string, bad: () => EngineError): CodeSet {
+  const known = Object.hasOwn(escapes, ch) ? escapes[ch] : undefined
+  if (known) return known
+  if (/^[A-Za-z0-9]?$/.test(ch)) throw bad()
+  return single(codeOf(ch))
+}
+
+/** `[a-z]`, `[^x]`, `[\]]`; `start` is at `[`, `next` behind its `]`. */
+function goClass(
+  chars: readonly string[],
+  start: number,
+  bad: () => EngineError,
+): { set: CodeSet; next: number } {
+  let i = start + 1
+  const negated = chars[i] === '^'
+  if (negated) i++
+  const ranges: (readonly [number, number])[] = []
+  const one = (): CodeSet => {
+    const ch = chars[i++]
+    if (ch === undefined) throw bad()
+    return ch === '\\' ? escaped(chars[i++] ?? '', bad) : single(codeOf(ch))
+  }
+  const codeIn = (set: CodeSet): number => {
+    const [range] = set.ranges
+    if (!range || set.negated || set.ranges.length > 1 || range[0] !== range[1]) throw bad()
+    return range[0]
+  }
+  for (let first = true; first || chars[i] !== ']'; first = false) {
+    const from = one()
+    if (chars[i] === '-' && chars[i + 1] !== ']') {
+      i++
+      const range = [codeIn(from), codeIn(one())] as const
+      if (range[0] > range[1]) throw bad()
+      ranges.push(range)
+    } else if (from.negated) throw bad()
+    else ranges.push(...from.ranges)
+  }
+  return { set: { negated, ranges }, next: i + 1 }
 }
 
 /** Refuses what Go's filepath.Match calls a syntax error: an unclosed or empty class, a range without an end. */
@@ -215,10 +309,56 @@ function assertGlob(pattern: string, line: number): void {
   }
 }
 
-/** Go's filepath.Match for one path segment list, without `**`: what COPY's wildcards mean. */
-export function globToRegExp(pattern: string): RegExp {
+/** Go's filepath.Match for one path segment, without `**`: what COPY's wildcards mean. */
+export function segmentGlob(pattern: string): Glob {
   assertGlob(pattern, 0)
-  return regExpOf(pattern.replace(/\*{2,}/g, '*'), 0)
+  const chars = Array.from(pattern)
+  const pieces: Piece[] = []
+  const bad = () => badPattern(pattern, 0)
+  for (let i = 0; i < chars.length;) {
+    const ch = chars[i] ?? ''
+    if (ch === '[') {
+      const { set, next } = matchClass(chars, i, bad)
+      pieces.push({ kind: 'one', set })
+      i = next
+      continue
+    }
+    if (ch === '*') {
+      if (chars[i - 1] !== '*' || pieces.at(-1)?.kind !== 'any') pieces.push({ kind: 'any', set: notSlash })
+    } else if (ch === '?') pieces.push({ kind: 'one', set: notSlash })
+    else if (ch === '\\') pieces.push({ kind: 'one', set: single(codeOf(chars[++i] ?? '')) })
+    else pieces.push({ kind: 'one', set: single(codeOf(ch)) })
+    i++
+  }
+  return compileGlob(pieces)
+}
+
+/** A class of filepath.Match: a backslash takes the meaning of any character, and ranges may be the wrong way round. */
+function matchClass(
+  chars: readonly string[],
+  start: number,
+  bad: () => EngineError,
+): { set: CodeSet; next: number } {
+  let i = start + 1
+  const negated = chars[i] === '^'
+  if (negated) i++
+  const ranges: (readonly [number, number])[] = []
+  const one = (): number => {
+    if (chars[i] === '\\') i++
+    const ch = chars[i++]
+    if (ch === undefined) throw bad()
+    return codeOf(ch)
+  }
+  for (let first = true; first || chars[i] !== ']'; first = false) {
+    const from = one()
+    if (chars[i] !== '-') ranges.push([from, from])
+    else {
+      i++
+      const to = one()
+      if (from <= to) ranges.push([from, to])
+    }
+  }
+  return { set: { negated, ranges }, next: i + 1 }
 }
 
 export function hasWildcard(pattern: string): boolean {

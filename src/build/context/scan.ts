@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import type { BigIntStats } from 'node:fs'
 import { hasCode } from '../../lib/errors.ts'
-import { cleanPath, globToRegExp, hasWildcard, IgnoreMatcher } from '../../lib/ignore.ts'
+import { cleanPath, segmentGlob, hasWildcard, IgnoreMatcher } from '../../lib/ignore.ts'
 import type { IgnorePattern, ParentMatch } from '../../lib/ignore.ts'
 import { splitBelow } from './below.ts'
 import type { HashIndex } from './hash-index.ts'
@@ -129,7 +129,7 @@ class Scanner {
     if (wild < 0) return [{ path: start, name: basename(pattern) }]
     let level = [start]
     for (const segment of segments.slice(wild)) {
-      const glob = globToRegExp(segment)
+      const glob = segmentGlob(segment)
       level = level.flatMap((directory) => {
         const names = this.#list(directory)?.sort() ?? []
         return names.filter((name) => glob.test(name)).map((name) => join(directory, name))

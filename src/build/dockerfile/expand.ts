@@ -1,3 +1,5 @@
+import { anything, Machine, single, type Piece } from '../../lib/glob.ts'
+
 /**
  * Variable expansion and word splitting as BuildKit's shell lexer does it: quotes, escapes, `$x`, `${x}` and the
  * modifiers `-` `:-` `+` `:+` `?` `:?` `#` `##` `%` `%%` `/` `//`.
@@ -221,10 +223,14 @@ class Expander {
       throw new ExpandError(`${name}: ${word === '' ? reason : word}`, start)
     }
     const greedy = word.startsWith(kind)
-    const pattern = greedy ? word.slice(1) : word
-    return kind === '#'
-      ? trimPrefix(value ?? '', this.#pattern(pattern, greedy, '^', start))
-      : trimSuffix(value ?? '', this.#pattern(pattern, true, '^', start, '$'), greedy)
+    const pieces = this.#pattern(greedy ? word.slice(1) : word, start)
+    const text = Array.from(value ?? '')
+    if (kind === '%') {
+      // The end of a text is the beginning of it read backwards.
+      const length = matched(text.toReversed(), pieces.toReversed(), greedy)
+      return text.slice(0, text.length - length).join('')
+    }
+    return text.slice(matched(text, pieces, greedy)).join('')
   }
 
   #replace(name: string, start: number): string {
@@ -235,8 +241,22 @@ class Expander {
     const value = this.#lookup(name, start)
     if (value === undefined) return this.#options.keepUnset ? this.#input.slice(start, this.#at) : ''
     if (pattern === '') return value
-    const source = this.#pattern(pattern, true, '', start).source
-    return value.replace(new RegExp(source, all ? 'gsu' : 'su'), () => replacement)
+    const machine = new Machine(this.#pattern(pattern, start))
+    const text = Array.from(value)
+    let out = ''
+    let at = 0
+    // Nothing matches right behind a match.
+    for (let from = 0, last = -1; from <= text.length;) {
+      const found = machine.find(text, from)
+      if (!found) break
+      const { start: begin, end } = found
+      from = end > begin ? end : end + 1
+      if (end === begin && begin === last) continue
+      out += text.slice(at, begin).join('') + replacement
+      at = last = end
+      if (!all) break
+    }
+    return out + text.slice(at).join('')
   }
 
   #name(): string {
@@ -257,23 +277,26 @@ class Expander {
     return value
   }
 
-  #pattern(pattern: string, greedy: boolean, head: string, offset: number, tail = ''): RegExp {
-    let out = head
-    for (let i = 0; i < pattern.length; i++) {
-      const ch = pattern[i] ?? ''
-      if (ch === '*') out += greedy ? '.*' : '.*?'
-      else if (ch === '?') out += '.'
-      else if (ch === '\\') {
-        const next = pattern[++i] ?? ''
-        if (!'*?\\}/'.includes(next) || next === '')
-          throw new ExpandError(
-            `invalid pattern (${pattern}) in substitution: invalid escape '\\${next}'`,
-            offset,
-          )
-        out += `\\${next}`
-      } else out += /[[\]{}.+()|^$/]/.test(ch) ? `\\${ch}` : ch
+  #pattern(pattern: string, offset: number): Piece[] {
+    const pieces: Piece[] = []
+    const chars = Array.from(pattern)
+    for (let i = 0; i < chars.length; i++) {
+      let ch = chars[i] ?? ''
+      if (ch === '*') pieces.push({ kind: 'any', set: anything })
+      else if (ch === '?') pieces.push({ kind: 'one', set: anything })
+      else {
+        if (ch === '\\') {
+          ch = chars[++i] ?? ''
+          if (!'*?\\}/'.includes(ch) || ch === '')
+            throw new ExpandError(
+              `invalid pattern (${pattern}) in substitution: invalid escape '\\${ch}'`,
+              offset,
+            )
+        }
+        pieces.push({ kind: 'one', set: single(ch.codePointAt(0) ?? 0) })
+      }
     }
-    return new RegExp(out + tail, 'su')
+    return pieces
   }
 
   #error(message: string): ExpandError {
@@ -281,16 +304,8 @@ class Expander {
   }
 }
 
-function trimPrefix(value: string, pattern: RegExp): string {
-  const match = pattern.exec(value)
-  return match ? value.slice(match[0].length) : value
-}
-
-/** The shortest or longest end that the anchored pattern matches. */
-function trimSuffix(value: string, pattern: RegExp, greedy: boolean): string {
-  const lengths = Array.from({ length: value.length + 1 }, (_, n) => n)
-  if (greedy) lengths.reverse()
-  for (const n of lengths)
-    if (pattern.test(value.slice(value.length - n))) return value.slice(0, value.length - n)
-  return value
+/** How many code points at the beginning match; 0 when none do. */
+function matched(text: readonly string[], pieces: readonly Piece[], greedy: boolean): number {
+  const machine = new Machine(pieces)
+  return Math.max(0, greedy ? machine.longest(text) : machine.shortest(text))
 }
