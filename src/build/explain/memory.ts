@@ -50,9 +50,13 @@ export class StepMemory {
   }
 }
 
-/** Builds with one origin are versions of one another: same context and Dockerfile; sent contexts, by the image's name. */
+/**
+ * Builds with one origin are versions of one another: same context and Dockerfile. Contexts that were sent are known by the key
+ * that the client has for them, else by the image's name.
+ */
 export function originOf(request: BuildRequest): string {
-  const context = contextName(request.context)
+  const key = request.context.kind === 'synced' ? request.context.source.key : undefined
+  const context = key === undefined ? contextName(request.context) : `key ${key}`
   const name = context === '-' ? (request.tags[0] ?? '').replace(/:[^/:]*$/, '') : ''
   return digestOf(JSON.stringify([context, request.dockerfile, name]))
 }
