@@ -24,8 +24,12 @@ interface Pending {
   chunk(data: Buffer): void
 }
 
+/** What nobody waits for, and what may take long on a busy disk: in a thread of its own, in nobody's way. */
+const background: ReadonlySet<JobKind> = new Set(['remove', 'sync'])
+
 interface Thread {
   readonly worker: Worker
+  readonly background: boolean
   readonly jobs: Map<number, Pending>
   idle: NodeJS.Timeout | undefined
 }
@@ -167,7 +171,7 @@ export class Pool {
   ): Session {
     if (this.#closed) throw new EngineError('unavailable', 'the engine is shutting down')
     const id = this.#nextId++
-    const thread = this.#pick()
+    const thread = this.#pick({ background: background.has(job.kind) })
     const cancel = new SharedArrayBuffer(4)
     const flag = new Int32Array(cancel)
     const send = (message: ToWorker) => {
@@ -194,24 +198,25 @@ export class Pool {
     return { id, send, done, abort }
   }
 
-  #pick(): Thread {
-    let best: Thread | undefined
-    for (const thread of this.#threads) if (!best || thread.jobs.size < best.jobs.size) best = thread
-    const thread = best && (best.jobs.size === 0 || this.#threads.size >= this.#max) ? best : this.#spawn()
+  #pick(o: { background: boolean }): Thread {
+    const threads = [...this.#threads].filter((thread) => thread.background === o.background)
+    const max = o.background ? 1 : this.#max
+    const [best] = threads.toSorted((a, b) => a.jobs.size - b.jobs.size)
+    const thread = best && (best.jobs.size === 0 || threads.length >= max) ? best : this.#spawn(o)
     clearTimeout(thread.idle)
     thread.idle = undefined
     thread.worker.ref()
     return thread
   }
 
-  #spawn(): Thread {
+  #spawn(o: { background: boolean }): Thread {
     const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js'
     const worker = new Worker(new URL(file, import.meta.url), {
       name: 'gantry-files',
       // Most descriptors there come from openat2, which Node does not know of.
       trackUnmanagedFds: false,
     })
-    const thread: Thread = { worker, jobs: new Map(), idle: undefined }
+    const thread: Thread = { worker, background: o.background, jobs: new Map(), idle: undefined }
     this.#threads.add(thread)
     const fail = (error: Error) => {
       this.#threads.delete(thread)
