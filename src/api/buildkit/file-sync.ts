@@ -2,9 +2,10 @@ import { EngineError } from '../../lib/errors.ts'
 import type { Op } from '../../lib/op.ts'
 import type { SyncEntry, SyncSource, SyncWants } from '../../build/index.ts'
 import type { ClientCall, Metadata } from './grpc/client.ts'
+import { decode } from './grpc/server.ts'
 import { asEngineError, GrpcError } from './grpc/status.ts'
 import { kindOf, permissionsOf } from './file-mode.ts'
-import { Packet, PacketType, type Stat } from './proto/fsutil.ts'
+import { Packet, PacketType, RawPacket, Stat, StatHead } from './proto/fsutil.ts'
 import type { Of } from './proto/message.ts'
 import type { Session } from './session.ts'
 
@@ -16,12 +17,14 @@ const window = 256
 /** Whoever takes a tree: TreeSync, or memory for single files. */
 export interface TreeReceiver {
   /** True: the content is wanted. */
-  add(entry: SyncEntry): boolean
+  add(entry: SyncEntry, stamp: string): boolean
+  /** True: it is as it was, and counts as added. Absent: nothing was before. */
+  keep?(entry: Pick<SyncEntry, 'path' | 'kind' | 'size'>, stamp: string, read: () => SyncEntry): boolean
   write(path: string, data: Uint8Array): void
   complete(path: string): void
 }
 
-type PacketOf = Of<typeof Packet>
+type PacketOf = Of<typeof RawPacket>
 
 /** A directory that the client offers under a name. */
 export function syncSource(session: Session, name: string): SyncSource {
@@ -59,7 +62,7 @@ export async function receiveTree(
     throw new EngineError('invalid', `the client does not offer the directory ${JSON.stringify(o.name)}`)
   const call = session.client.open(op, diffCopy, {
     request: Packet,
-    response: Packet,
+    response: RawPacket,
     metadata: metadataOf(o.name, o.wanted),
   })
   try {
@@ -71,9 +74,14 @@ export async function receiveTree(
   }
 }
 
+interface Question {
+  readonly type: number
+  readonly id?: number
+}
+
 class Receiver {
   readonly #op: Op
-  readonly #call: ClientCall<Partial<PacketOf>, PacketOf>
+  readonly #call: ClientCall<Question, PacketOf>
   readonly #tree: TreeReceiver
   /** Wanted and not yet asked for; asked for and not yet here. */
   #queue: { id: number; path: string }[] = []
@@ -84,55 +92,55 @@ class Receiver {
   #done = false
   #bytes = 0
 
-  constructor(op: Op, call: ClientCall<Partial<PacketOf>, PacketOf>, tree: TreeReceiver) {
+  constructor(op: Op, call: ClientCall<Question, PacketOf>, tree: TreeReceiver) {
     this.#op = op
     this.#call = call
     this.#tree = tree
   }
 
   async run(): Promise<number> {
-    for await (const packet of this.#call.messages) {
-      switch (packet.type) {
-        case PacketType.stat:
-          if (packet.stat) this.#stat(packet.stat)
-          else this.#listed = true
-          break
-        case PacketType.data:
-          this.#data(packet)
-          break
-        case PacketType.error:
-          throw new EngineError(
-            'invalid',
-            `failed to read the build context: ${Buffer.from(packet.data).toString()}`,
-          )
-        case PacketType.fin:
-          this.#call.end()
-          continue
-        default:
-          throw new EngineError('invalid', `unknown packet ${packet.type} of the client`)
-      }
-      this.#ask()
-    }
+    for await (const packets of this.#call.batches) for (const packet of packets) this.#packet(packet)
     if (!this.#listed || this.#asked.size > 0)
       throw new EngineError('unavailable', 'the client stopped sending the build context')
     return this.#bytes
   }
 
-  #stat(stat: Of<typeof Stat>): void {
+  #packet(packet: PacketOf): void {
+    switch (packet.type) {
+      case PacketType.stat:
+        if (packet.stat.length > 0) this.#stat(packet.stat)
+        else this.#listed = true
+        break
+      case PacketType.data:
+        this.#data(packet)
+        break
+      case PacketType.error:
+        throw new EngineError(
+          'invalid',
+          `failed to read the build context: ${Buffer.from(packet.data).toString()}`,
+        )
+      case PacketType.fin:
+        return this.#call.end()
+      default:
+        throw new EngineError('invalid', `unknown packet ${packet.type} of the client`)
+    }
+    this.#ask()
+  }
+
+  #stat(raw: Uint8Array): void {
     const id = this.#next++
-    const kind = kindOf(stat.mode)
+    const { path, mode, size, linkname } = decode(StatHead, raw)
+    const kind = kindOf(mode)
     // Docker: sockets and other special files of a context are left out.
     if (kind === undefined) return
-    const entry: SyncEntry = {
-      path: stat.path,
-      kind,
-      mode: kind === 'symlink' ? 0o777 : permissionsOf(stat.mode),
-      size: Number(stat.size),
-      mtime: timeOf(stat.modTime),
-      link: stat.linkname,
-      xattrs: stat.xattrs,
-    }
-    if (this.#tree.add(entry)) this.#queue.push({ id, path: entry.path })
+    const stamp = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString('latin1')
+    // Read again from the stamp: the bytes are gone by then.
+    const read = () => entryOf(decode(Stat, Buffer.from(stamp, 'latin1')), kind)
+    // A hard link is as it was only if the file is that it means.
+    const alone = kind !== 'file' || linkname === ''
+    if (alone && this.#tree.keep?.({ path, kind, size: Number(size) }, stamp, read)) return
+    const entry = entryOf(decode(Stat, raw), kind)
+    if (this.#tree.add(entry, stamp)) this.#queue.push({ id, path })
   }
 
   #data({ id, data }: PacketOf): void {
@@ -161,11 +169,23 @@ class Receiver {
     this.#say({ type: PacketType.fin })
   }
 
-  #say(packet: Partial<PacketOf>): void {
+  #say(packet: Question): void {
     this.#call.send(packet).catch((error: unknown) => {
       this.#op.log.debug('a question to the client failed', { error })
       this.#call.cancel()
     })
+  }
+}
+
+function entryOf(stat: Of<typeof Stat>, kind: SyncEntry['kind']): SyncEntry {
+  return {
+    path: stat.path,
+    kind,
+    mode: kind === 'symlink' ? 0o777 : permissionsOf(stat.mode),
+    size: Number(stat.size),
+    mtime: timeOf(stat.modTime),
+    link: stat.linkname,
+    xattrs: stat.xattrs,
   }
 }
 

@@ -7,6 +7,7 @@ import { hasCode } from '../../lib/errors.ts'
 import { newId } from '../../lib/id.ts'
 import type { Op } from '../../lib/op.ts'
 import type { CacheItem, CacheShelf } from '../cache/item.ts'
+import type { Scan } from './scan.ts'
 import { TreeSync } from './tree-sync.ts'
 
 /** A copy of a client’s directory, for the time of one build. */
@@ -17,7 +18,12 @@ export interface KeptContext extends AsyncDisposable {
   readonly stays: boolean
   /** Brings it up to date: `work` lists the entries. A failure leaves nothing that counts the next time. */
   sync<T>(work: (tree: TreeSync) => Promise<T>): Promise<T>
+  /** A scan of the copy, made when it changed or another one (by `key`) is wanted: nobody else writes there. */
+  scan(key: string, make: () => Promise<Scan>): Promise<Scan>
 }
+
+/** How many scans are remembered. */
+const maxScans = 4
 
 /**
  * Build contexts that clients sent, kept by name so that only changes travel the next time. A copy is used by one build
@@ -26,6 +32,8 @@ export interface KeptContext extends AsyncDisposable {
 export class KeptContexts implements CacheShelf {
   readonly #root: string
   readonly #used = new Set<string>()
+  /** The last scan of each copy since it changed, by its name. */
+  readonly #scans = new Map<string, { key: string; scan: Scan }>()
 
   private constructor(root: string) {
     this.#root = root
@@ -61,7 +69,8 @@ export class KeptContexts implements CacheShelf {
     return {
       root: join(home, 'fs'),
       stays: isKept(name),
-      sync: (work) => sync(home, work),
+      sync: (work) => sync(home, work, () => this.#scans.delete(name)),
+      scan: (key, make) => this.#scan(name, key, make),
       [Symbol.asyncDispose]: release,
     }
   }
@@ -102,20 +111,39 @@ export class KeptContexts implements CacheShelf {
     }
   }
 
+  async #scan(name: string, key: string, make: () => Promise<Scan>): Promise<Scan> {
+    const known = this.#scans.get(name)
+    if (known?.key === key) return known.scan
+    const scan = await make()
+    this.#scans.delete(name)
+    this.#scans.set(name, { key, scan })
+    const [oldest] = this.#scans.keys()
+    if (this.#scans.size > maxScans && oldest !== undefined) this.#scans.delete(oldest)
+    return scan
+  }
+
   async #remove(name: string): Promise<void> {
+    this.#scans.delete(name)
     await rm(join(this.#root, name), { recursive: true, force: true })
   }
 }
 
 const isKept = (name: string) => /^[0-9a-f]{25}$/.test(name)
 
-async function sync<T>(home: string, work: (tree: TreeSync) => Promise<T>): Promise<T> {
+async function sync<T>(home: string, work: (tree: TreeSync) => Promise<T>, onChange: () => void): Promise<T> {
   const indexFile = join(home, 'index.json')
   const known = await readIndex(indexFile)
   using root = RootDir.open(join(home, 'fs'), { symlinks: false, cache: true })
-  if (known.size === 0) for (const name of root.listBytes('.')) root.removeAll(name)
   // Without an index nothing that is there counts: a transfer that breaks off leaves it so.
-  const tree = new TreeSync(root, { known, onChange: () => rmSync(indexFile, { force: true }) })
+  const change = () => {
+    rmSync(indexFile, { force: true })
+    onChange()
+  }
+  if (known.size === 0) {
+    change()
+    for (const name of root.listBytes('.')) root.removeAll(name)
+  }
+  const tree = new TreeSync(root, { known, onChange: change })
   try {
     const result = await work(tree)
     tree.finish()

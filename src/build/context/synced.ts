@@ -5,18 +5,22 @@ import type { SyncSource } from '../request.ts'
 import type { Io } from '../solver/vertex.ts'
 import { splitBelow } from './below.ts'
 import type { KeptContext } from './kept-contexts.ts'
+import type { Scan } from './scan.ts'
+
+/** Brings what is wanted somewhere, and scans it there: by `scan`, unless it is known what that would give. */
+export type Fetch = (
+  op: Op,
+  o: { wanted: readonly string[]; io: Io; scan: () => Promise<Scan> },
+) => Promise<Scan>
 
 /** Brings what is wanted of a client’s directory into the copy that is kept here. */
-export function fetchInto(
-  kept: KeptContext,
-  source: SyncSource,
-  ignore: readonly IgnorePattern[],
-): (op: Op, wanted: readonly string[], io: Io) => Promise<void> {
+export function fetchInto(kept: KeptContext, source: SyncSource, ignore: readonly IgnorePattern[]): Fetch {
   const excludes = ignore.map(({ pattern, exception }) => (exception ? `!${pattern}` : pattern))
-  return async (op, wanted, io) => {
+  return async (op, { wanted, io, scan }) => {
     const paths = followPaths(wanted)
     const bytes = await kept.sync((tree) => source.fetch(op, tree, { excludes, ...(paths && { paths }) }))
     io.status(`transferring context: ${humanSize(bytes)}`)()
+    return await kept.scan(JSON.stringify([wanted, excludes]), scan)
   }
 }
 

@@ -16,7 +16,7 @@ export interface SyncEntry {
 }
 
 const { O_CREAT, O_EXCL, O_WRONLY, O_NOFOLLOW } = constants
-const maxDepth = 256
+const maxPath = 4096
 
 /**
  * Makes a directory equal to a tree that comes as a list of entries. What is known to be there already (by what it was
@@ -28,7 +28,7 @@ export class TreeSync {
   readonly #onChange: () => void
   #changed = false
   #bytes = 0
-  /** What is there: a line for each path that changes with anything that we keep of it. */
+  /** What is there: the kind's first letter and the stamp of each path. */
   readonly #known: Map<string, string>
   readonly #seen = new Map<string, string>()
   readonly #open = new Map<string, number>()
@@ -37,7 +37,7 @@ export class TreeSync {
   /** Files that are others than before, so that links to them have to be made again. */
   readonly #renewed = new Set<string>()
   readonly #touched = new Map<string, SyncEntry>()
-  readonly #directories = new Map<string, SyncEntry>()
+  readonly #directories = new Map<string, () => SyncEntry>()
 
   /**
    * `root` resolves no symlinks. `known` is as `finish` of the last time left it, or empty for an empty directory.
@@ -59,33 +59,46 @@ export class TreeSync {
     return this.#bytes
   }
 
+  /**
+   * Whether an entry is as it was: then it counts as listed, and need not be added. `stamp` stands for all that is known
+   * of it, in the words of whoever lists; `read` gives the entry, when it is a directory that has to be touched.
+   */
+  keep(entry: Pick<SyncEntry, 'path' | 'kind' | 'size'>, stamp: string, read: () => SyncEntry): boolean {
+    const { path, kind, size } = entry
+    if (this.#known.get(path) !== kind[0] + stamp) return false
+    this.#list(path, kind[0] + stamp)
+    if (kind === 'directory') this.#directories.set(path, read)
+    else if (kind === 'file') this.#bytes += size
+    return true
+  }
+
   /** Takes one entry; true: its content is needed. */
-  add(entry: SyncEntry): boolean {
-    const parent = this.#checked(entry.path)
-    const line = lineOf(entry)
-    const before = this.#known.get(entry.path)
-    this.#seen.set(entry.path, line)
-    if (entry.kind === 'directory') this.#directories.set(entry.path, entry)
-    if (entry.kind === 'file' && entry.link === '') this.#bytes += entry.size
-    if (entry.kind === 'file' && entry.link !== '') {
+  add(entry: SyncEntry, stamp: string): boolean {
+    const { path, kind } = entry
+    const before = this.#known.get(path)
+    // Its first letter tells the kind to whoever finds it here the next time.
+    const line = kind[0] + stamp
+    const parent = this.#list(path, line)
+    if (kind === 'directory') this.#directories.set(path, () => entry)
+    if (kind === 'file' && entry.link !== '') {
       this.#links.push({ entry, same: before === line })
       return false
     }
-    if (before === line) return false
+    if (kind === 'file') this.#bytes += entry.size
     this.#change()
     this.#touch(parent)
-    if (entry.kind === 'directory') this.#directory(entry, before)
+    if (kind === 'directory') this.#directory(entry, before)
     else {
-      this.#remove(entry.path, before)
-      if (entry.kind === 'symlink') {
-        this.#root.symlink(entry.link, entry.path)
-        this.#root.utimes(entry.path, entry.mtime)
+      this.#remove(path, before)
+      if (kind === 'symlink') {
+        this.#root.symlink(entry.link, path)
+        this.#root.utimes(path, entry.mtime)
       } else {
-        this.#waiting.set(entry.path, entry)
-        this.#renewed.add(entry.path)
+        this.#waiting.set(path, entry)
+        this.#renewed.add(path)
       }
     }
-    return entry.kind === 'file'
+    return kind === 'file'
   }
 
   /** More of a wanted file’s content. */
@@ -148,20 +161,22 @@ export class TreeSync {
     this.#onChange()
   }
 
-  #checked(path: string): string {
-    const parts = path.split('/')
-    if (parts.length > maxDepth || parts.some((part) => part === '' || part === '.' || part === '..'))
+  /** Throws unless the path is one that may come next; returns its directory. */
+  #list(path: string, line: string): string {
+    const slash = path.lastIndexOf('/')
+    const [parent, name] = [path.slice(0, Math.max(0, slash)), path.slice(slash + 1)]
+    if (name === '' || name === '.' || name === '..' || slash === 0 || path.length > maxPath)
       throw new EngineError('invalid', `build context: bad path ${JSON.stringify(path)}`)
     if (this.#seen.has(path))
       throw new EngineError('invalid', `build context: ${JSON.stringify(path)} comes twice`)
-    const parent = parentOf(path)
     if (parent !== '' && !this.#directories.has(parent))
       throw new EngineError('invalid', `build context: ${JSON.stringify(path)} comes before its directory`)
+    this.#seen.set(path, line)
     return parent
   }
 
   #directory(entry: SyncEntry, before: string | undefined): void {
-    if (before === undefined || !before.startsWith('directory ')) {
+    if (before === undefined || !before.startsWith('d')) {
       this.#remove(entry.path, before)
       this.#root.mkdir(entry.path, entry.mode)
     } else this.#root.chmod(entry.path, entry.mode)
@@ -174,7 +189,7 @@ export class TreeSync {
     if (before === undefined) return
     this.#root.removeAll(path)
     this.#known.delete(path)
-    if (!before.startsWith('directory ')) return
+    if (!before.startsWith('d')) return
     for (const known of this.#known.keys()) if (known.startsWith(`${path}/`)) this.#known.delete(known)
   }
 
@@ -192,8 +207,8 @@ export class TreeSync {
   }
 
   #touch(path: string): void {
-    const entry = this.#directories.get(path)
-    if (entry) this.#touched.set(path, entry)
+    const read = this.#directories.get(path)
+    if (read && !this.#touched.has(path)) this.#touched.set(path, read())
   }
 }
 
@@ -202,13 +217,4 @@ const keptXattr = (name: string) => name.startsWith('user.') || name === 'securi
 
 function parentOf(path: string): string {
   return path.slice(0, Math.max(0, path.lastIndexOf('/')))
-}
-
-function lineOf(entry: SyncEntry): string {
-  const { kind, mode, size, mtime, link } = entry
-  const xattrs = Object.entries(entry.xattrs)
-    .filter(([name]) => keptXattr(name))
-    .map(([name, value]) => ` ${name}=${Buffer.from(value).toString('base64')}`)
-  const content = kind === 'file' ? size : 0
-  return `${kind} ${mode.toString(8)} ${content} ${mtime.sec}.${mtime.nsec} ${link}${xattrs.sort().join('')}`
 }

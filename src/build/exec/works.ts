@@ -1,8 +1,9 @@
 import type { Op } from '../../lib/op.ts'
 import type { IgnorePattern } from '../../lib/ignore.ts'
+import type { Fetch } from '../context/synced.ts'
 import type { Tree } from '../graph/tree.ts'
 import type { RemoteWorks, Works } from '../graph/works.ts'
-import type { Io, Work } from '../solver/vertex.ts'
+import type { Work } from '../solver/vertex.ts'
 import { gitWork } from '../source/git-work.ts'
 import { httpWork } from '../source/http-work.ts'
 import { copyWork } from './copy.ts'
@@ -16,7 +17,7 @@ export interface ContextSource {
   readonly root: string
   readonly ignore: readonly IgnorePattern[]
   /** Brings there what is wanted; absent: everything is there. */
-  readonly fetch?: (op: Op, wanted: readonly string[], io: Io) => Promise<void>
+  readonly fetch?: Fetch
   /** Where its file hashes are kept; none for contexts that are gone after the build. */
   readonly indexFile?: string
 }
@@ -72,10 +73,11 @@ function contextWork(tools: Tools, source: ContextSource, wanted: ReadonlySet<st
   return {
     keys: [],
     run: async (op, _inputs, io) => {
-      await source.fetch?.(op, [...wanted], io)
+      const all = [...wanted]
+      const walk = () => scan(op, all)
       const context = {
         root,
-        scan: await scan(op, [...wanted]),
+        scan: source.fetch ? await source.fetch(op, { wanted: all, io, scan: walk }) : await walk(),
         rescan: (signal: AbortSignal, paths: readonly string[]) => scan({ ...op, signal }, paths),
       }
       return { result: { layers: [], createdAt: '', context }, cacheable: false }

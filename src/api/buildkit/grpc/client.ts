@@ -8,7 +8,7 @@ import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import type { Op } from '../../../lib/op.ts'
 import type { Message } from '../proto/message.ts'
-import { frame, messagesOf } from './frames.ts'
+import { batchesOf, frame } from './frames.ts'
 import { decode } from './server.ts'
 import { Code, errorFromTrailers, GrpcError } from './status.ts'
 
@@ -18,6 +18,8 @@ export type Metadata = Readonly<Record<string, string | readonly string[]>>
 export interface ClientCall<In, Out> {
   /** Ends when the other side is done; throws its GrpcError. */
   readonly messages: AsyncIterable<Out>
+  /** The same in larger pieces, in place of `messages`. */
+  readonly batches: AsyncIterable<readonly Out[]>
   send(value: In): Promise<void>
   /** No more from here. */
   end(): void
@@ -64,8 +66,10 @@ export class GrpcClient {
     op.signal.addEventListener('abort', onAbort, { once: true })
     stream.once('close', () => op.signal.removeEventListener('abort', onAbort))
     const status = statusOf(stream)
+    const batches = received(op, { stream, status, shape: o.response })
     return {
-      messages: received(op, { stream, status, shape: o.response }),
+      messages: one(batches),
+      batches,
       send: async (value) => {
         if (stream.destroyed || !stream.writable) throw (await status) ?? gone()
         if (!stream.write(frame(o.request.encode(value)))) await writable(op, stream)
@@ -123,12 +127,16 @@ function statusOf(stream: ClientHttp2Stream): Promise<GrpcError | undefined> {
   })
 }
 
+async function* one<T>(batches: AsyncIterable<T[]>): AsyncGenerator<T, void, undefined> {
+  for await (const batch of batches) yield* batch
+}
+
 async function* received<Out>(
   op: Op,
   o: { stream: ClientHttp2Stream; status: Promise<GrpcError | undefined>; shape: Message<Out, never> },
-): AsyncGenerator<Out, void, undefined> {
+): AsyncGenerator<Out[], void, undefined> {
   try {
-    for await (const bytes of messagesOf(o.stream)) yield decode(o.shape, bytes)
+    for await (const batch of batchesOf(o.stream)) yield batch.map((bytes) => decode(o.shape, bytes))
   } catch (error) {
     op.signal.throwIfAborted()
     // What the other side says about its end is more than that the stream broke.

@@ -12,8 +12,13 @@ export function frame(message: Uint8Array): Buffer {
   return out
 }
 
-/** The messages of a body. Each holds only until the next one is asked for when `body` reuses its chunks. */
+/** The messages of a body. */
 export async function* messagesOf(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+  for await (const batch of batchesOf(body)) yield* batch
+}
+
+/** The messages of a body, as many at once as came: where they are small and many, a promise for each costs most. */
+export async function* batchesOf(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer[], void, undefined> {
   let rest: Buffer[] = []
   let have = 0
   let want = 5
@@ -22,17 +27,19 @@ export async function* messagesOf(body: AsyncIterable<Buffer>): AsyncGenerator<B
     have += chunk.length
     if (have < want) continue
     let bytes = rest.length === 1 ? chunk : Buffer.concat(rest, have)
+    const batch: Buffer[] = []
     for (;;) {
       want = 5
       if (bytes.length < want) break
       const length = lengthOf(bytes)
       want += length
       if (bytes.length < want) break
-      yield bytes.subarray(5, want)
+      batch.push(bytes.subarray(5, want))
       bytes = bytes.subarray(want)
     }
     rest = bytes.length > 0 ? [bytes] : []
     have = bytes.length
+    if (batch.length > 0) yield batch
   }
   if (have > 0) throw new GrpcError(Code.internal, 'a call ended inside a message')
 }

@@ -17,3 +17,9 @@ export const Stat = message({
 export const PacketType = { stat: 0, request: 1, data: 2, fin: 3, error: 4 } as const
 
 export const Packet = message({ type: uint32(1), stat: nested(2, Stat), id: uint32(3), data: bytes(4) })
+
+/** The same with the stat as it came: most entries of a list are as they were, and only compared. */
+export const RawPacket = message({ type: uint32(1), stat: bytes(2), id: uint32(3), data: bytes(4) })
+
+/** As much of a stat as is looked at in any case. */
+export const StatHead = message({ path: string(1), mode: uint32(2), size: int64(5), linkname: string(7) })
