@@ -81,6 +81,16 @@ const knownDirectives = new Set(['syntax', 'escape', 'check'])
 /** Throws BuildError (kind `invalid`) with the place of the fault. */
 export function parseDockerfile(name: string, text: string): Dockerfile {
   const source = new Source(name, text)
+  const binary = source.lines.findIndex((line) => line.includes('\0'))
+  if (binary >= 0)
+    throw new BuildError(
+      'invalid',
+      'a NUL byte is no text: a Dockerfile is UTF-8, not UTF-16 and not binary',
+      {
+        source,
+        range: lineRange(source, binary + 1),
+      },
+    )
   const { directives, escape, firstLine } = parseDirectives(source)
   const emptyContinuations: Range[] = []
   const instructions: InstructionNode[] = []
