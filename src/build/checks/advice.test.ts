@@ -262,6 +262,29 @@ test('files that hold secrets, by name', () => {
     assert.ok(!isSecretFile(path), path)
 })
 
+test('arrays with a fault are told apart from tests of the shell', () => {
+  const found = (line: string) => check(`FROM x:1\n${line}\n`).find(({ rule }) => rule === 'BrokenJsonForm')
+  for (const [line, fault, better] of [
+    [`CMD ['a', 'b']`, 'double quotes', 'CMD ["a", "b"]'],
+    ['CMD ["a", "b",]', 'comma too many', 'CMD ["a", "b"]'],
+    ['CMD ["a"] # start', 'does not start a comment', 'CMD ["a"]'],
+    ['ENTRYPOINT ["a", "b"', 'bracket is wrong', 'ENTRYPOINT ["a", "b"]'],
+    [`VOLUME ['/data']`, 'double quotes', 'VOLUME ["/data"]'],
+    [`COPY --chown=a ['x', '/y']`, 'double quotes', 'COPY ["x", "/y"]'],
+  ] as const) {
+    assert.match(found(line)?.message ?? '', new RegExp(fault), line)
+    assert.equal(found(line)?.better, better)
+  }
+  for (const line of [
+    'RUN [ "$a" = "b" ] && c',
+    'RUN [ -f a ]',
+    'RUN [ "$a" ]',
+    'CMD ["a", "b"]',
+    'CMD [[ a ]]',
+  ])
+    assert.equal(found(line), undefined, line)
+})
+
 test('rules are spared by a comment above, and levels set by options', () => {
   const text = 'FROM x:1\n# gantry-check skip=RunsAsRoot, NoHealthcheck\nCMD ["a"]\n'
   assert.deepEqual(check(text), [])

@@ -7,6 +7,7 @@ import { adviseImages } from './advice-images.ts'
 import { adviseLayers } from './advice-layers.ts'
 import { checkInstructions } from './docker-instructions.ts'
 import { checkNames } from './docker-names.ts'
+import { checkJsonForm } from './json-form.ts'
 import { fails, levelUnder, mergeOptions, parseCheckOptions, type CheckOptions } from './options.ts'
 import { rules, type Rule, type RuleName } from './rules.ts'
 import { checkSecrets } from './secrets.ts'
@@ -87,7 +88,14 @@ export function checkProgram(input: CheckInput, options: CheckOptions): Checked 
       finding: { ...finding, ...(url !== undefined && { url }), ...(better !== undefined && { better }) },
     })
   }
-  for (const check of [checkNames, checkInstructions, checkSecrets, adviseImages, adviseLayers])
+  for (const check of [
+    checkNames,
+    checkInstructions,
+    checkJsonForm,
+    checkSecrets,
+    adviseImages,
+    adviseLayers,
+  ])
     check(view, report)
   found.sort((a, b) => a.range.start.line - b.range.start.line)
   const failing = found.filter(({ rule, finding }) => fails(rule, finding.level, options))

@@ -107,6 +107,11 @@ export const rules = {
     'warning',
     'A # behind an instruction does not start a comment: it becomes a part of the instruction',
   ),
+  BrokenJsonForm: ours(
+    'BrokenJsonForm',
+    'warning',
+    'What looks like a JSON array and is none is handed to a shell as it stands: strings need double quotes, and nothing follows the bracket',
+  ),
   SecretValue: ours(
     'SecretValue',
     'warning',
