@@ -14,7 +14,7 @@ export interface BuildSummary {
   target?: string
   startedAt: string
   endedAt?: string
-  /** Steps of the Dockerfile: all, those that have ended well, and those of them that came from the cache. */
+  /** Steps of the Dockerfile but FROM: all, those that have ended well, and those of them that came from the cache. */
   steps: { total: number; done: number; cached: number }
   warnings: number
   /** Size of the log. */

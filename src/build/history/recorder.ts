@@ -79,7 +79,8 @@ export class Recorder {
 }
 
 export function countSteps(vertices: readonly VertexEvent[]): BuildRecord['steps'] {
-  const steps = vertices.filter((vertex) => vertex.step)
+  // A base image is there or not: nothing of it is run or cached.
+  const steps = vertices.filter((vertex) => vertex.step && !vertex.step.text.startsWith('FROM '))
   const done = steps.filter((vertex) => vertex.completed !== undefined && vertex.error === undefined)
   return { total: steps.length, done: done.length, cached: done.filter((vertex) => vertex.cached).length }
 }

@@ -20,8 +20,10 @@ export function describeSteps(steps: readonly StepExplanation[], o: { colours: b
       const shown = o.colours ? `${colours[state]}${label}\x1b[0m` : label
       return `${shown} ${name.replaceAll('\n', ' ')}${why.length > 0 ? `: ${why.join(', ')}` : ''}\n`
     })
-  const count = (state: StepExplanation['state']) => steps.filter((step) => step.state === state).length
+  // A base image is there or not.
+  const counted = steps.filter(({ step }) => !step.text.startsWith('FROM '))
+  const count = (state: StepExplanation['state']) => counted.filter((step) => step.state === state).length
   const [hits, misses, others] = [count('hit'), count('miss'), count('follows')]
   const rest = others > 0 ? `, ${others} may follow` : ''
-  return `${lines.join('')}\n${hits} of ${steps.length} steps cached, ${misses} would run${rest}\n`
+  return `${lines.join('')}\n${hits} of ${counted.length} steps cached, ${misses} would run${rest}\n`
 }
