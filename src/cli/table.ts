@@ -172,6 +172,11 @@ export const entries: readonly Entry[] = [
     load: async () => (await build()).build,
   },
   {
+    names: ['buildx bake'],
+    about: 'Build from a file',
+    load: async () => (await import('./commands/bake.ts')).bake,
+  },
+  {
     names: ['builder du', 'buildx du'],
     about: 'Disk usage',
     load: async () => (await buildCache()).du,

@@ -26,14 +26,18 @@ export class Sinks implements Disposable {
     }
     process.once('SIGINT', this.#onInterrupt)
     process.once('SIGTERM', this.#onTerminate)
+    // Another target of bake may end us.
+    process.once('exit', this.#close)
   }
 
   [Symbol.dispose](): void {
     process.off('SIGINT', this.#onInterrupt)
     process.off('SIGTERM', this.#onTerminate)
+    process.off('exit', this.#close)
     for (const sink of this.#open) sink[Symbol.dispose]()
   }
 
+  readonly #close = () => this[Symbol.dispose]()
   readonly #onInterrupt = () => this.#leave(130)
   readonly #onTerminate = () => this.#leave(143)
 
