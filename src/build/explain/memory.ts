@@ -24,10 +24,14 @@ const maxOrigins = 500
 export class StepMemory {
   readonly #store: Store
   readonly #table: Table<z.infer<typeof recordSchema>>
+  /** Oldest first. */
+  readonly #origins: Set<string>
 
   constructor(store: Store) {
     this.#store = store
     this.#table = store.table('build_steps', (value) => recordSchema.parse(value))
+    const all = this.#table.all().toSorted((a, b) => (a.record.at < b.record.at ? -1 : 1))
+    this.#origins = new Set(all.map(({ key }) => key))
   }
 
   get(origin: string): KnownStep[] {
@@ -36,17 +40,15 @@ export class StepMemory {
 
   put(origin: string, steps: readonly KnownStep[]): void {
     this.#store.transaction(() => {
-      const isNew = this.#table.get(origin) === undefined
       this.#table.put(origin, { at: new Date().toISOString(), steps: [...steps] })
-      if (isNew) this.#trim()
+      this.#origins.delete(origin)
+      this.#origins.add(origin)
+      for (const oldest of this.#origins) {
+        if (this.#origins.size <= maxOrigins) break
+        this.#table.delete(oldest)
+        this.#origins.delete(oldest)
+      }
     })
-  }
-
-  #trim(): void {
-    const all = this.#table.all()
-    if (all.length <= maxOrigins) return
-    const oldest = all.toSorted((a, b) => (a.record.at < b.record.at ? -1 : 1))
-    for (const { key } of oldest.slice(0, all.length - maxOrigins)) this.#table.delete(key)
   }
 }
 

@@ -29,6 +29,8 @@ type Lent = Pick<BuildRequest, 'secrets' | 'ssh'>
 
 const defaultCount = 5
 const defaultAge = 24 * 3_600_000
+/** How often ages are looked at. Milliseconds. */
+const checkTime = 600_000
 
 /**
  * What failed RUN steps left, for people to look at in a shell: the files with what the command wrote, and its mounts. The
@@ -42,16 +44,18 @@ export class FailedSteps implements CacheShelf {
   readonly #shells = new Map<string, Shell | 'opening'>()
   /** How the last shell of each ended. */
   readonly #exits = new Map<string, number>()
+  readonly #timer: NodeJS.Timeout
   readonly #removing = new Set<Promise<void>>()
 
-  private constructor(o: FailedStepsOptions) {
+  private constructor(op: Op, o: FailedStepsOptions) {
     this.#o = o
+    this.#timer = setInterval(() => this.#trim(op), checkTime).unref()
     this.#table = o.store.table('failed_steps', (value) => recordSchema.parse(value))
   }
 
   /** Drops what is too old or was kept before a reboot; the rest is there as it was. */
   static async open(op: Op, o: FailedStepsOptions): Promise<FailedSteps> {
-    const failed = new FailedSteps(o)
+    const failed = new FailedSteps(op, o)
     const boot = bootId()
     const there = new Set(await o.snapshots.workspaces())
     for (const { key, record } of failed.#table.all())
@@ -194,6 +198,7 @@ export class FailedSteps implements CacheShelf {
 
   /** Ends all shells. */
   async close(): Promise<void> {
+    clearInterval(this.#timer)
     for (const shell of this.#shells.values()) if (shell !== 'opening') shell.kill()
     await Promise.allSettled(
       [...this.#shells.values()].flatMap((shell) => (shell === 'opening' ? [] : [shell.over])),

@@ -28,6 +28,8 @@ export class BuildHistory {
   readonly #table: Table<BuildRecord>
   readonly #limits: HistoryLimits
   readonly #running = new Map<string, Recorder>()
+  /** Sizes of the logs, oldest build first: what is kept is decided after each build. */
+  readonly #sizes = new Map<string, number>()
   readonly #closing = new Set<Promise<void>>()
   readonly #onRemove: (id: string) => void
 
@@ -53,6 +55,8 @@ export class BuildHistory {
     const known = history.#table.all()
     for (const { record } of known)
       if (record.status === 'running') history.#table.put(record.id, await history.#cutOff(op, record))
+    for (const { record } of known.toSorted((a, b) => (a.record.startedAt < b.record.startedAt ? -1 : 1)))
+      history.#sizes.set(record.id, record.logBytes)
     const files = new Set(known.map(({ record }) => fileOf(record.id)))
     for (const name of readdirSync(o.root))
       if (!files.has(name)) rmSync(join(o.root, name), { force: true, recursive: true })
@@ -73,6 +77,7 @@ export class BuildHistory {
     const recorder = new Recorder(head, { log, save: (ended) => this.#save(op, ended) })
     this.#table.put(id, head)
     this.#running.set(id, recorder)
+    this.#sizes.set(id, 0)
     return recorder
   }
 
@@ -113,6 +118,7 @@ export class BuildHistory {
   remove(id: string): void {
     if (this.#running.has(id)) throw new EngineError('conflict', `build ${id} is running: stop it first`)
     this.#table.delete(id)
+    this.#sizes.delete(id)
     rmSync(this.#path(id), { force: true })
     this.#onRemove(id)
   }
@@ -124,6 +130,7 @@ export class BuildHistory {
 
   #save(op: Op, recorder: Recorder): void {
     this.#table.put(recorder.id, recorder.record())
+    this.#sizes.set(recorder.id, recorder.log.size)
     const closing = recorder.log.end().then(() => {
       this.#running.delete(recorder.id)
       this.#closing.delete(closing)
@@ -136,15 +143,15 @@ export class BuildHistory {
   #trim(op: Op): void {
     let bytes = 0
     let count = 0
-    for (const record of this.list()) {
-      bytes += record.logBytes
+    for (const [id, size] of [...this.#sizes].toReversed()) {
+      bytes += size
       count++
       const fits = count <= this.#limits.maxBuilds && bytes <= this.#limits.maxBytes
-      if (fits || count === 1 || this.#running.has(record.id)) continue
+      if (fits || count === 1 || this.#running.has(id)) continue
       try {
-        this.remove(record.id)
+        this.remove(id)
       } catch (error) {
-        op.log.warn('removing an old build record failed', { id: record.id, error })
+        op.log.warn('removing an old build record failed', { id, error })
       }
     }
   }
