@@ -11,8 +11,9 @@ import { diffConfigs, diffTrees } from './diff.ts'
 import { explainImage } from './explain.ts'
 import { FileTree, textOf, typeOf, type FileNode } from './file-tree.ts'
 
-/** Entries of layers that are kept in memory: some tens of megabytes. */
+/** Entries of layers that are kept in memory for the next look: some tens of megabytes, for a minute. */
 const maxKept = 200_000
+const keptMs = 60_000
 
 /**
  * Looks into images: straight from their layers, without a container or a mount. What images contain is hostile; links are
@@ -23,6 +24,7 @@ export class ImageFiles {
   readonly #leases: Leases
   /** Listings of layers, which never change, least recently used first. */
   readonly #kept = new Map<DiffId, LayerEntry[]>()
+  #idle: NodeJS.Timeout | undefined
 
   constructor(o: { snapshots: Snapshots; leases: Leases }) {
     this.#snapshots = o.snapshots
@@ -115,6 +117,8 @@ export class ImageFiles {
   async #listing(op: Op, diffId: DiffId): Promise<LayerEntry[]> {
     const known = this.#kept.get(diffId)
     const entries = known ?? (await this.#snapshots.listLayer(op, diffId))
+    clearTimeout(this.#idle)
+    this.#idle = setTimeout(() => this.#kept.clear(), keptMs).unref()
     this.#kept.delete(diffId)
     this.#kept.set(diffId, entries)
     let total = 0

@@ -1,4 +1,5 @@
 import { cleanPath } from '../../lib/ignore.ts'
+import type { Expansion } from '../dockerfile/expand.ts'
 import type { Instruction, InstructionOf, Word } from '../dockerfile/instructions.ts'
 import { defaultPath, envMap } from '../graph/scope.ts'
 import { nearest } from './nearest.ts'
@@ -46,6 +47,9 @@ function startOf({ base }: StageView, states: ReadonlyMap<StageView, StageState>
 const common =
   /^(?:HOME|LANG|LANGUAGE|LC_ALL|TZ|GO[A-Z]+|CARGO_HOME|RUSTUP_HOME|GEM_HOME|BUNDLE_[A-Z_]+|[A-Z0-9_]+_(?:VERSION|HOME|MAJOR|DIR|PATH|ROOT))$/
 
+/** BuildKit: quotes mean nothing in a here-document, and the escape character is always this one. */
+const heredoc = { escape: '\\', keepQuotes: true } as const
+
 class StageCheck {
   readonly #view: View
   readonly #state: StageState
@@ -64,6 +68,9 @@ class StageCheck {
 
   #check(i: Instruction): void {
     for (const word of wordsOf(i)) this.#variables(i, word)
+    if (i.kind === 'copy' || i.kind === 'add')
+      for (const { expand, content } of i.heredocs)
+        if (expand) this.#undefined(i, quietExpand({ text: content }, this.#state.env, heredoc))
     switch (i.kind) {
       case 'env':
         this.#legacy(i)
@@ -112,13 +119,16 @@ class StageCheck {
   }
 
   #expanded(word: Word): string {
-    return quietExpand(word, this.#state.env, this.#view.input.program.file.escape)?.text ?? word.text
+    return quietExpand(word, this.#state.env, this.#view.input.program.file)?.text ?? word.text
   }
 
   #variables(i: Instruction, word: Word): void {
+    this.#undefined(i, quietExpand(word, this.#state.env, this.#view.input.program.file))
+  }
+
+  #undefined(i: Instruction, expansion: Expansion | undefined): void {
     const { env, args, unknownEnv } = this.#state
-    const missing = quietExpand(word, env, this.#view.input.program.file.escape)?.missing ?? []
-    for (const name of new Set(missing.map((each) => each.name))) {
+    for (const name of new Set(expansion?.missing.map((each) => each.name))) {
       // Numbers and signs are the shell's own.
       if (args.has(name) || !/^[\p{L}_]/u.test(name) || (unknownEnv && common.test(name))) continue
       const near = nearest(name, env.keys())
@@ -193,7 +203,7 @@ class StageCheck {
 
   #expose(i: InstructionOf<'expose'>): void {
     for (const word of i.ports) {
-      const texts = quietExpand(word, this.#state.env, this.#view.input.program.file.escape)?.words ?? []
+      const texts = quietExpand(word, this.#state.env, this.#view.input.program.file)?.words ?? []
       for (const text of texts) {
         const proto = text.split('/')[1] ?? ''
         const container = (text.split('/')[0] ?? '').split(':').at(-1) ?? ''

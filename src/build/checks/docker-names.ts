@@ -158,7 +158,7 @@ function defaultsInFrom(view: View, report: Report): void {
   const values = globalArgs(program, {})
   for (const { stage } of view.stages) {
     const { image, node } = stage.from
-    const name = quietExpand(image, values, program.file.escape)?.text
+    const name = quietExpand(image, values, program.file)?.text
     if (name === undefined || isReference(name)) continue
     report(
       'InvalidDefaultArgInFrom',
@@ -186,7 +186,7 @@ function undeclaredInFrom(
 ): void {
   const { image, platform, node } = stage.from
   for (const word of platform ? [image, platform] : [image]) {
-    const missing = quietExpand(word, view.globals, view.input.program.file.escape)?.missing ?? []
+    const missing = quietExpand(word, view.globals, view.input.program.file)?.missing ?? []
     for (const name of new Set(missing.map((each) => each.name))) {
       if (o.declared.has(name)) continue
       const near = nearest(name, o.declared)
@@ -209,7 +209,7 @@ function platformOfFrom(view: View, { stage, base, baseName }: StageView, report
       )
     return
   }
-  const expansion = quietExpand(platform, view.globals, view.input.program.file.escape)
+  const expansion = quietExpand(platform, view.globals, view.input.program.file)
   if (!expansion) return
   const used = [...expansion.used]
   const withoutFlag = `${node.keyword} ${words(node).join(' ')}`

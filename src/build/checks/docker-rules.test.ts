@@ -157,6 +157,10 @@ const cases: readonly (readonly [string, readonly string[], Setting?])[] = [
     ],
   ],
   [
+    "FROM scratch\nCOPY <<EOF <<'RAW' /d/\n$nope\nEOF\n$fine\nRAW\n",
+    ["UndefinedVar:2 Usage of undefined variable '$nope'"],
+  ],
+  [
     'FROM scratch\nARG SECRET_PASSPHRASE\nENV SUPER_Secret=foo\nENV password=bar secret=baz\nENV apikey=bar sunflower=foo\nENV git_key=\nENV PUBLIC_KEY=x TOKEN_FILE=/run/t KEYBOARD=us\n',
     [
       '2 (ARG "SECRET_PASSPHRASE")',

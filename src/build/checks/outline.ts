@@ -78,7 +78,7 @@ function usedGlobals(view: View, needed: readonly StageView[]): InstructionOf<'a
   const used = new Set<string>()
   for (const { stage } of needed) {
     for (const word of [stage.from.image, stage.from.platform])
-      for (const name of (word && quietExpand(word, view.globals, escape)?.used) ?? []) used.add(name)
+      for (const name of (word && quietExpand(word, view.globals, { escape })?.used) ?? []) used.add(name)
     for (const i of stage.body)
       if (i.kind === 'arg') for (const { key, value } of i.args) if (!value) used.add(key.text)
   }
@@ -86,7 +86,7 @@ function usedGlobals(view: View, needed: readonly StageView[]): InstructionOf<'a
   for (const { args: list } of view.input.program.globals.toReversed())
     for (const { key, value } of list)
       if (used.has(key.text) && value)
-        for (const name of quietExpand(value, view.globals, escape)?.used ?? []) used.add(name)
+        for (const name of quietExpand(value, view.globals, { escape })?.used ?? []) used.add(name)
   return view.input.program.globals.filter((i) => i.args.some(({ key }) => used.has(key.text)))
 }
 
@@ -104,7 +104,7 @@ function args(
     if (o.found.args.some((each) => each.name === name)) continue
     const text =
       (Object.hasOwn(buildArgs, name) ? buildArgs[name] : undefined) ??
-      (value && quietExpand(value, o.values, program.file.escape)?.text)
+      (value && quietExpand(value, o.values, program.file)?.text)
     const description = describe(view, i, [name])
     o.found.args.push({
       name,

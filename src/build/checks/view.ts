@@ -2,7 +2,7 @@ import { IgnoreMatcher, type IgnorePattern } from '../../lib/ignore.ts'
 import { canonical, parseReference, withDefaultTag } from '../../lib/reference.ts'
 import { EngineError } from '../../lib/errors.ts'
 import type { ImageConfig } from '../../wire/container.ts'
-import { expand, ExpandError, type Expansion } from '../dockerfile/expand.ts'
+import { expand, ExpandError, type Expansion, type ExpandOptions } from '../dockerfile/expand.ts'
 import type { Instruction, Word } from '../dockerfile/instructions.ts'
 import type { Program, Stage } from '../dockerfile/stages.ts'
 import type { Range } from '../dockerfile/source.ts'
@@ -63,8 +63,7 @@ export function makeView(input: CheckInput): View | undefined {
   const globals = globalArgs(program, input.buildArgs)
   const stages: (StageView & { checked: boolean })[] = []
   for (const stage of program.stages) {
-    const baseName =
-      quietExpand(stage.from.image, globals, program.file.escape)?.text ?? stage.from.image.text
+    const baseName = quietExpand(stage.from.image, globals, program.file)?.text ?? stage.from.image.text
     const earlier = stages.findLast((each) => each.stage.name === baseName.toLowerCase())
     stages.push({ stage, baseName, base: baseOf(input, baseName, earlier), checked: input.allStages })
   }
@@ -84,7 +83,7 @@ export function globalArgs(
   for (const { args } of program.globals)
     for (const { key, value } of args) {
       const given = Object.hasOwn(buildArgs, key.text) ? buildArgs[key.text] : undefined
-      const text = given ?? (value && quietExpand(value, values, program.file.escape)?.text)
+      const text = given ?? (value && quietExpand(value, values, program.file)?.text)
       if (text !== undefined) values.set(key.text, text)
     }
   return values
@@ -92,12 +91,12 @@ export function globalArgs(
 
 /** Nothing for what cannot be expanded: the build says so itself. */
 export function quietExpand(
-  word: Word,
+  word: Pick<Word, 'text'>,
   variables: ReadonlyMap<string, string>,
-  escape: '\\' | '`',
+  options: ExpandOptions,
 ): Expansion | undefined {
   try {
-    return expand(word.text, variables, { escape })
+    return expand(word.text, variables, options)
   } catch (error) {
     if (error instanceof ExpandError) return undefined
     throw error
