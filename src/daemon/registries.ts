@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import { isAbsolute } from 'node:path'
 import type { Config } from '../engine/index.ts'
 import { EngineError } from '../lib/errors.ts'
-import { defaultCertsDirs } from '../registry/index.ts'
+import { defaultCertsDirs, plainSettings } from '../registry/index.ts'
 import type { Settings } from './settings.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -32,7 +32,8 @@ export function registriesOf(
         no: proxy('no-proxy', 'NO_PROXY'),
       },
       offline: s.offline ?? false,
-      attempts: atLeastOne(s, 'max-download-attempts', 5),
+      attempts: atLeastOne(s, 'max-download-attempts', plainSettings.attempts),
+      pauseMs: plainSettings.pauseMs,
     },
     maxDownloads: atLeastOne(s, 'max-concurrent-downloads', 3),
     maxUploads: atLeastOne(s, 'max-concurrent-uploads', 5),

@@ -23,7 +23,12 @@ export interface BlobProgress {
 export function blobStream(
   op: Op,
   blob: BlobDescriptor,
-  o: { open: (from: number) => Promise<HttpResponse>; attempts: number; progress?: BlobProgress },
+  o: {
+    open: (from: number) => Promise<HttpResponse>
+    attempts: number
+    pauseMs: number
+    progress?: BlobProgress
+  },
 ): Readable {
   return Readable.from(chunks(op, blob, o), { objectMode: false, highWaterMark: 1 << 20 })
 }
@@ -52,7 +57,10 @@ async function* chunks(
       op.signal.throwIfAborted()
       if (received > before) failures = 0
       failures++
-      const wait = isTemporary(error) && failures < o.attempts ? waitAfter(error, failures) : undefined
+      const wait =
+        isTemporary(error) && failures < o.attempts
+          ? waitAfter(error, { attempt: failures, pauseMs: o.pauseMs })
+          : undefined
       if (wait === undefined) throw error
       op.log.info('a download broke off and is taken up again', {
         blob: blob.digest,

@@ -38,6 +38,7 @@ export class Connection {
   readonly #auth: AuthConfig | undefined
   readonly #scopes: readonly string[]
   readonly #attempts: number
+  readonly #pauseMs: number
   /** What the registry last asked for. */
   #challenge: Challenge | undefined
 
@@ -48,6 +49,7 @@ export class Connection {
     auth: AuthConfig | undefined
     scopes: readonly string[]
     attempts: number
+    pauseMs: number
     challenge: Challenge | undefined
   }) {
     this.endpoint = o.endpoint
@@ -56,13 +58,14 @@ export class Connection {
     this.#auth = o.auth
     this.#scopes = o.scopes
     this.#attempts = o.attempts
+    this.#pauseMs = o.pauseMs
     this.#challenge = o.challenge
   }
 
   /** Sends until an answer comes that counts, waiting in between; a 401 is met with credentials once. */
   async request(op: Op, request: RegistryRequest): Promise<HttpResponse> {
     const attempts = request.retry === false ? 1 : this.#attempts
-    return await retrying(op, { attempts }, () => this.#attempt(op, request))
+    return await retrying(op, { attempts, pauseMs: this.#pauseMs }, () => this.#attempt(op, request))
   }
 
   async #attempt(op: Op, request: RegistryRequest): Promise<HttpResponse> {

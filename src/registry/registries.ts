@@ -44,10 +44,10 @@ export class Registries {
     op: Op,
     o: { domain: string; path: string; auth: AuthConfig | undefined; access: 'pull' | 'push' },
   ): Promise<Repository> {
-    const { attempts } = this.settings
+    const { attempts, pauseMs } = this.settings
     const scopes = [`repository:${o.path}:${o.access === 'push' ? 'pull,push' : 'pull'}`]
     const make = (probe: Probe, auth: AuthConfig | undefined) =>
-      new Connection({ ...probe, http: this.#http, tokens: this.#tokens, auth, scopes, attempts })
+      new Connection({ ...probe, http: this.#http, tokens: this.#tokens, auth, scopes, attempts, pauseMs })
     const connections: Connection[] = []
     for (const mirror of o.access === 'pull' && o.domain === 'docker.io' ? this.settings.mirrors : [])
       try {
@@ -65,7 +65,7 @@ export class Registries {
       if (connections.length === 0) throw error
       op.log.warn('the registry is not reached: only its mirrors are asked', { error: String(error) })
     }
-    return new Repository({ name: o.path, connections, attempts })
+    return new Repository({ name: o.path, connections, attempts, pauseMs })
   }
 
   /** Checks credentials. Throws kind `unauthorized` when the registry refuses them. */
@@ -110,7 +110,7 @@ export class Registries {
         }),
       },
     }
-    return await retrying(op, { attempts: this.settings.attempts }, async () => {
+    return await retrying(op, this.settings, async () => {
       const response = await this.#http.send(op, request)
       if (response.status !== 200) throw await failureOf(request, response)
       return decodeSearch(await readBody(response, nameOf(request)))
@@ -177,10 +177,11 @@ export class Registries {
       url: new URL('/v2/', endpoint.base),
       insecure: endpoint.insecure,
     }
+    const { pauseMs } = this.settings
     // Nobody there: said at once. A server in trouble is given a moment.
     const mayHelp = (error: unknown) =>
       isTemporary(error) && error instanceof RegistryError && error.status !== undefined
-    return await retrying(op, { attempts: Math.min(o.attempts, 3), mayHelp }, async () => {
+    return await retrying(op, { attempts: Math.min(o.attempts, 3), pauseMs, mayHelp }, async () => {
       const response = await this.#http.send(op, request)
       if (response.status === 401) {
         response.body.resume()

@@ -35,11 +35,13 @@ export class Repository {
   readonly name: string
   readonly #connections: readonly Connection[]
   readonly #attempts: number
+  readonly #pauseMs: number
 
-  constructor(o: { name: string; connections: readonly Connection[]; attempts: number }) {
+  constructor(o: { name: string; connections: readonly Connection[]; attempts: number; pauseMs: number }) {
     this.name = o.name
     this.#connections = o.connections
     this.#attempts = o.attempts
+    this.#pauseMs = o.pauseMs
   }
 
   /** By tag or digest. Throws kind `not-found` when there is none. */
@@ -119,6 +121,7 @@ export class Repository {
           }),
         ),
       attempts: this.#attempts,
+      pauseMs: this.#pauseMs,
       ...(o.progress && { progress: o.progress }),
     })
   }
@@ -132,7 +135,13 @@ export class Repository {
 
   /** Stores a blob; `from` names repositories of the same registry that may have it already. */
   async upload(op: Op, upload: Upload): Promise<{ digest: Digest; size: number; mountedFrom?: string }> {
-    return await uploadBlob(op, { ...upload, name: this.name, connection: this.#first })
+    return await uploadBlob(op, {
+      ...upload,
+      name: this.name,
+      connection: this.#first,
+      attempts: this.#attempts,
+      pauseMs: this.#pauseMs,
+    })
   }
 
   /** `reference`: a tag, or the manifest's own digest. */

@@ -11,6 +11,8 @@ export interface RegistrySettings {
   readonly offline: boolean
   /** How often a request, or a download that makes no progress, is tried. */
   readonly attempts: number
+  /** Milliseconds before the second try, doubled for each further one, unless the registry says more. */
+  readonly pauseMs: number
 }
 
 /** URLs, empty for none; `no` lists hosts that are reached directly. */
@@ -29,4 +31,5 @@ export const plainSettings: RegistrySettings = {
   proxies: { http: '', https: '', no: '' },
   offline: false,
   attempts: 5,
+  pauseMs: 500,
 }

@@ -23,13 +23,15 @@ const commitMs = 300_000
 /** Stores a blob: by mounting it where it is, or in one PATCH of all its bytes and a PUT with their digest. */
 export async function uploadBlob(
   op: Op,
-  o: Upload & { name: string; connection: Connection },
+  o: Upload & { name: string; connection: Connection; attempts: number; pauseMs: number },
 ): Promise<{ digest: Digest; size: number; mountedFrom?: string }> {
   for (const from of o.blob ? (o.from ?? []) : []) {
     const mounted = o.blob && (await mount(op, { ...o, blob: o.blob, from }))
     if (mounted) return { ...o.blob, mountedFrom: from }
   }
-  return await retrying(op, { attempts: 5, waiting: (ms) => o.retrying?.(ms) }, () => send(op, o))
+  const { attempts, pauseMs } = o
+  const waiting = (ms: number) => o.retrying?.(ms)
+  return await retrying(op, { attempts, pauseMs, waiting }, () => send(op, o))
 }
 
 /** A registry that does not mount answers with a place for an upload, which is given back. */
