@@ -25,13 +25,15 @@ interface Asked extends Directories {
   readonly ref?: string
   /** Images that options name as `input:NAME`. */
   readonly inputs: Readonly<Record<string, string>>
+  /** Entitlements that the client grants. */
+  readonly allow: readonly string[]
   readonly outputs: readonly OutputRequest[]
   readonly cacheTo: readonly OutputRequest[]
 }
 
 /** What frontend `dockerfile.v0` is asked for, as a build of ours. Whatever would be ignored is refused by name. */
 export async function buildRequestOf(op: Op, attrs: Attrs, o: Asked): Promise<BuildRequest> {
-  const { session, ref, outputs, cacheTo } = o
+  const { session, ref, allow, outputs, cacheTo } = o
   for (const name of informative) attrs.take(name)
   const buildArgs = attrs.takeAll('build-arg:')
   delete buildArgs['BUILDKIT_SYNTAX']
@@ -63,6 +65,7 @@ export async function buildRequestOf(op: Op, attrs: Attrs, o: Asked): Promise<Bu
     noCache: noCache === '',
     secrets: secretsOf(session),
     auth: authOf(session),
+    ...(allow.length > 0 && { allow }),
     ...(cacheFrom.length > 0 && { cacheFrom }),
     ...(cacheTo.length > 0 && { cacheTo }),
     ...(noCacheFilter.length > 0 && { noCacheFilter }),

@@ -10,21 +10,23 @@ import { serveGrpc, type Method } from './grpc/server.ts'
 import { historyMethods } from './history.ts'
 import { Sessions } from './session.ts'
 import { Solves } from './solves.ts'
+import { workerRecord } from './worker.ts'
 
 /** Serves connections that clients have upgraded. */
 export class BuildKit {
   readonly #sessions = new Sessions()
   readonly #methods: readonly Method[]
 
-  constructor(engine: Pick<Engine, 'builder' | 'config' | 'images' | 'removeImage'>) {
+  constructor(engine: Pick<Engine, 'builder' | 'config' | 'images' | 'networks' | 'removeImage'>) {
     const sessions = this.#sessions
     const spool = join(engine.config.dataRoot, 'build', 'spool')
     const solves = new Solves({ engine, sessions, spool })
+    const worker = () => workerRecord(engine.networks.hostGateway)
     this.#methods = [
-      ...controlMethods({ sessions, solves }),
+      ...controlMethods({ sessions, solves, worker }),
       ...cacheMethods(engine),
       ...historyMethods(engine),
-      ...gatewayMethods(solves),
+      ...gatewayMethods(solves, worker),
     ]
   }
 

@@ -5,7 +5,7 @@ import * as pb from './proto/control.ts'
 import { message, string, int32 } from './proto/message.ts'
 import type { Sessions } from './session.ts'
 import type { Solves } from './solves.ts'
-import { buildkitVersion, workerRecord } from './worker.ts'
+import { buildkitVersion, type workerRecord } from './worker.ts'
 
 const service = '/moby.buildkit.v1.Control/'
 
@@ -14,8 +14,12 @@ const HealthResponse = message({ status: int32(1) })
 const serving = 1
 
 /** moby.buildkit.v1.Control, and grpc.health.v1.Health. */
-export function controlMethods(o: { sessions: Sessions; solves: Solves }): Method[] {
-  const { sessions, solves } = o
+export function controlMethods(o: {
+  sessions: Sessions
+  solves: Solves
+  worker: () => ReturnType<typeof workerRecord>
+}): Method[] {
+  const { sessions, solves, worker } = o
   return [
     unary(
       `${service}Solve`,
@@ -41,7 +45,7 @@ export function controlMethods(o: { sessions: Sessions; solves: Solves }): Metho
       { request: pb.ListWorkersRequest, response: pb.ListWorkersResponse },
       (_call, { filter }) => {
         if (filter.length > 0) throw new EngineError('unsupported', 'filters of workers are not supported')
-        return { record: [workerRecord()] }
+        return { record: [worker()] }
       },
     ),
     unary(`${service}Info`, { request: pb.InfoRequest, response: pb.InfoResponse }, () => ({

@@ -4,7 +4,7 @@ import { Code, GrpcError } from './grpc/status.ts'
 import * as pb from './proto/gateway.ts'
 import { graphOf, imageOfGraph } from './result-ref.ts'
 import type { Solves } from './solves.ts'
-import { workerRecord } from './worker.ts'
+import type { workerRecord } from './worker.ts'
 
 const service = '/moby.buildkit.v1.frontend.LLBBridge/'
 
@@ -35,14 +35,14 @@ function refOf({ metadata }: Call): string {
 }
 
 /** Where the client runs a part of the build itself: it asks for the frontend and gives back what came of it. */
-export function gatewayMethods(solves: Solves): Method[] {
+export function gatewayMethods(solves: Solves, worker: () => ReturnType<typeof workerRecord>): Method[] {
   return [
     unary(`${service}Ping`, { request: pb.Empty, response: pb.PongResponse }, async (call) => {
       await solves.known(call.op, refOf(call))
       return {
         FrontendAPICaps: enabled(frontendCaps),
         LLBCaps: enabled(graphCaps),
-        Workers: [workerRecord()],
+        Workers: [worker()],
       }
     }),
     unary(

@@ -174,6 +174,7 @@ export class Solves {
   async #build(op: Op, running: Running, o: Asked): Promise<string> {
     checkFrontend(o)
     const request = await running.solve
+    if (request.SourcePolicy) throw new EngineError('unsupported', 'build: source policies are not supported')
     const session = await this.#o.sessions.get(op, request.Session)
     const exporters =
       request.Exporters.length > 0
@@ -201,6 +202,7 @@ export class Solves {
       ...this.#directories(op, session, attrs),
       ...(running.builds++ === 0 && { ref: running.ref }),
       inputs: o.inputs,
+      allow: request.Entitlements,
       outputs,
       cacheTo: cacheExports(request.Cache?.Exports ?? []),
     })

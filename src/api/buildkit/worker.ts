@@ -9,8 +9,8 @@ export const buildkitVersion = {
 
 const architectures: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' }
 
-/** The one place where builds run. */
-export function workerRecord() {
+/** The one place where builds run. `hostGateway`: what `host-gateway` of --add-host means. */
+export function workerRecord(hostGateway: string) {
   return {
     ID: 'gantry',
     Labels: {
@@ -18,6 +18,7 @@ export function workerRecord() {
       'org.mobyproject.buildkit.worker.hostname': hostname(),
       // buildx: without it only images can be the output.
       'org.mobyproject.buildkit.worker.snapshotter': 'overlayfs',
+      'org.mobyproject.buildkit.worker.moby.host-gateway-ip': hostGateway,
     },
     platforms: [{ OS: 'linux', Architecture: architectures[arch()] ?? arch(), Variant: '' }],
     buildkitVersion,

@@ -4,7 +4,7 @@ import type { Route } from './route.ts'
 
 /** BuildKit's API, over connections that become HTTP/2. */
 export function buildkitRoutes(
-  engine: Pick<Engine, 'builder' | 'config' | 'images' | 'removeImage'>,
+  engine: Pick<Engine, 'builder' | 'config' | 'images' | 'networks' | 'removeImage'>,
 ): Route[] {
   let made: Promise<BuildKit> | undefined
   // Loaded by the first client that wants it: HTTP/2 and protocol buffers take a while.
