@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { EngineError } from './errors.ts'
 
 /** A content address as OCI writes it. Only sha256 is produced and accepted. */
@@ -23,5 +23,5 @@ export function hexOf(digest: Digest): string {
 }
 
 export function digestOf(data: string | Uint8Array): Digest {
-  return `sha256:${createHash('sha256').update(data).digest('hex')}`
+  return `sha256:${hash('sha256', data)}`
 }
