@@ -101,7 +101,7 @@ class Decoder {
   /** Leading `--name[=value]` words, for every instruction alike. */
   #takeFlags(): void {
     for (;;) {
-      const span = wordSpans(this.#args.text, this.#context.escape)[0]
+      const [span] = wordSpans(this.#args.text, this.#context.escape, 1)
       if (!span) return
       const text = this.#args.text.slice(span.start, span.end)
       if (!text.startsWith('--')) return
@@ -116,8 +116,10 @@ class Decoder {
       const value = this.#word(valueStart, span.end)
       const range = equals < 0 ? this.#args.range(span.start, span.end) : value.range
       const several = this.#repeated.get(name) ?? []
-      if (['mount', 'exclude'].includes(name)) this.#repeated.set(name, [...several, { ...value, range }])
-      else if (this.#flags.has(name)) throw this.#error(`duplicate flag specified: --${name}`, range)
+      if (['mount', 'exclude'].includes(name)) {
+        several.push({ ...value, range })
+        this.#repeated.set(name, several)
+      } else if (this.#flags.has(name)) throw this.#error(`duplicate flag specified: --${name}`, range)
       this.#flags.set(name, { ...value, range })
       this.#args = rest
     }

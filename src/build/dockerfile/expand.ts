@@ -36,6 +36,9 @@ export function expand(input: string, env: ReadonlyMap<string, string>, options:
   return new Expander(input, env, options).run()
 }
 
+/** A few lines that double a variable could fill the memory; no process takes a variable of an eighth of it. */
+const maxTaken = 1 << 20
+
 class Words {
   readonly list: string[] = []
   #word = ''
@@ -43,8 +46,10 @@ class Words {
 
   /** Text in which white space separates words. */
   loose(text: string): void {
-    for (const ch of text) {
-      if (!/\s/.test(ch)) this.solid(ch)
+    if (!/\s/.test(text)) return this.solid(text)
+    for (const piece of text.split(/(\s+)/)) {
+      if (piece === '') continue
+      if (!/^\s/.test(piece)) this.solid(piece)
       else if (this.#open && this.#word !== '') this.#flush()
     }
   }
@@ -73,6 +78,8 @@ class Expander {
   readonly #missing: { name: string; offset: number }[] = []
   readonly #used = new Set<string>()
   #at = 0
+  /** Characters that came out of variables. */
+  #taken = 0
   #depth = 0
 
   constructor(input: string, env: ReadonlyMap<string, string>, options: ExpandOptions) {
@@ -268,7 +275,10 @@ class Expander {
 
   #quietLookup(name: string): string | undefined {
     this.#used.add(name)
-    return this.#env.get(name)
+    const value = this.#env.get(name)
+    this.#taken += value?.length ?? 0
+    if (this.#taken > maxTaken) throw this.#error(`its variables hold more than ${maxTaken >> 20} MiB`)
+    return value
   }
 
   #lookup(name: string, offset: number): string | undefined {

@@ -98,3 +98,26 @@ test('any ignore file is read or refused, and walking agrees with asking', { tim
     }
   }
 })
+
+test('time grows with the text, not with its square', { timeout: 20_000 }, () => {
+  const n = 20_000
+  const texts = [
+    `FROM a\nENV a=b \\\n${'  k=v \\\n'.repeat(n)} z=1\n`,
+    `FROM a\nCOPY ${'f \\\n'.repeat(n)} /d/\n`,
+    `FROM a\nRUN ${'--mount=target=/x '.repeat(n)} x\n`,
+    `FROM a\nRUN${' \t'.repeat(10 * n)}x${' '.repeat(10 * n)}\\\n y\n`,
+    `FROM a\nRUN --mount=${'type=cache,'.repeat(n)}target=/x y\n`,
+    `#syntax=${' a'.repeat(10 * n)}${' '.repeat(10 * n)}b\nFROM a\n`,
+    `FROM a\nCMD ${'['.repeat(10 * n)}\n`,
+  ]
+  const started = performance.now()
+  for (const text of texts) parseProgram('Dockerfile', text)
+  assert.ok(performance.now() - started < 10_000)
+})
+
+test('variables cannot grow without end', () => {
+  let value = 'x'.repeat(1000)
+  assert.throws(() => {
+    for (let i = 0; i < 40; i++) value = expand('$a$a', new Map([['a', value]]), { escape: '\\' }).text
+  }, /its variables hold more than 1 MiB/)
+})

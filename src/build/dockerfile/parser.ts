@@ -37,20 +37,34 @@ export interface Heredoc {
   readonly fd: number
 }
 
+interface Piece {
+  readonly offset: number
+  readonly at: Position
+}
+
 /** Text put together from pieces of several lines, which still knows where each character came from. */
 export class LogicalText {
   readonly text: string
-  readonly #pieces: readonly { offset: number; at: Position }[]
+  /** In order; those of the whole that this is a part of, which begins at `shift`. */
+  readonly #pieces: readonly Piece[]
+  readonly #shift: number
 
-  constructor(text: string, pieces: readonly { offset: number; at: Position }[]) {
+  constructor(text: string, pieces: readonly Piece[], shift = 0) {
     this.text = text
     this.#pieces = pieces
+    this.#shift = shift
   }
 
   positionOf(offset: number): Position {
-    let best = { offset: 0, at: { line: 1, column: 1 } as Position }
-    for (const piece of this.#pieces) if (piece.offset <= offset) best = piece
-    return { line: best.at.line, column: best.at.column + offset - best.offset }
+    const whole = offset + this.#shift
+    let [low, high] = [0, this.#pieces.length]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((this.#pieces[middle]?.offset ?? 0) <= whole) low = middle + 1
+      else high = middle
+    }
+    const { offset: begin, at } = this.#pieces[low - 1] ?? { offset: 0, at: { line: 1, column: 1 } }
+    return { line: at.line, column: at.column + whole - begin }
   }
 
   range(start: number, end: number): Range {
@@ -67,11 +81,7 @@ export class LogicalText {
   }
 
   slice(start: number, end: number): LogicalText {
-    const at = this.positionOf(start)
-    const inner = this.#pieces
-      .filter((p) => p.offset > start && p.offset <= end)
-      .map((p) => ({ offset: p.offset - start, at: p.at }))
-    return new LogicalText(this.text.slice(start, Math.max(start, end)), [{ offset: 0, at }, ...inner])
+    return new LogicalText(this.text.slice(start, Math.max(start, end)), this.#pieces, this.#shift + start)
   }
 }
 
@@ -122,10 +132,10 @@ function parseDirectives(source: Source) {
   if (source.lines[0]?.startsWith('#!')) index++
   for (; index < source.lines.length; index++) {
     const line = source.lines[index] ?? ''
-    const match = /^\s*#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$/.exec(line)
+    const match = /^\s*#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=(.*)$/.exec(line)
     const key = match?.[1]?.toLowerCase() ?? ''
-    const value = match?.[2] ?? ''
-    if (!knownDirectives.has(key)) break
+    const value = (match?.[2] ?? '').trim()
+    if (!knownDirectives.has(key) || value === '') break
     const range = lineRange(source, index + 1)
     if (directives.has(key))
       throw new BuildError('invalid', `only one ${key} parser directive can be used`, { source, range })
@@ -158,8 +168,7 @@ interface Logical {
 }
 
 function joinLines(source: Source, first: number, escape: string, empty: Range[]): Logical {
-  const continued = escape === '\\' ? /(?:^|[^\\])\\[ \t]*$/ : /(?:^|[^`])`[ \t]*$/
-  const pieces: { offset: number; at: Position }[] = []
+  const pieces: Piece[] = []
   let text = ''
   let index = first
   for (; index < source.lines.length; index++) {
@@ -176,14 +185,23 @@ function joinLines(source: Source, first: number, escape: string, empty: Range[]
       line = line.trimStart()
     }
     pieces.push({ offset: text.length, at: { line: index + 1, column } })
-    if (!continued.test(line)) {
+    const end = endOfBlanks(line)
+    // An escaped escape character continues nothing.
+    if (line[end - 1] !== escape || line[end - 2] === escape) {
       text += line
       index++
       break
     }
-    text += line.replace(/[ \t]*$/, '').slice(0, -1)
+    text += line.slice(0, end - 1)
   }
   return { text: new LogicalText(text, pieces), next: Math.max(first + 1, index) }
+}
+
+/** Where the blanks at the end of a line begin. */
+function endOfBlanks(line: string): number {
+  let end = line.length
+  while (end > 0 && (line[end - 1] === ' ' || line[end - 1] === '\t')) end--
+  return end
 }
 
 function parseInstruction(source: Source, logical: Logical, first: number, escape: string): InstructionNode {
@@ -267,12 +285,12 @@ export function findHeredocs(text: string, escape: string): HeredocStart[] {
   return found
 }
 
-/** Spans of words as a shell would split them, quotes and escapes kept inside. */
-export function wordSpans(text: string, escape: string): { start: number; end: number }[] {
+/** Spans of words (at most so many) as a shell would split them, quotes and escapes kept inside. */
+export function wordSpans(text: string, escape: string, most = Infinity): { start: number; end: number }[] {
   const spans: { start: number; end: number }[] = []
   let start = -1
   let quote = ''
-  for (let i = 0; i < text.length; i++) {
+  for (let i = 0; i < text.length && spans.length < most; i++) {
     const ch = text[i] ?? ''
     if (start < 0) {
       if (/\s/.test(ch)) continue
