@@ -5,6 +5,9 @@ import { lineage, mountOption, rootImage, type Report, type StageView, type View
 
 type Run = InstructionOf<'run'>
 
+/** The arguments as they are shown on one line. */
+const shown = ({ node }: Instruction): string => node.args.text.replace(/\s{2,}/g, ' ')
+
 /** Advice on what steps leave in layers, and on their order. */
 export function adviseLayers(view: View, report: Report): void {
   const final = new Set(lineage(view.target))
@@ -83,7 +86,7 @@ function installAfterCopy({ stage }: StageView, report: Report): void {
         'CopyBeforeInstall',
         i.node.range,
         `${command.slice(0, 2).join(' ')} runs after ${all.node.keyword} of all sources (line ${line}): each change of any file installs everything again`,
-        `COPY ${installer.files} ./\nRUN ${i.node.args.text}\n${all.node.keyword} ${all.node.args.text}`,
+        `COPY ${installer.files} ./\nRUN ${shown(i)}\n${all.node.keyword} ${shown(all)}`,
       )
       return
     }
@@ -101,7 +104,7 @@ function consecutive({ stage }: StageView, report: Report): void {
         'ConsecutiveRun',
         { start: first.node.range.start, end: last.node.range.end },
         `${group.length} RUN instructions in a row make ${group.length} layers${group.some(cleansUp) ? '; what the later ones delete stays in the earlier' : ''}`,
-        `RUN ${group.map((run) => run.node.args.text).join(' && \\\n    ')}`,
+        `RUN ${group.map((run) => shown(run)).join(' && \\\n    ')}`,
       )
     group = []
   }
@@ -154,7 +157,7 @@ function leftovers(i: Run, commands: readonly Command[], report: Report): void {
   const find = (...args: Parameters<typeof is> extends [Command, ...infer R] ? R : never) =>
     commands.find((c) => is(c, ...args))
   const say = (what: string, better: string) => report('PackageListsKept', i.node.range, what, better)
-  const line = i.node.args.text.replace(/\s*(?:&&|;)?\s*$/, '')
+  const line = shown(i).replace(/\s*(?:&&|;)?\s*$/, '')
 
   if (
     find(['apt-get', 'apt'], 'update', 'install', 'upgrade') &&
@@ -225,7 +228,7 @@ function buildTools(i: Run, commands: readonly Command[], report: Report): void 
     'BuildToolsInFinalImage',
     i.node.range,
     `${found.slice(0, 4).join(', ')}${found.length > 4 ? ' and more' : ''} stay in the final image`,
-    `FROM … AS build\nRUN ${i.node.args.text}\n# build here\n\nFROM … (without the tools)\nCOPY --from=build /what/was/built /usr/local/bin/`,
+    `FROM … AS build\nRUN ${shown(i)}\n# build here\n\nFROM … (without the tools)\nCOPY --from=build /what/was/built /usr/local/bin/`,
   )
 }
 
@@ -276,10 +279,12 @@ const runners: readonly ((command: Command) => boolean)[] = [
     is(c, ['mvn', 'mvnw', 'gradle', 'gradlew', 'sbt']) &&
     c.some((word) => ['test', 'verify', 'check'].includes(word)),
   (c) => is(c, 'make') && c.some((word) => ['test', 'check', 'tests'].includes(word)),
-  (c) =>
-    is(c, ['bundle', 'poetry', 'uv', 'pipenv'], 'exec', 'run') &&
-    ['rspec', 'pytest', 'rake'].includes(operands(c)[0] ?? ''),
+  (c) => is(c, ['bundle', 'poetry', 'uv', 'pipenv'], 'exec', 'run') && isTestTask(operands(c)),
 ]
+
+function isTestTask([program = '', task = 'test']: readonly string[]): boolean {
+  return ['rspec', 'pytest'].includes(program) || (program === 'rake' && /^(?:test|spec)\b/.test(task))
+}
 
 function tests(i: Run, commands: readonly Command[], report: Report): void {
   const found = commands.find((command) => runners.some((matches) => matches(command)))
@@ -288,6 +293,6 @@ function tests(i: Run, commands: readonly Command[], report: Report): void {
     'TestsInBuild',
     i.node.range,
     `${found.slice(0, 3).join(' ')} runs in the build of the final image`,
-    `FROM … AS test\nRUN ${i.node.args.text}   # build --target test; or run the tests in a container of the finished image`,
+    `FROM … AS test\nRUN ${shown(i)}   # build --target test; or run the tests in a container of the finished image`,
   )
 }

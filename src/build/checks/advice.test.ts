@@ -198,8 +198,11 @@ test('tests run in the final image, or in a stage of their own', () => {
     'go test ./...',
     'mvn -B verify',
     'make check',
+    'bundle exec rspec',
+    'bundle exec rake',
   ])
     assert.equal(of(rule, `FROM x:1\nRUN ${run}\n`).length, 1, run)
+  assert.deepEqual(of(rule, 'FROM x:1\nRUN bundle exec rake assets:precompile\n'), [])
   assert.deepEqual(of(rule, 'FROM x:1 AS base\nFROM base AS test\nRUN npm test\nFROM base\nCMD ["a"]\n'), [])
 })
 

@@ -158,13 +158,14 @@ function defaultsInFrom(view: View, report: Report): void {
   const values = globalArgs(program, {})
   for (const { stage } of view.stages) {
     const { image, node } = stage.from
-    const name = quietExpand(image, values, program.file)?.text
-    if (name === undefined || isReference(name)) continue
+    const expansion = quietExpand(image, values, program.file)
+    if (!expansion || isReference(expansion.text)) continue
+    const unset = [...expansion.used].find((used) => !values.get(used))
     report(
       'InvalidDefaultArgInFrom',
       node.range,
       `Default value for ARG ${image.text} results in empty or invalid base image name`,
-      `ARG NAME=value (a value that makes ${image.text} a name)`,
+      unset === undefined ? undefined : `ARG ${unset}=VALUE`,
     )
   }
 }
