@@ -408,6 +408,7 @@ async function removeStep(op: Op, o: BuilderOptions, id: string): Promise<void> 
       'secrets',
       () => Promise.resolve(mountsUnder(join(o.runDir, id)).forEach((path) => unmount(path, MNT_DETACH))),
     ],
+    ['exit code', () => Promise.resolve(o.runtime.forgetExit(id))],
     ['bundle', () => rm(join(o.runDir, id), { recursive: true, force: true })],
   ]
   for (const [what, remove] of remains)

@@ -45,10 +45,15 @@ export class FailedSteps implements CacheShelf {
   /** How the last shell of each ended. */
   readonly #exits = new Map<string, number>()
   readonly #timer: NodeJS.Timeout
+  readonly #exitsHeard: Disposable
   readonly #removing = new Set<Promise<void>>()
 
   private constructor(op: Op, o: FailedStepsOptions) {
     this.#o = o
+    // Of a shell that an earlier daemon left the end is told when it is gone already: no container has such an id.
+    this.#exitsHeard = o.runtime.onExit(({ id }) => {
+      if (/^b[0-9a-f]{12}$/.test(id)) o.runtime.forgetExit(id)
+    })
     this.#timer = setInterval(() => this.#trim(op), checkTime).unref()
     this.#table = o.store.table('failed_steps', (value) => recordSchema.parse(value))
   }
@@ -199,6 +204,7 @@ export class FailedSteps implements CacheShelf {
   /** Ends all shells. */
   async close(): Promise<void> {
     clearInterval(this.#timer)
+    this.#exitsHeard[Symbol.dispose]()
     for (const shell of this.#shells.values()) if (shell !== 'opening') shell.kill()
     await Promise.allSettled(
       [...this.#shells.values()].flatMap((shell) => (shell === 'opening' ? [] : [shell.over])),
