@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { suite, test } from 'node:test'
+import { TestRegistry } from '../../src/registry/testing.ts'
+import { missing, system } from './harness.ts'
+
+interface Descriptor {
+  mediaType: string
+  digest: string
+  annotations?: Record<string, string>
+}
+
+suite('outputs and caches of builds, and bake', { skip: missing('gantry') }, () => {
+  const s = system('gantry')
+  let count = 0
+
+  /** A directory with these files. */
+  function folder(files: Readonly<Record<string, string>>): string {
+    const path = join(s.daemon.home, `f${count++}`)
+    mkdirSync(path)
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(path, name), text)
+    return path
+  }
+
+  const small =
+    'FROM busybox AS made\nRUN mkdir /d && echo hi > /d/f && ln -s /etc/passwd /d/l\n' +
+    'FROM scratch\nCOPY --from=made /d /d\n'
+
+  test('files arrive in a directory or a tar, and only of builds that succeed', async () => {
+    const path = folder({ Dockerfile: small })
+    const out = join(path, 'out')
+    await s.ok('build', '-q', '-o', out, path)
+    assert.deepEqual(readdirSync(join(out, 'd')), ['f', 'l'])
+    assert.equal(readFileSync(join(out, 'd', 'f'), 'utf8'), 'hi\n')
+    const tar = await s.run(['build', '-q', '-o', '-', path])
+    assert.match(
+      execFileSync('tar', ['tv'], { input: tar.stdout }).toString(),
+      /^drwxr-xr-x 0\/0 .* d\/\n.* d\/f\n.* d\/l -> \/etc\/passwd\n$/,
+    )
+    await s.ok('build', '-q', '-o', `type=tar,dest=${join(path, 'o.tar')}`, path)
+    writeFileSync(join(path, 'bad'), 'FROM busybox\nRUN false\n')
+    await s.fails(1, /exit code: 1/, 'build', '-f', join(path, 'bad'), '-o', join(path, 'none'), path)
+    assert.ok(!readdirSync(path).some((name) => name === 'none' || name.endsWith('.tmp')))
+    await s.fails(1, /output type "nope" is not supported/, 'build', '-o', 'type=nope', path)
+    await s.fails(1, /oci: bogus is not supported/, 'build', '-o', 'type=oci,dest=x,bogus=1', path)
+  })
+
+  test('archives hold the image, in the compression and with the annotations asked for', async () => {
+    const path = folder({ Dockerfile: small })
+    const meta = join(path, 'meta.json')
+    const oci = join(path, 'layout')
+    await s.ok(
+      'build',
+      '-q',
+      '-t',
+      'r.example/x:1',
+      '--metadata-file',
+      meta,
+      '--annotation',
+      'index,manifest:a=b',
+      '-o',
+      `type=oci,tar=false,dest=${oci},compression=zstd,compression-level=3`,
+      path,
+    )
+    const blob = <T>(digest: string) =>
+      JSON.parse(readFileSync(join(oci, 'blobs', digest.replace(':', '/')), 'utf8')) as T
+    const top = JSON.parse(readFileSync(join(oci, 'index.json'), 'utf8')) as { manifests: Descriptor[] }
+    assert.equal(top.manifests[0]?.annotations?.['io.containerd.image.name'], 'r.example/x:1')
+    const index = blob<{ manifests: Descriptor[]; annotations: object }>(top.manifests[0].digest)
+    assert.deepEqual(index.annotations, { a: 'b' })
+    const manifest = blob<{ layers: Descriptor[]; annotations: object }>(index.manifests[0]?.digest ?? '')
+    assert.deepEqual(manifest.annotations, { a: 'b' })
+    assert.match(manifest.layers[0]?.mediaType ?? '', /tar\+zstd$/)
+    const said = JSON.parse(readFileSync(meta, 'utf8')) as Record<string, string>
+    assert.equal(said['containerimage.digest'], top.manifests[0].digest)
+    assert.match(said['buildx.build.ref'] ?? '', /^default\/default\/\w+$/)
+
+    const archive = join(path, 'docker.tar')
+    const id = await s.ok('build', '-q', '-t', 'y:1', '-o', `type=docker,dest=${archive}`, '--load', path)
+    await s.ok('rmi', 'y:1')
+    assert.match(await s.ok('load', '-i', archive), /Loaded image: y:1/)
+    assert.equal(await s.ok('image', 'inspect', '-f', '{{.Id}}', 'y:1'), id)
+  })
+
+  test('--push brings the image to its registry, and says by which digest', async () => {
+    await using registry = await TestRegistry.start()
+    const path = folder({ Dockerfile: small })
+    const meta = join(path, 'meta.json')
+    const name = `${registry.host}/team/x:1`
+    await s.ok('build', '-q', '--push', '-t', name, '--metadata-file', meta, path)
+    const said = JSON.parse(readFileSync(meta, 'utf8')) as Record<string, string>
+    assert.ok(registry.manifests.get('team/x')?.has(said['containerimage.digest'] ?? ''))
+    assert.match(await s.ok('images', '--digests'), new RegExp(said['containerimage.digest'] ?? 'none'))
+  })
+
+  const staged =
+    'FROM busybox AS tools\nRUN echo tools > /tools\nCOPY src /src\nRUN cat /src > /app\n' +
+    'FROM busybox\nRUN echo base > /base\nCOPY --from=tools /app /app\n'
+
+  test('steps are found in caches of other machines, whichever way they came', async () => {
+    await using registry = await TestRegistry.start()
+    const path = folder({ Dockerfile: staged, src: 'one' })
+    const forget = async (...images: string[]) => {
+      await s.ok('rmi', ...images)
+      await s.ok('builder', 'prune', '-af')
+    }
+    const ran = async (from: string) => {
+      const { stderr } = await s.run(['build', '--progress=plain', '-t', 'again', '--cache-from', from, path])
+      return stderr.split('\n').filter((line) => / (?:RUN|COPY) /.test(line) || line.endsWith(' CACHED'))
+    }
+    const local = join(path, 'cache')
+    const ref = `${registry.host}/cache:1`
+    const [min, max] = [
+      `type=local,dest=${local},mode=min,compression=uncompressed`,
+      `type=registry,ref=${ref},mode=max`,
+    ]
+    await s.ok('build', '-q', '-t', 'first', '--cache-to', min, '--cache-to', max, path)
+    const id = await s.ok('image', 'inspect', '-f', '{{.Id}}', 'first')
+    await forget('first')
+    for (const from of [ref, `type=local,src=${local}`]) {
+      const lines = await ran(from)
+      assert.equal(lines.filter((line) => line.endsWith(' CACHED')).length, 5, lines.join('\n'))
+      assert.equal(await s.ok('image', 'inspect', '-f', '{{.Id}}', 'again'), id)
+      await forget('again')
+    }
+    // The layer below is nowhere: that step runs again.
+    writeFileSync(join(path, 'src'), 'two')
+    await ran(`type=local,src=${local}`)
+    assert.equal(await s.ok('run', '--rm', 'again', 'cat', '/app', '/base'), 'twobase')
+    await forget('again')
+
+    const inline = `${registry.host}/inline:1`
+    await s.ok('build', '-q', '--push', '-t', inline, '--cache-to', 'type=inline', path)
+    await forget(inline)
+    assert.equal((await ran(inline)).filter((line) => line.endsWith(' CACHED')).length, 5)
+    // A cache that is not there, or is none, makes nothing fail.
+    assert.ok((await ran(`${registry.host}/nothing`)).length > 0)
+    await s.fails(1, /--cache-to type=gha is not supported/, 'build', '--cache-to', 'type=gha', path)
+  })
+
+  test('bake builds targets from each other, side by side', async () => {
+    const path = folder({
+      Dockerfile: 'FROM base\nARG V\nRUN echo $V > /v\n',
+      'docker-bake.hcl':
+        'variable "V" { default = "1" }\n' +
+        'group "default" { targets = ["app", "files"] }\n' +
+        'target "base" { dockerfile-inline = "FROM busybox\\nRUN echo b > /b\\n" }\n' +
+        'target "app" {\n contexts = { base = "target:base" }\n tags = ["app:${V}"]\n args = { V = V }\n}\n' +
+        'target "files" {\n inherits = ["app"]\n output = ["out"]\n}\n',
+    })
+    const env = { V: '7' }
+    const meta = join(path, 'meta.json')
+    const baked = await s.run(['buildx', 'bake', '--metadata-file', meta], { cwd: path, env })
+    assert.equal(baked.code, 0, baked.stderr)
+    assert.match(baked.stderr, /\[app \d\/\d\] RUN echo \$V > \/v/)
+    assert.equal(await s.ok('run', '--rm', 'app:7', 'cat', '/v', '/b'), '7\nb')
+    assert.equal(readFileSync(join(path, 'out', 'v'), 'utf8'), '7\n')
+    assert.deepEqual(Object.keys(JSON.parse(readFileSync(meta, 'utf8')) as object), ['app', 'base', 'files'])
+    const printed = await s.run(['buildx', 'bake', '--print', 'files', '--set', '*.args.V=8'], { cwd: path })
+    assert.match(printed.stdout, /"V": "8"/)
+    const wrong = await s.run(['buildx', 'bake', 'nope'], { cwd: path })
+    assert.equal(wrong.code, 1)
+    assert.match(wrong.stderr, /^ERROR: failed to find target nope\n$/)
+    const failing = await s.run(
+      ['buildx', 'bake', 'app', '--set', 'base.dockerfile-inline=FROM busybox\nRUN false\n'],
+      { cwd: path },
+    )
+    assert.equal(failing.code, 1)
+    assert.match(failing.stderr, /ERROR: target base: failed to solve: .*exit code: 1/)
+  })
+})
