@@ -18,7 +18,7 @@ export function classicBuildRequest(query: Query): Omit<BuildRequest, 'context'>
   const networkMode = query.optional('networkmode')
   const platform = query.optional('platform')
   const cgroupParent = query.optional('cgroupparent')
-  const addHosts = decode(list, query.json('extrahosts') ?? null) ?? []
+  const addHosts = query.all('extrahosts').filter((entry) => entry !== '')
   const ulimits = decode(ulimitList, query.json('ulimits') ?? null) ?? []
   const shmSize = query.integer('shmsize') ?? 0
   const cacheFrom = decode(list, query.json('cachefrom') ?? null) ?? []
@@ -48,7 +48,7 @@ export function classicBuildRequest(query: Query): Omit<BuildRequest, 'context'>
 const refused: Readonly<Record<string, { harmless: readonly string[]; why: string }>> = {
   isolation: { harmless: ['default'], why: 'isolation is for Windows' },
   outputs: { harmless: ['[]', 'null'], why: 'other outputs go through BuildKit’s API, or gantry build' },
-  securityopt: { harmless: ['[]', 'null'], why: 'build steps have the default profile' },
+  securityopt: { harmless: [], why: 'build steps have the default profile' },
   squash: { harmless: ['0', 'false', 'False'], why: 'every step stays a layer' },
 }
 
