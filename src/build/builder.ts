@@ -2,10 +2,9 @@ import { mkdir, readdir, rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { ContentStore } from '../content/index.ts'
-import { MNT_DETACH, mountsUnder, unmount } from '../host/mount.ts'
 import type { Distribution, Images } from '../image/index.ts'
 import type { Digest } from '../lib/digest.ts'
-import { EngineError, hasCode, kindOf, messageOf } from '../lib/errors.ts'
+import { EngineError, kindOf, messageOf } from '../lib/errors.ts'
 import { parseIgnore } from '../lib/ignore.ts'
 import { detached, type Op } from '../lib/op.ts'
 import type { Networks } from '../network/index.ts'
@@ -24,6 +23,7 @@ import { ScanThread } from './context/scan-thread.ts'
 import { openContext, openNamedContexts, type ContextHost } from './context/open.ts'
 import { readDockerfile, readIgnore } from './definition.ts'
 import { BuildError } from './dockerfile/source.ts'
+import { removeRemains } from './exec/remains.ts'
 import { stepFailureIn } from './exec/step-failure.ts'
 import type { Tools } from './exec/tools.ts'
 import { epochText, timesOf } from './exec/times.ts'
@@ -113,7 +113,7 @@ export class Builder {
     await mkdir(o.runDir, { recursive: true, mode: 0o700 })
     for (const name of await readdir(join(o.root, 'spool')))
       await rm(join(o.root, 'spool', name), { recursive: true, force: true })
-    for (const id of await readdir(o.runDir)) await removeStep(op, o, id)
+    for (const id of await readdir(o.runDir)) await removeRemains(op, o, id)
     const failed = await FailedSteps.open(op, o)
     const history = await BuildHistory.open(op, {
       root: join(o.root, 'history'),
@@ -395,38 +395,4 @@ function networkOf(mode: string | undefined): 'bridge' | 'host' | 'none' {
     default:
       throw new EngineError('unsupported', `network mode ${JSON.stringify(mode)} is not supported by build`)
   }
-}
-
-/** Takes away whatever a step with this id left behind: process, cgroup, namespace, workspace, bundle. */
-async function removeStep(op: Op, o: BuilderOptions, id: string): Promise<void> {
-  op.log.info('removing a build step that was cut off', { id })
-  const remains: [string, () => Promise<unknown>][] = [
-    ['process', () => killStep(op, o.runtime, id)],
-    ['network', () => o.networks.leave(op, id)],
-    ['workspace', () => o.snapshots.remove(op, id)],
-    [
-      'secrets',
-      () => Promise.resolve(mountsUnder(join(o.runDir, id)).forEach((path) => unmount(path, MNT_DETACH))),
-    ],
-    ['exit code', () => Promise.resolve(o.runtime.forgetExit(id))],
-    ['bundle', () => rm(join(o.runDir, id), { recursive: true, force: true })],
-  ]
-  for (const [what, remove] of remains)
-    try {
-      await remove()
-    } catch (error) {
-      op.log.warn('removing what a build step left failed', { id, what, error })
-    }
-}
-
-async function killStep(op: Op, runtime: Runtime, id: string): Promise<void> {
-  const found = await runtime.inspect(op, id)
-  if (!found) return
-  if (found.status !== 'stopped')
-    try {
-      await runtime.kill(op, id, 9)
-    } catch (error) {
-      if (!hasCode(error, 'ESRCH')) op.log.debug('build step: kill', { id, error })
-    }
-  await runtime.delete(op, id)
 }
