@@ -45,7 +45,7 @@ export class FailureLog {
       const buffer = this.#buffers.get(event.vertex) ?? new LineBuffer()
       this.#buffers.set(event.vertex, buffer)
       this.#add(event.vertex, buffer.push(event.data))
-    } else if (event.type === 'vertex' && event.error !== undefined) {
+    } else if (event.type === 'vertex' && event.error !== undefined && event.error !== 'canceled') {
       this.#add(event.id, this.#buffers.get(event.id)?.end() ?? [])
       this.#failed ??= event
     }
