@@ -172,6 +172,26 @@ export const entries: readonly Entry[] = [
     load: async () => (await build()).build,
   },
   {
+    names: ['buildx ls'],
+    about: 'List builder instances',
+    load: async () => (await import('./commands/buildx.ts')).ls,
+  },
+  {
+    names: ['buildx inspect'],
+    about: 'Inspect current builder instance',
+    load: async () => (await import('./commands/buildx.ts')).inspect,
+  },
+  {
+    names: ['buildx use'],
+    about: 'Set the current builder instance',
+    load: async () => (await import('./commands/buildx.ts')).use,
+  },
+  {
+    names: ['buildx version'],
+    about: 'Show buildx version information',
+    load: async () => (await import('./commands/buildx.ts')).version,
+  },
+  {
     names: ['buildx bake'],
     about: 'Build from a file',
     load: async () => (await import('./commands/bake.ts')).bake,
@@ -390,6 +410,9 @@ export const entries: readonly Entry[] = [
     ['container update', 'update'],
     'Update configuration of one or more containers',
     'changing the limits of a container is not supported yet',
+  ),
+  ...['create', 'rm', 'stop', 'dial-stdio'].map((name) =>
+    missing([`buildx ${name}`], 'Manage builder instances', 'there is one builder, the daemon itself'),
   ),
   missing(['compose'], 'Define and run multi-container applications', 'Compose files are not supported yet'),
   missing(['context'], 'Manage contexts', 'contexts are not supported yet; use --host or GANTRY_HOST'),

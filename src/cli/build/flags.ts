@@ -30,6 +30,7 @@ const known = {
   annotation: list('Add annotation to the image', { kind: 'stringArray' }),
   'build-arg': list('Set build-time variables'),
   'build-context': list('Additional build contexts (e.g., name=path)', { kind: 'stringArray' }),
+  builder: string('Override the configured builder instance: there is one, "default"'),
   'cache-from': list('External cache sources (e.g., "user/app:cache", "type=local,src=path/to/dir")', {
     kind: 'stringArray',
   }),
@@ -113,6 +114,8 @@ export function refuse(
   }
   for (const [name, why] of Object.entries(refusedSwitches))
     if (values[name] === true) throw new EngineError('unsupported', `--${name}: ${why}`)
+  if (options.builder !== '' && options.builder !== 'default')
+    throw new EngineError('invalid', `no builder ${JSON.stringify(options.builder)} found`)
   if (!options.rm) throw new EngineError('unsupported', '--rm=false: build steps leave no containers to keep')
   if (!['auto', 'plain', 'tty', 'rawjson', 'quiet'].includes(options.progress))
     throw new EngineError('invalid', `invalid progress mode ${options.progress}`)

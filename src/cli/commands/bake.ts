@@ -5,6 +5,7 @@ import { planBake, type BakePlan } from '../bake/bake-plan.ts'
 import { HclError } from '../bake/hcl-syntax.ts'
 import { writeMetadata } from '../build/metadata.ts'
 import { makeProgress } from '../build/make-progress.ts'
+import { known } from './buildx.ts'
 import { command, ExitError, type Context } from '../command.ts'
 import { bool, list, string } from '../flags.ts'
 import { EngineError } from '../../lib/errors.ts'
@@ -38,6 +39,7 @@ export const bake = command({
       throw new EngineError('unsupported', '--call and --check are not supported by bake: use build --check')
     if (given.has('allow'))
       throw new EngineError('unsupported', '--allow: extra privileges for build steps are not supported')
+    known(options.builder)
     const [first] = names
     if (first !== undefined && /^(?:https?|git|ssh):\/\/|^git@/.test(first))
       throw new EngineError('unsupported', `bake files of a remote repository are not supported: ${first}`)
