@@ -1,0 +1,434 @@
+/** Pull, push, login and what uses them, against registries of the tests' own. */
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { gzipSync, zstdCompressSync } from 'node:zlib'
+import { digestOf } from '../../src/lib/digest.ts'
+import { TestRegistry } from '../../src/registry/testing.ts'
+import { tar } from './archives.ts'
+import { busyboxTar, eventually, system } from './harness.ts'
+
+const types = {
+  index: 'application/vnd.oci.image.index.v1+json',
+  manifest: 'application/vnd.oci.image.manifest.v1+json',
+  config: 'application/vnd.oci.image.config.v1+json',
+  layer: 'application/vnd.oci.image.layer.v1.tar',
+}
+const arch = process.arch === 'arm64' ? 'arm64' : 'amd64'
+
+interface LayerInput {
+  readonly data: Buffer
+  readonly compression?: 'gzip' | 'zstd'
+  /** In place of the true one. */
+  readonly diffId?: string
+}
+
+/** Puts an image into a registry by hand; returns its manifest's descriptor. */
+function addImage(
+  registry: TestRegistry,
+  name: string,
+  tag: string | undefined,
+  o: { layers: readonly LayerInput[]; architecture?: string },
+) {
+  const config = Buffer.from(
+    JSON.stringify({
+      architecture: o.architecture ?? arch,
+      os: 'linux',
+      config: { Cmd: ['sh'], Env: ['PATH=/bin:/usr/bin'] },
+      rootfs: { type: 'layers', diff_ids: o.layers.map((layer) => layer.diffId ?? digestOf(layer.data)) },
+    }),
+  )
+  const layers = o.layers.map(({ data, compression }) => {
+    const blob =
+      compression === 'gzip' ? gzipSync(data) : compression === 'zstd' ? zstdCompressSync(data) : data
+    const mediaType = compression === undefined ? types.layer : `${types.layer}+${compression}`
+    return { mediaType, ...registry.addBlob(name, blob) }
+  })
+  const manifest = Buffer.from(
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: types.manifest,
+      config: { mediaType: types.config, ...registry.addBlob(name, config) },
+      layers,
+      annotations: { note: 'kept as it is' },
+    }),
+  )
+  const digest = registry.addManifest(name, tag, types.manifest, manifest)
+  return { digest, size: manifest.length, mediaType: types.manifest, layers, id: digestOf(config) }
+}
+
+describe('registries', () => {
+  const s = system()
+  let registry: TestRegistry
+  let extra: Buffer
+  before(async () => {
+    registry = await TestRegistry.start()
+    extra = await tar([{ name: 'extra', content: randomBytes(300_000) }])
+    const base = { data: await busyboxTar(), compression: 'gzip' as const }
+    addImage(registry, 'team/app', 'v1', {
+      layers: [
+        base,
+        { data: extra, compression: 'zstd' },
+        { data: await tar([{ name: 'plain', content: 'x' }]) },
+      ],
+    })
+  })
+  after(() => registry[Symbol.asyncDispose]())
+  const name = (rest = 'team/app:v1') => `${registry.host}/${rest}`
+
+  test('an image is pulled, runs, is known by its digest, and is not asked for twice', async () => {
+    const manifest = digestOf(registry.manifests.get('team/app')?.get('v1')?.data ?? '')
+    const out = await s.ok('pull', name())
+    assert.match(out, /^v1: Pulling from team\/app\n/)
+    // The base is here already: layers are known by their content.
+    assert.equal(out.match(/: Pull complete/g)?.length, 2)
+    assert.equal(out.match(/: Already exists/g)?.length, 1)
+    assert.ok(
+      out.includes(`Digest: ${manifest}\nStatus: Downloaded newer image for ${name()}\n${name()}`),
+      out,
+    )
+    assert.equal(await s.ok('run', '--rm', name(), 'cat', 'plain'), 'x')
+    assert.match(
+      await s.ok('images', '--digests', '--format', '{{.Repository}} {{.Digest}}'),
+      new RegExp(`${name('team/app')} ${manifest}`),
+    )
+    const [inspected] = JSON.parse(await s.ok('image', 'inspect', name())) as { RepoDigests: string[] }[]
+    assert.deepEqual(inspected?.RepoDigests, [`${name('team/app')}@${manifest}`])
+    const blobs = registry.count(/GET .*blobs/)
+    assert.equal(
+      await s.ok('pull', name()),
+      `v1: Pulling from team/app\nDigest: ${manifest}\nStatus: Image is up to date for ${name()}\n${name()}`,
+    )
+    assert.equal(registry.count(/GET .*blobs/), blobs)
+    assert.equal(
+      await s.ok('pull', '-q', `${name('team/app')}@${manifest}`),
+      `${name('team/app')}@${manifest}`,
+    )
+    await s.ok('rmi', name())
+    await s.ok('run', '--rm', `${name('team/app')}@${manifest}`, 'true')
+  })
+
+  test('what was pulled is pushed as it was, by mounting; again, nothing is sent', async () => {
+    await s.ok('pull', '-q', name())
+    await s.ok('tag', name(), name('other/copy:2'))
+    const manifest = digestOf(registry.manifests.get('team/app')?.get('v1')?.data ?? '')
+    const first = await s.ok('push', name('other/copy:2'))
+    assert.equal(first.match(/: Mounted from team\/app/g)?.length, 3, first)
+    assert.match(first, new RegExp(`2: digest: ${manifest} size: \\d+$`))
+    assert.deepEqual(
+      registry.manifests.get('other/copy')?.get('2')?.data,
+      registry.manifests.get('team/app')?.get('v1')?.data,
+    )
+    const sent = registry.count(/^(PATCH|POST)/)
+    assert.equal((await s.ok('push', name('other/copy:2'))).match(/Layer already exists/g)?.length, 3)
+    assert.equal(registry.count(/^(PATCH|POST)/), sent)
+  })
+
+  test('a built image is compressed, pushed, and the same when it comes back', async () => {
+    const context = join(s.daemon.home, 'context')
+    mkdirSync(context, { recursive: true })
+    writeFileSync(join(context, 'Dockerfile'), 'FROM busybox\nRUN echo built > /built\nCOPY Dockerfile /\n')
+    await s.ok('build', '-q', '-t', name('made/app'), context)
+    const id = await s.ok('images', '-q', '--no-trunc', name('made/app'))
+    assert.equal((await s.ok('push', name('made/app'))).match(/: Pushed/g)?.length, 2)
+    const pushed = registry.manifests.get('made/app')?.get('latest')
+    assert.equal(pushed?.type, 'application/vnd.docker.distribution.manifest.v2+json')
+    await s.ok('push', '-q', name('made/app'))
+    assert.deepEqual(registry.manifests.get('made/app')?.get('latest'), pushed)
+    // Elsewhere in the same registry, without mounts: compressed again, to the same digests.
+    registry.mounts = false
+    await s.ok('tag', name('made/app'), name('made/again'))
+    await s.ok('push', '-q', name('made/again'))
+    registry.mounts = true
+    assert.deepEqual(registry.manifests.get('made/again')?.get('latest')?.data, pushed?.data)
+    await s.ok('rmi', '-f', id)
+    await s.daemon.api('POST', '/build/prune?all=1')
+    assert.equal(await s.ok('run', '--rm', name('made/app'), 'cat', '/built'), 'built')
+    assert.equal(await s.ok('images', '-q', '--no-trunc', name('made/app')), id)
+    assert.equal(registry.openUploads, 0)
+  })
+
+  test('the platform is chosen from an index, and attestations are passed over', async () => {
+    const layer = { data: await busyboxTar() }
+    const own = addImage(registry, 'multi/app', undefined, { layers: [layer] })
+    const other = addImage(registry, 'multi/app', undefined, { layers: [layer], architecture: 'riscv64' })
+    const entry = (image: typeof own, architecture: string, os = 'linux') => ({
+      mediaType: image.mediaType,
+      digest: image.digest,
+      size: image.size,
+      platform: { os, architecture },
+    })
+    const index = registry.addManifest('multi/app', 'latest', types.index, {
+      schemaVersion: 2,
+      mediaType: types.index,
+      manifests: [
+        {
+          ...entry(own, 'unknown', 'unknown'),
+          digest: digestOf('gone'),
+          annotations: { 'vnd.docker.reference.type': 'attestation-manifest' },
+        },
+        entry(other, 'riscv64'),
+        entry(own, arch),
+      ],
+    })
+    assert.match(await s.ok('pull', name('multi/app')), new RegExp(`Digest: ${index}`))
+    assert.equal(await s.ok('images', '-q', '--no-trunc', name('multi/app')), own.id)
+    await s.ok('pull', '-q', '--platform', 'linux/riscv64', name('multi/app'))
+    assert.equal(await s.ok('image', 'inspect', '-f', '{{.Architecture}}', name('multi/app')), 'riscv64')
+    await s.fails(
+      1,
+      /no matching manifest for linux\/s390x in the manifest list entries of .*: it has linux\/riscv64, linux\//,
+      'pull',
+      '--platform',
+      'linux/s390x',
+      name('multi/app'),
+    )
+    await s.fails(
+      1,
+      /its platform \(linux\/\w+\) does not match the specified platform \(linux\/s390x\)/,
+      'pull',
+      '--platform',
+      's390x',
+      name(),
+    )
+  })
+
+  test('all tags', async () => {
+    const layers = [{ data: await busyboxTar() }]
+    for (const tag of ['1', '2', '3']) addImage(registry, 'many/app', tag, { layers })
+    await s.ok('pull', '-a', '-q', name('many/app'))
+    const listed = await s.ok('images', '--format', '{{.Tag}}', name('many/app'))
+    assert.deepEqual(listed.split('\n').toSorted(), ['1', '2', '3'])
+    await s.ok('tag', name('many/app:1'), name('more/app:1'))
+    await s.ok('tag', name('many/app:1'), name('more/app:2'))
+    await s.ok('push', '-a', name('more/app'))
+    assert.ok(registry.manifests.get('more/app')?.has('1') && registry.manifests.get('more/app')?.has('2'))
+  })
+
+  test('what lies is refused by name, and leaves nothing', async () => {
+    const layer = {
+      data: await tar([{ name: 'f', content: randomBytes(50_000) }]),
+      compression: 'gzip' as const,
+    }
+    const refused = async (repository: string, text: RegExp) => {
+      const before = readdirSync(join(s.daemon.dataRoot, 'content/blobs/sha256')).length
+      await s.fails(1, text, 'pull', name(repository))
+      await s.fails(1, /No such image/, 'image', 'inspect', name(repository))
+      assert.equal(readdirSync(join(s.daemon.dataRoot, 'content/blobs/sha256')).length, before)
+      assert.deepEqual(readdirSync(join(s.daemon.dataRoot, 'content/ingest')), [])
+    }
+    // Other bytes of the same length under the layer's digest.
+    const wrong = addImage(registry, 'bad/blob', 'latest', { layers: [layer] })
+    const [blob] = wrong.layers
+    const honest = registry.blobs.get('bad/blob')?.get(blob?.digest ?? '') ?? Buffer.alloc(0)
+    const lying = Buffer.from(honest)
+    lying[25_000] = (lying[25_000] ?? 0) ^ 1
+    registry.blobs.get('bad/blob')?.set(blob?.digest ?? '', lying)
+    await refused('bad/blob', /damaged|verification failed|promised/)
+    addImage(registry, 'bad/diffid', 'latest', { layers: [{ ...layer, diffId: digestOf('something else') }] })
+    await refused('bad/diffid', /not sha256:\w+ as promised/)
+    const climbing = await tar([{ name: '../../escaped', content: 'x' }])
+    addImage(registry, 'bad/tar', 'latest', { layers: [{ data: climbing, compression: 'gzip' }] })
+    await refused('bad/tar', /refused|\.\.\/\.\.\/escaped/)
+    addImage(registry, 'bad/short', 'latest', { layers: [layer] })
+    registry.manifests.get('bad/short')?.set('latest', {
+      type: 'application/vnd.docker.distribution.manifest.v1+json',
+      data: Buffer.from('{"schemaVersion":1}'),
+    })
+    await refused('bad/short', /schema 1, which is not supported/)
+    registry.addManifest('bad/thing', 'latest', types.manifest, {
+      schemaVersion: 2,
+      config: {
+        mediaType: 'application/vnd.example.chart',
+        ...registry.addBlob('bad/thing', Buffer.from('{}')),
+      },
+      layers: [],
+    })
+    await refused(
+      'bad/thing',
+      /is not an image: its configuration is of the type "application\/vnd.example.chart"/,
+    )
+    await refused('not/there', /manifest for .*not\/there:latest not found: manifest unknown/)
+  })
+
+  test('a broken connection is taken up again; two pulls of one image fetch it once', async () => {
+    const data = await tar([{ name: 'big', content: randomBytes(3_000_000) }])
+    addImage(registry, 'slow/app', 'latest', { layers: [{ data, compression: 'gzip' }] })
+    let cuts = 0
+    registry.faults.push(({ method, url }) =>
+      method === 'GET' && url.includes('slow/app/blobs') && cuts++ === 1
+        ? { cutAfter: 1_000_000 }
+        : undefined,
+    )
+    const before = registry.count(/GET \/v2\/slow\/app\/blobs/)
+    await Promise.all([s.ok('pull', '-q', name('slow/app')), s.ok('pull', '-q', name('slow/app'))])
+    registry.faults.length = 0
+    // The configuration once or twice, the layer in two parts.
+    const asked = registry.count(/GET \/v2\/slow\/app\/blobs/) - before
+    assert.ok(asked <= 4, `${asked} requests`)
+  })
+
+  test('a pull that is interrupted leaves nothing', async () => {
+    const data = await tar([{ name: 'big', content: randomBytes(3_000_000) }])
+    addImage(registry, 'hang/app', 'latest', { layers: [{ data, compression: 'gzip' }] })
+    let hanging = false
+    registry.faults.push(({ method, url, headers }, response) => {
+      if (method !== 'GET' || !url.includes('hang/app/blobs') || headers.range) return undefined
+      const digest = url.split('/').at(-1) ?? ''
+      const blob = registry.blobs.get('hang/app')?.get(digest)
+      if (!blob || blob.length < 10_000) return undefined
+      response.writeHead(200, { 'Content-Length': blob.length })
+      response.write(blob.subarray(0, 1_000_000), () => (hanging = true))
+      return 'answered'
+    })
+    const blobs = () => readdirSync(join(s.daemon.dataRoot, 'content/blobs/sha256')).length
+    const before = blobs()
+    const child = s.spawn(['pull', name('hang/app')])
+    await eventually(() => assert.ok(hanging))
+    child.kill('SIGINT')
+    await eventually(() => {
+      assert.deepEqual(readdirSync(join(s.daemon.dataRoot, 'content/ingest')), [])
+      assert.deepEqual(readdirSync(join(s.daemon.dataRoot, 'overlay/tmp')), [])
+      assert.equal(blobs(), before)
+    })
+    registry.faults.length = 0
+  })
+
+  test('run and create pull what is missing, always, or never; builds too', async () => {
+    const pulled = await s.run(['run', '--rm', name(), 'echo', 'ran'])
+    assert.equal(pulled.stdout, 'ran\n')
+    assert.match(
+      pulled.stderr,
+      /^Unable to find image '.*team\/app:v1' locally\nv1: Pulling from team\/app\n/,
+    )
+    const asked = () => registry.count(/GET .*manifests\/v1/)
+    const before = asked()
+    assert.equal((await s.run(['run', '--rm', '--pull', 'missing', name(), 'true'])).stderr, '')
+    assert.equal(asked(), before)
+    assert.equal((await s.run(['run', '--rm', '--pull=always', '-q', name(), 'true'])).stderr, '')
+    assert.equal(asked(), before + 1)
+    await s.ok('rmi', name())
+    await s.fails(125, /No such image: .*team\/app:v1/, 'run', '--pull', 'never', name(), 'true')
+    const context = join(s.daemon.home, 'context2')
+    mkdirSync(context, { recursive: true })
+    writeFileSync(join(context, 'Dockerfile'), `FROM ${name()}\nRUN test -f /plain\n`)
+    await s.ok('build', '-q', context)
+    const now = asked()
+    await s.ok('build', '-q', context)
+    assert.equal(asked(), now)
+    await s.ok('build', '-q', '--pull', context)
+    assert.equal(asked(), now + 1)
+  })
+})
+
+describe('registries that ask who it is', () => {
+  const s = system()
+  const users = { ann: 'wonder-word' }
+  let registry: TestRegistry
+  let config: string
+  before(async () => {
+    registry = await TestRegistry.start({ auth: 'bearer', users })
+    addImage(registry, 'private/app', 'v1', { layers: [{ data: await busyboxTar() }] })
+    config = join(s.daemon.home, '.docker')
+  })
+  after(() => registry[Symbol.asyncDispose]())
+
+  test('login, pull, push, logout', async () => {
+    const image = `${registry.host}/private/app:v1`
+    await s.fails(
+      1,
+      /pull access denied for .*private\/app, repository does not exist or may require 'docker login'/,
+      'pull',
+      image,
+    )
+    await s.fails(1, /unauthorized/, 'login', '-u', 'ann', '-p', 'wrong', registry.host)
+    assert.ok(!existsSync(join(config, 'config.json')))
+    const login = await s.run(['login', '-u', 'ann', '--password-stdin', registry.host], {
+      input: 'wonder-word\n',
+    })
+    assert.equal(login.code, 0, login.stderr)
+    assert.equal(login.stdout, 'Login Succeeded\n')
+    assert.match(login.stderr, /stored unencrypted in '.*config.json'/)
+    assert.equal(statSync(join(config, 'config.json')).mode & 0o777, 0o600)
+    const { auths } = JSON.parse(readFileSync(join(config, 'config.json'), 'utf8')) as {
+      auths: Record<string, object>
+    }
+    assert.deepEqual(Object.keys(auths), [registry.host])
+    // The server gave a token in place of the password, which is then written nowhere.
+    assert.doesNotMatch(readFileSync(join(config, 'config.json'), 'utf8'), /wonder-word|d29uZGVyLXdvcmQ/)
+    assert.equal(await s.ok('logout', registry.host), `Removing login credentials for ${registry.host}`)
+    assert.equal(await s.ok('logout', registry.host), `Not logged in to ${registry.host}`)
+    await s.fails(
+      1,
+      /Must provide --username with --password-stdin/,
+      'login',
+      '--password-stdin',
+      registry.host,
+    )
+    await s.fails(1, /Cannot perform an interactive login from a non TTY device/, 'login', registry.host)
+    writeFileSync(
+      join(config, 'config.json'),
+      JSON.stringify({ auths: { [registry.host]: { auth: btoa('ann:wonder-word') } } }),
+    )
+    await s.ok('pull', '-q', image)
+    await s.ok('tag', image, `${registry.host}/private/two`)
+    await s.ok('push', '-q', `${registry.host}/private/two`)
+    assert.ok(registry.manifests.get('private/two')?.has('latest'))
+    await s.ok('rmi', image, `${registry.host}/private/two`)
+    const context = join(s.daemon.home, 'context')
+    mkdirSync(context, { recursive: true })
+    writeFileSync(join(context, 'Dockerfile'), `FROM ${image}\n`)
+    await s.ok('build', '-q', context)
+  })
+
+  test('a credential helper is asked, told and made to forget', async () => {
+    const bin = join(s.daemon.home, 'bin')
+    mkdirSync(bin, { recursive: true })
+    mkdirSync(config, { recursive: true })
+    const helper = join(bin, 'docker-credential-test')
+    // Keeps what it is given in a file; its protocol is docker's.
+    writeFileSync(
+      helper,
+      `#!/bin/sh\ncase $1 in\nstore) cat > ${bin}/kept ;;\nget) cat >/dev/null; [ -f ${bin}/kept ] && cat ${bin}/kept || { echo 'credentials not found in native keychain'; exit 1; } ;;\nerase) cat > ${bin}/erased; rm -f ${bin}/kept ;;\nlist) echo '{}' ;;\nesac\n`,
+    )
+    chmodSync(helper, 0o755)
+    writeFileSync(
+      join(config, 'config.json'),
+      JSON.stringify({ credHelpers: { [registry.host]: 'test' }, detachKeys: 'ctrl-a' }),
+    )
+    const env = { PATH: `${bin}:${process.env['PATH']}` }
+    const image = `${registry.host}/private/app:v1`
+    assert.equal((await s.run(['pull', '-q', image], { env })).code, 1)
+    const login = await s.run(['login', '-u', 'ann', '-p', 'wonder-word', registry.host], { env })
+    assert.equal(login.code, 0, login.stderr)
+    assert.doesNotMatch(login.stderr, /unencrypted/)
+    assert.deepEqual(JSON.parse(readFileSync(join(bin, 'kept'), 'utf8')), {
+      ServerURL: registry.host,
+      Username: '<token>',
+      Secret: 'an-identity-token',
+    })
+    const kept = JSON.parse(readFileSync(join(config, 'config.json'), 'utf8')) as Record<string, unknown>
+    assert.deepEqual([kept['detachKeys'], kept['auths']], ['ctrl-a', { [registry.host]: {} }])
+    writeFileSync(
+      join(bin, 'kept'),
+      JSON.stringify({ ServerURL: registry.host, Username: 'ann', Secret: 'wonder-word' }),
+    )
+    assert.equal((await s.run(['pull', '-q', image], { env })).code, 0)
+    assert.equal((await s.run(['logout', registry.host], { env })).code, 0)
+    assert.equal(readFileSync(join(bin, 'erased'), 'utf8'), registry.host)
+    writeFileSync(join(config, 'config.json'), '{}')
+  })
+})
+
+describe('a daemon that is told of registries', () => {
+  const s = system('gantry', { flags: ['--offline', '--registry-mirror=http://127.0.0.1:1'] })
+
+  test('offline, what is here is used and nothing is asked for', async () => {
+    await s.fails(1, /the daemon is offline \(--offline\)/, 'pull', 'localhost:1/x')
+    await s.ok('run', '--rm', 'busybox', 'true')
+    await s.fails(125, /offline/, 'run', '--rm', 'localhost:1/x')
+    assert.match(await s.ok('info'), /Registry Mirrors:\n {2}http:\/\/127.0.0.1:1\//)
+  })
+})
