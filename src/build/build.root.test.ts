@@ -728,6 +728,25 @@ test('a COPY finds its layer again although another stage gave it the same file'
   assert.equal(second.image.id, first.image.id)
 })
 
+test('COPY --chmod takes changes of modes, for directories and files alike', async () => {
+  const dir = context({
+    'd/f': '',
+    'd/x': '',
+    Dockerfile: `FROM busybox
+COPY --chmod=u=rwX,go= d /d/sub/
+COPY --chmod=a+x --chown=33: d/f /g
+COPY --chmod=go+w <<EOF /h
+EOF
+RUN stat -c '%a %u:%g %n' /d/sub/f /d/sub/x /g /h
+`,
+  })
+  chmodSync(join(dir, 'd/x'), 0o755)
+  assert.match(
+    (await build(dir)).log,
+    /600 0:0 \/d\/sub\/f\n700 0:0 \/d\/sub\/x\n755 33:0 \/g\n666 0:0 \/h\n/,
+  )
+})
+
 test('hosts, limits and shared memory of steps; limits alone are no reason to run one again', async () => {
   const dir = context({
     Dockerfile: `FROM busybox

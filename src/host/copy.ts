@@ -8,6 +8,7 @@ import {
   readSync,
   writeSync,
 } from 'node:fs'
+import { applyMode, type FileMode } from '../lib/file-mode.ts'
 import { EngineError } from '../lib/errors.ts'
 import { SyscallError } from './libc.ts'
 import { getFdXattr, listFdXattrs, setFdXattr } from './xattr.ts'
@@ -22,7 +23,7 @@ export interface CopyOptions {
   /** For everything copied and every directory made. Without it owners are kept. */
   readonly chown?: { readonly uid: number; readonly gid: number }
   /** Permission bits for files and directories copied. Without it they are kept. */
-  readonly mode?: number
+  readonly mode?: FileMode
   /** Unix seconds for everything copied. Without it times are kept. */
   readonly mtime?: number
   /**
@@ -153,7 +154,7 @@ class Copy {
 
   /** True when an earlier copy is what would be made here, in all that a file has. */
   #isThere(source: Buffer, target: Buffer, stat: FileStat): boolean {
-    const { earlier, from, chown, mode } = this.#o
+    const { earlier, from, chown } = this.#o
     if (!earlier) return false
     const path = plain(target)
     if (!earlier.targets.has(path)) return false
@@ -163,7 +164,7 @@ class Copy {
     if (
       copy?.kind !== 'file' ||
       copy.size !== stat.size ||
-      copy.mode !== (mode ?? stat.mode) ||
+      copy.mode !== this.#mode(stat) ||
       copy.uid !== owner.uid ||
       copy.gid !== owner.gid ||
       copy.mtimeSec !== time.sec ||
@@ -180,7 +181,7 @@ class Copy {
   attributes(source: Buffer, target: Buffer, stat: FileStat): void {
     const { to } = this.#o
     to.chown(target, this.#o.chown ?? stat)
-    if (stat.kind !== 'symlink') to.chmod(target, this.#o.mode ?? stat.mode)
+    if (stat.kind !== 'symlink') to.chmod(target, this.#mode(stat))
     this.#xattrs(source, target)
     to.utimes(target, this.#time(stat))
   }
@@ -197,7 +198,7 @@ class Copy {
         copyContent(input, output, o.stat.size)
         const { uid, gid } = this.#o.chown ?? o.stat
         if (uid !== 0 || gid !== 0 || !isRoot) fchownSync(output, uid, gid)
-        fchmodSync(output, this.#o.mode ?? o.stat.mode)
+        fchmodSync(output, this.#mode(o.stat))
         for (const name of listFdXattrs(input)) {
           const value = wanted(name, fidelity) ? getFdXattr(input, name) : undefined
           if (value) whereSupported(() => setFdXattr(output, name, value))
@@ -209,6 +210,11 @@ class Copy {
     } finally {
       closeSync(input)
     }
+  }
+
+  #mode(stat: FileStat): number {
+    const { mode } = this.#o
+    return mode === undefined ? stat.mode : applyMode(mode, stat.mode, stat.kind === 'directory')
   }
 
   #time(stat: FileStat): { sec: number; nsec: number } {

@@ -1,4 +1,5 @@
 import type { ErrorKind } from '../lib/errors.ts'
+import type { FileMode } from '../lib/file-mode.ts'
 import type { Digest } from '../lib/digest.ts'
 import type { Change } from './inspect-tree.ts'
 import type { FilePair, LayerEntry } from './list-layer.ts'
@@ -63,7 +64,7 @@ export interface Jobs {
       to: string
       entries: readonly CopyEntry[]
       chown?: Owner
-      mode?: number
+      mode?: FileMode
       mtime?: number
       earlier?: EarlierFiles
     }

@@ -14,6 +14,7 @@ import { Readable } from 'node:stream'
 import { z } from 'zod'
 import { isDigest, type Digest } from '../lib/digest.ts'
 import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
+import type { FileMode } from '../lib/file-mode.ts'
 import { KeyedLock } from '../lib/lock.ts'
 import type { Op } from '../lib/op.ts'
 import { decompress, peek } from '../host/decompress.ts'
@@ -260,7 +261,7 @@ export class Snapshots {
       from: { dir: string }
       entries: readonly CopyEntry[]
       chown?: Owner
-      mode?: number
+      mode?: FileMode
       /** Unix seconds, in place of the times that the files have. */
       mtime?: number
       /** What an earlier copy to `target` gave, and which files' content is the same: see `linkEarlier`. */

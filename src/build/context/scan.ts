@@ -107,7 +107,8 @@ class Scanner {
           ignoredBy ??= { path, line: reason.line, pattern: (reason.exception ? '!' : '') + reason.pattern }
       }
     }
-    const complete = !this.#skipped.some((skipped) => paths.some((path) => isBelow(skipped, path)))
+    const taken = new Set(paths)
+    const complete = !this.#skipped.some((skipped) => isBelowAny(skipped, taken))
     if (base !== undefined) for (const path of paths) this.#ancestors(path, base)
     return {
       pattern,
@@ -325,8 +326,11 @@ function basename(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1)
 }
 
-function isBelow(path: string, directory: string): boolean {
-  return directory === '.' || path === directory || path.startsWith(`${directory}/`)
+function isBelowAny(path: string, directories: ReadonlySet<string>): boolean {
+  if (directories.has('.') || directories.has(path)) return true
+  for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1))
+    if (directories.has(path.slice(0, end))) return true
+  return false
 }
 
 function join(directory: string, name: string): string {

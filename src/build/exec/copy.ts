@@ -22,7 +22,7 @@ export function copyWork(tools: Tools, step: CopyStep): Work<Tree> {
     base: base?.layers ?? [],
     target: step.target,
     chown: step.chown ?? null,
-    mode: step.mode ?? null,
+    mode: typeof step.mode === 'object' ? step.mode.map((each) => ({ ...each })) : (step.mode ?? null),
     ...(step.sources.some((source) => source.extract) && { extract: step.sources.map((s) => s.extract) }),
     ...(step.link && { link: true }),
     ...(step.parents && { parents: true }),
@@ -62,6 +62,7 @@ export function copyWork(tools: Tools, step: CopyStep): Work<Tree> {
       }
       let earlier: EarlierFiles | undefined
       let left: Linked = { linked: [] }
+      let checks: Promise<boolean[]> = Promise.resolve([])
       const result = await makeLayer(op, tools, {
         layers: base?.layers ?? [],
         change: async (space) => {
@@ -74,14 +75,15 @@ export function copyWork(tools: Tools, step: CopyStep): Work<Tree> {
           left = await copyInto(op, tools, { step, space, parts, earlier })
         },
         finish: async (space) => {
+          // Nothing is read from there any more; while the layer is hashed there is time to look again.
+          checks = Promise.all(places.map(({ origin }) => hasChanged(op, step, origin)))
+          checks.catch(() => undefined)
           if (!earlier || left.linked.length === 0) return
           const { layer } = earlier
           await tools.snapshots.linkEarlier(op, { workspace: space.id, layer, files: left })
         },
       })
-      const changed: boolean[] = []
-      for (const { origin } of places) changed.push(await hasChanged(op, step, origin))
-      const cacheable = !changed.includes(true)
+      const cacheable = !(await checks).includes(true)
       if (!cacheable) io.log(2, 'build context changed while it was copied: this step is not cached\n')
       return { result, cacheable }
     },

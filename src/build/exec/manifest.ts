@@ -20,16 +20,33 @@ export function select(scan: Scan, source: SourceMatch): Selection[] {
   return source.paths.flatMap((path, index) => {
     const name = source.names[index] ?? posix.basename(path)
     const prefix = path === '.' ? '' : `${path}/`
-    let root: Entry | undefined
-    const below: Entry[] = []
-    for (const entry of scan.entries)
-      if (entry.path === path) root = entry
-      else if (entry.path.startsWith(prefix) && entry.path !== '.')
-        below.push({ ...entry, path: entry.path.slice(prefix.length) })
-    return root
-      ? [{ path, name, root, below: root.type === 'd' ? below : [], complete: source.complete }]
-      : []
+    const root = scan.entries[lowerBound(scan.entries, path)]
+    if (root?.path !== path) return []
+    const below = root.type === 'd' ? entriesBelow(scan.entries, prefix) : []
+    return [{ path, name, root, below, complete: source.complete }]
   })
+}
+
+/** What is below a directory stands together: entries are in the order of their paths. */
+function entriesBelow(entries: readonly Entry[], prefix: string): Entry[] {
+  const below: Entry[] = []
+  for (let i = lowerBound(entries, prefix); i < entries.length; i++) {
+    const entry = entries[i]
+    if (!entry?.path.startsWith(prefix)) break
+    if (entry.path !== '.') below.push({ ...entry, path: entry.path.slice(prefix.length) })
+  }
+  return below
+}
+
+/** The first entry that is not before a path. */
+function lowerBound(entries: readonly Entry[], path: string): number {
+  let [low, high] = [0, entries.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((entries[middle]?.path ?? '') < path) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
 /** What a pattern made by `below` took, as a part of its directory: the directories above each match come along. */

@@ -1,11 +1,12 @@
 import { messageOf } from '../../lib/errors.ts'
+import { parseFileMode, type FileMode } from '../../lib/file-mode.ts'
 import { cleanPath, IgnoreMatcher } from '../../lib/ignore.ts'
 import { below } from '../context/below.ts'
 import { excludePatterns } from '../dockerfile/excludes.ts'
 import { expand } from '../dockerfile/expand.ts'
 import type { InstructionOf, Word } from '../dockerfile/instructions.ts'
 import type { Heredoc } from '../dockerfile/parser.ts'
-import type { Range } from '../dockerfile/source.ts'
+import { BuildError, type Range } from '../dockerfile/source.ts'
 import type { Vertex } from '../solver/vertex.ts'
 import { remoteKind } from '../source/git-url.ts'
 import { remoteSource, type RemoteScope } from './remote.ts'
@@ -173,15 +174,13 @@ class Planner {
     }
   }
 
-  #mode(word: Word): number {
-    const text = this.#text(word)
-    if (!/^[0-7]{3,5}$/.test(text) || Number.parseInt(text, 8) > 0o7777)
-      throw fail(
-        this.#scope.site,
-        `invalid chmod parameter: '${text}'. it should be octal string and between 0 and 07777`,
-        word.range,
-      )
-    return Number.parseInt(text, 8)
+  #mode(word: Word): FileMode {
+    try {
+      return parseFileMode(this.#text(word))
+    } catch (cause) {
+      if (cause instanceof BuildError) throw cause
+      throw fail(this.#scope.site, messageOf(cause), word.range)
+    }
   }
 
   #text(word: Word): string {

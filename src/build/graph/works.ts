@@ -1,3 +1,4 @@
+import type { FileMode } from '../../lib/file-mode.ts'
 import type { Digest } from '../../lib/digest.ts'
 import { EngineError } from '../../lib/errors.ts'
 import type { Ulimit } from '../../wire/container.ts'
@@ -120,7 +121,7 @@ export interface CopyStep {
   /** Absolute; a trailing slash means a directory. */
   readonly target: string
   readonly chown?: string
-  readonly mode?: number
+  readonly mode?: FileMode
   /** Each source keeps its directories: it is written as `below(directory, pattern)`. */
   readonly parents: boolean
   /** Patterns of what is left out, relative to each source; for a file, to its directory. */
