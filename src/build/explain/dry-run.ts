@@ -1,4 +1,4 @@
-import type { Digest } from '../../lib/digest.ts'
+import { isDigest, type Digest } from '../../lib/digest.ts'
 import type { Op } from '../../lib/op.ts'
 import type { StepExplanation } from '../../wire/build.ts'
 import type { Tree } from '../graph/tree.ts'
@@ -75,16 +75,29 @@ export async function explainGraph(
     }
     const why = o.explainer.explain(vertex, { keys, hit: false })
     tell(vertex, 'miss', o.isFresh(vertex) ? ['it is not to be looked for in the cache'] : why)
-    return { tree: earlierResult(vertex), depends: new Set([vertex]) }
+    return { tree: earlierResult(vertex, keys.at(-1)), depends: new Set([vertex]) }
   }
 
-  const earlierResult = (vertex: Vertex<Tree>): Tree | undefined => {
+  /** What it added in the last build, on what it stands on now. */
+  const earlierResult = (vertex: Vertex<Tree>, key: CacheKey | undefined): Tree | undefined => {
     const digest = o.explainer.knownKey(vertex)
-    return digest && o.cache.get({ digest, inputs: null })
+    const earlier = digest && o.cache.get({ digest, inputs: null })
+    const layer = earlier?.layers.at(-1)
+    if (!earlier || layer === undefined || !key) return undefined
+    return { ...earlier, layers: [...baseOf(key), layer] }
   }
 
   for (const root of roots) await visit(root)
   return told
+}
+
+/** The layers that a step stands on are a part of its key. */
+function baseOf({ inputs }: CacheKey): Digest[] {
+  if (typeof inputs !== 'object' || inputs === null || !('base' in inputs)) return []
+  const { base } = inputs
+  return Array.isArray(base)
+    ? base.filter((each): each is Digest => typeof each === 'string' && isDigest(each))
+    : []
 }
 
 function follows(depends: ReadonlySet<Vertex<Tree>>, o: { same: boolean }): string[] {
