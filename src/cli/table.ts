@@ -227,7 +227,7 @@ export const entries: readonly Entry[] = [
     load: async () => (await buildCache()).prune,
   },
   {
-    names: ['builds ls', 'builds list', 'buildx history ls', 'builds'],
+    names: ['builds ls', 'builds list', 'buildx history ls', 'buildx history', 'builds'],
     about: 'List builds, running and past',
     load: async () => (await builds()).ls,
   },
@@ -413,6 +413,17 @@ export const entries: readonly Entry[] = [
   ),
   ...['create', 'rm', 'stop', 'dial-stdio'].map((name) =>
     missing([`buildx ${name}`], 'Manage builder instances', 'there is one builder, the daemon itself'),
+  ),
+  missing(
+    ['buildx history export', 'buildx history import'],
+    'Exchange build records',
+    'records of builds stay with the daemon that built; save their log by gantry builds logs --progress rawjson',
+  ),
+  missing(['buildx history open'], 'Open a build in Docker Desktop', 'see gantry builds inspect'),
+  missing(
+    ['buildx history trace'],
+    'Show the OpenTelemetry trace of a build',
+    'traces are not recorded; gantry builds inspect has a time line',
   ),
   missing(['compose'], 'Define and run multi-container applications', 'Compose files are not supported yet'),
   missing(['context'], 'Manage contexts', 'contexts are not supported yet; use --host or GANTRY_HOST'),

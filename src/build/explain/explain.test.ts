@@ -64,6 +64,9 @@ test('variables, commands and options are told apart; what looks secret is not s
   assert.deepEqual(changes(run(['NPM_TOKEN=geheim1'], 'make'), run(['NPM_TOKEN=geheim2'], 'make')), [
     'ARG NPM_TOKEN (value hidden)',
   ])
+  assert.deepEqual(changes(run([], 'curl https://me:geheim@x/1'), run([], 'curl https://me:geheim@x/2')), [
+    'command (hidden: it looks as if it had a secret in it)',
+  ])
   assert.deepEqual(changes(run([], 'make all'), run([], 'make test', { user: 'app', cwd: '/src' })), [
     'command: "make all" → "make test"',
     'WORKDIR: / → /src',

@@ -72,6 +72,8 @@ function commandChanges(old: Fields, now: Fields): string[] {
   if (!isSame(old['script'], now['script'])) changes.push('content of the here-document')
   if (isSame(before, after)) return changes
   const [lastBefore = '', lastAfter = ''] = [before.at(-1), after.at(-1)]
+  if ([...before, ...after].some((word) => looksSecret('', word)))
+    return [...changes, 'command (hidden: it looks as if it had a secret in it)']
   const shells = [before, after].map((args) => args.slice(0, -1).join(' '))
   if (shells[0] !== shells[1] && lastBefore === lastAfter)
     changes.push(`shell: ${clip(shells[0] ?? '')} → ${clip(shells[1] ?? '')}`)
