@@ -21,7 +21,7 @@ import { answerCheck } from './checks/answer.ts'
 import { parseWithChecks, withChecks } from './checks/build-checks.ts'
 import { ScanThread } from './context/scan-thread.ts'
 import { openContext, openNamedContexts, type ContextHost } from './context/open.ts'
-import { readDockerfile, readIgnore } from './definition.ts'
+import { ignoreOfArchive, readDockerfile, readIgnore } from './definition.ts'
 import { BuildError } from './dockerfile/source.ts'
 import { removeRemains } from './exec/remains.ts'
 import { stepFailureIn } from './exec/step-failure.ts'
@@ -297,7 +297,13 @@ export class Builder {
     const program = parseWithChecks(definition, checks)
     const ignore = await progress.task('[internal] load .dockerignore', () => {
       if (request.ignoreText !== undefined) return Promise.resolve(parseIgnore(request.ignoreText))
-      return Promise.resolve(main.obeysIgnore ? readIgnore(root, request.dockerfile) : [])
+      const { dockerfile } = request
+      const files = {
+        all: () => readIgnore(root, dockerfile),
+        archive: () => ignoreOfArchive(root, dockerfile),
+        nothing: () => [],
+      }
+      return Promise.resolve(files[main.ignores]())
     })
     const context: ContextSource = {
       root,

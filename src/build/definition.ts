@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { basename, isAbsolute } from 'node:path'
 import { RootDir } from '../host/root-dir.ts'
 import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
-import { parseIgnore, type IgnorePattern } from '../lib/ignore.ts'
+import { cleanPath, IgnoreMatcher, parseIgnore, type IgnorePattern } from '../lib/ignore.ts'
 
 /** No Dockerfile written by people comes near it. */
 const maxSize = 16 << 20
@@ -49,6 +49,20 @@ export function readIgnore(root: string, dockerfile: string): IgnorePattern[] {
     if (text !== undefined) return parseIgnore(text)
   }
   return []
+}
+
+/** The name under which the command line sends a Dockerfile that is not in the context. */
+const sentDockerfile = '.dockerfile.gantry'
+
+/** Docker: the Dockerfile and the ignore file are sent in any case; what is ignored of these two is no part of the context. */
+export function ignoreOfArchive(root: string, dockerfile: string): IgnorePattern[] {
+  const matcher = new IgnoreMatcher(readIgnore(root, dockerfile))
+  const literal = (path: string) => path.replace(/[*?[\]\\]/g, '\\$&')
+  const own = [cleanPath(`/${dockerfile}`).slice(1), '.dockerignore'].flatMap((path) => {
+    const reason = matcher.reason(path)
+    return reason ? [{ pattern: literal(path), exception: false, line: reason.line }] : []
+  })
+  return [...own, { pattern: sentDockerfile, exception: false, line: 0 }]
 }
 
 function readIfThere(read: () => string): string | undefined {

@@ -281,6 +281,17 @@ test('contexts from elsewhere: a repository, an archive, a Dockerfile, nothing',
   await assert.rejects(remote('nothing://x'), /is no URL of a context/)
 })
 
+test('an archive is taken as it is, but for a Dockerfile and an ignore file that are ignored', async () => {
+  const dir = context({
+    Dockerfile: 'FROM scratch\nCOPY . /\n',
+    f: 'f',
+    g: 'g',
+    '.dockerignore': '*ocker*\ng\n',
+  })
+  const { image } = await build('', { context: { kind: 'tar', stream: tarOf(dir) } })
+  assert.deepEqual(Object.keys(files(image)).toSorted(), ['/f', '/g'])
+})
+
 test('named contexts stand in for images and stages', async (t) => {
   const files1 = context({ 'x/a': 'a', 'x/b': 'b', '.dockerignore': 'x/b\n' })
   commit(join(root, 'git/named.git'), { g: 'git' })

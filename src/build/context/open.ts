@@ -40,8 +40,11 @@ export interface OpenContext {
   readonly indexFile?: string
   /** A client's directory of which nothing is here yet. */
   readonly fetch?: (ignore: ContextSource['ignore']) => NonNullable<ContextSource['fetch']>
-  /** What is fetched from elsewhere is taken whole, as BuildKit does: an ignore file is for what clients send. */
-  readonly obeysIgnore: boolean
+  /**
+   * Docker: an ignore file is for clients, which read it before they send anything. Of an `archive` only the files that
+   * had to come along in any case are still to be kept out.
+   */
+  readonly ignores: 'all' | 'archive' | 'nothing'
   /** Where an URL gave a Dockerfile in place of an archive. */
   readonly dockerfileText?: string
 }
@@ -57,15 +60,15 @@ export async function openContext(
   switch (request.kind) {
     case 'directory': {
       const root = await contextDirectory(request.path)
-      return { root, indexFile: host.cache.contexts.file(root), obeysIgnore: true }
+      return { root, indexFile: host.cache.contexts.file(root), ignores: 'all' }
     }
     case 'tar':
-      return { root: await unpack(op, request.stream, host.tools), obeysIgnore: true }
+      return { root: await unpack(op, request.stream, host.tools), ignores: 'archive' }
     case 'empty':
-      return { root: await emptyTree(op, host.tools), obeysIgnore: false }
+      return { root: await emptyTree(op, host.tools), ignores: 'nothing' }
     case 'synced': {
       const { kept, source, ...rest } = await borrow(request.source, host)
-      return { ...rest, fetch: (ignore) => fetchInto(kept, source, ignore), obeysIgnore: true }
+      return { ...rest, fetch: (ignore) => fetchInto(kept, source, ignore), ignores: 'all' }
     }
     case 'remote':
       return await remoteContext(op, request.url, host)
@@ -151,7 +154,7 @@ async function remoteContext(op: Op, url: string, host: ContextHost): Promise<Op
   const { layers } = await host.solve(op, vertex)
   const { root } = await openSpace(op, tools, { layers, undo: tools.undo })
   const text = remote.kind === 'http' ? dockerfileIn(root, remote.step.name) : undefined
-  return { root, obeysIgnore: false, ...(text !== undefined && { dockerfileText: text }) }
+  return { root, ignores: 'nothing', ...(text !== undefined && { dockerfileText: text }) }
 }
 
 /** BuildKit: an URL that gives no archive gives a Dockerfile. */
