@@ -85,8 +85,10 @@ export function targetsResult({ targets }: BuildTargets, source: SourceText): Re
   }
 }
 
+/** Docker: a range for each line. */
 function locationOf({ startLine, endLine }: { startLine: number; endLine: number }): Location {
-  return { ranges: [{ start: { line: startLine }, end: { line: endLine } }] }
+  const lines = Array.from({ length: Math.max(1, endLine - startLine + 1) }, (_, index) => startLine + index)
+  return { ranges: lines.map((line) => ({ start: { line }, end: { line } })) }
 }
 
 function base64(text: string): string {

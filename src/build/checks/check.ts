@@ -1,4 +1,4 @@
-import { messageOf } from '../../lib/errors.ts'
+import { EngineError, messageOf } from '../../lib/errors.ts'
 import type { CheckFinding, CheckReport } from '../../wire/check.ts'
 import type { Program } from '../dockerfile/stages.ts'
 import { parseProgram } from '../dockerfile/stages.ts'
@@ -36,7 +36,7 @@ export function optionsFor(
   return mergeOptions([
     read(sources.daemon),
     read(projectOptions(sources.project ?? '')),
-    Object.hasOwn(buildArgs, optionsArg) ? read(buildArgs[optionsArg]) : directive(program),
+    directive(program, Object.hasOwn(buildArgs, optionsArg) ? buildArgs[optionsArg] : undefined),
     read(sources.request),
   ])
 }
@@ -47,13 +47,15 @@ function projectOptions(text: string): string {
   return lines.filter((line) => line !== '').join(';')
 }
 
-function directive({ file }: Program): CheckOptions {
-  const found = file.directives.get('check')
+/** `given` takes the place of the directive. */
+function directive({ file }: Program, given: string | undefined): CheckOptions {
+  const found = given === undefined ? file.directives.get('check') : undefined
   try {
-    return parseCheckOptions(found?.value ?? '')
+    return parseCheckOptions(given ?? found?.value ?? '')
   } catch (cause) {
-    if (!found) throw cause
-    throw new BuildError('invalid', messageOf(cause), { source: file.source, range: found.range, cause })
+    const message = `failed to parse check options: ${messageOf(cause)}`
+    if (!found) throw new EngineError('invalid', message, { cause })
+    throw new BuildError('invalid', message, { source: file.source, range: found.range, cause })
   }
 }
 

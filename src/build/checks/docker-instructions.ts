@@ -93,16 +93,18 @@ class StageCheck {
         return
       case 'healthcheck':
         return this.#usedOnce(i)
-      case 'workdir':
-        if (!this.#state.workdir && !i.path.text.startsWith('/') && !this.#expanded(i.path).startsWith('/'))
+      case 'workdir': {
+        const path = this.#expanded(i.path)
+        if (!this.#state.workdir && !path.startsWith('/'))
           this.#report(
             'WorkdirRelativePath',
             i.node.range,
-            `Relative workdir ${JSON.stringify(i.path.text)} can have unexpected results if the base image changes`,
+            `Relative workdir ${JSON.stringify(path)} can have unexpected results if the base image changes`,
             `${i.node.keyword} ${cleanPath(`/${i.path.text}`)}`,
           )
         this.#state.workdir = true
         return
+      }
       case 'expose':
         return this.#expose(i)
       case 'copy':

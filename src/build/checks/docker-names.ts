@@ -111,8 +111,10 @@ export function commentsAbove(view: View, node: InstructionNode): string[] {
   const found: string[] = []
   for (let line = node.range.start.line - 1; line > 0 && !taken.has(line); line--) {
     const match = /^\s*#(.*)$/.exec(source.lines[line - 1] ?? '')
-    if (!match) break
-    found.unshift((match[1] ?? '').trim())
+    const text = (match?.[1] ?? '').trim()
+    // Docker: an empty comment parts the instruction from those above.
+    if (text === '') break
+    found.unshift(text)
   }
   return found
 }

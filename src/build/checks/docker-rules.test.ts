@@ -108,6 +108,10 @@ const cases: readonly (readonly [string, readonly string[], Setting?])[] = [
     ['WorkdirRelativePath:2 Relative workdir "app/" can have unexpected results if the base image changes'],
   ],
   ['FROM scratch AS a\nWORKDIR /app\n\nFROM a AS b\nWORKDIR subdir/\n', []],
+  [
+    'FROM scratch\nARG d\nWORKDIR $d\n',
+    ['WorkdirRelativePath:3 Relative workdir "" can have unexpected results if the base image changes'],
+  ],
   ['FROM scratch\nARG foo\nCOPY Dockerfile${foo} .\n', []],
   ['FROM alpine AS base\nARG foo=Dockerfile\n\nFROM base\nCOPY $foo .\n', []],
   ['FROM alpine\nRUN echo $PATH $other\n', []],
@@ -220,7 +224,7 @@ const cases: readonly (readonly [string, readonly string[], Setting?])[] = [
     { ignore: 'sub\nkeep\n!sub/keep\n' },
   ],
   [
-    '# check=experimental=all\n\n# bar this is the bar\nARG foo=bar\n# BasE this is the BasE image\nFROM scratch AS base\n# bar this is the bar\nARG bar\n\n# unrelated\n\nARG quux\n',
+    '# check=experimental=all\n\n# bar this is the bar\nARG foo=bar\n# BasE this is the BasE image\nFROM scratch AS base\n# bar this is the bar\nARG bar\n\n# unrelated\n\nARG quux\n# neither\n#\nARG more\n',
     [
       'InvalidDefinitionDescription:4 Comment for ARG should follow the format: `# foo <description>`',
       'InvalidDefinitionDescription:6 Comment for FROM should follow the format: `# base <description>`',
@@ -266,7 +270,7 @@ test('rules are skipped by the directive, and by the build argument in its place
 test('a directive that cannot be read is told with its line', () => {
   assert.throws(() => check('# check=nonsense\nFROM scratch\n'), {
     kind: 'invalid',
-    message: 'invalid check option "nonsense"',
+    message: 'failed to parse check options: invalid check option "nonsense"',
     range: { start: { line: 1, column: 1 }, end: { line: 1, column: 17 } },
   })
 })
