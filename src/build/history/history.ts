@@ -28,7 +28,7 @@ export class BuildHistory {
   readonly #table: Table<BuildRecord>
   readonly #limits: HistoryLimits
   readonly #running = new Map<string, Recorder>()
-  /** Sizes of the logs, oldest build first: what is kept is decided after each build. */
+  /** All builds, oldest first, with the sizes of their logs. */
   readonly #sizes = new Map<string, number>()
   readonly #closing = new Set<Promise<void>>()
   readonly #onRemove: (id: string) => void
@@ -94,20 +94,21 @@ export class BuildHistory {
    * `not-found`, or `invalid` when several begin so.
    */
   find(ref: string): BuildRecord {
-    const exact = this.#running.get(ref)?.record() ?? this.#table.get(ref)
-    if (exact) return exact
-    const all = this.list()
     const back = ref === '' ? 0 : /^\^(\d+)?$/.exec(ref)
-    if (back !== null) {
-      const found = all[back === 0 ? 0 : Number(back[1] ?? 1)]
-      if (found) return found
+    const newest = [...this.#sizes.keys()].toReversed()
+    const found =
+      back === null
+        ? this.#sizes.has(ref)
+          ? [ref]
+          : newest.filter((id) => id.startsWith(ref))
+        : newest.slice(back === 0 ? 0 : Number(back[1] ?? 1)).slice(0, 1)
+    const [id, second] = found
+    const record = id === undefined ? undefined : (this.#running.get(id)?.record() ?? this.#table.get(id))
+    if (!record)
       throw new EngineError('not-found', ref === '' ? 'no builds are recorded' : `No such build: ${ref}`)
-    }
-    const found = all.filter((record) => record.id.startsWith(ref))
-    const [first, second] = found
-    if (!first) throw new EngineError('not-found', `No such build: ${ref}`)
-    if (second) throw new EngineError('invalid', `build id ${ref} is not unique: ${found.length} begin so`)
-    return first
+    if (second !== undefined)
+      throw new EngineError('invalid', `build id ${ref} is not unique: ${found.length} begin so`)
+    return record
   }
 
   /** The log as BuildEvents in JSON, a line each; of a build that runs, so far or (`follow`) to its end. */
