@@ -5,6 +5,7 @@ import { parseHosts, parseUlimits, type Attrs } from './attrs.ts'
 import { cacheImports } from './cache-options.ts'
 import { readInput, type Directories } from './dockerfile-input.ts'
 import { syncSource } from './file-sync.ts'
+import { parseStore, receiveLayout } from './oci-store.ts'
 import { authOf, forwardAgent, secretsOf, sshOf } from './session-services.ts'
 
 /** Options that say nothing about what is built. */
@@ -22,6 +23,8 @@ const informative = [
 ]
 
 interface Asked extends Directories {
+  /** An empty directory that goes with the build. */
+  emptyDirectory(): Promise<string>
   readonly ref?: string
   /** Images that options name as `input:NAME`. */
   readonly inputs: Readonly<Record<string, string>>
@@ -38,10 +41,10 @@ export async function buildRequestOf(op: Op, attrs: Attrs, o: Asked): Promise<Bu
   const buildArgs = attrs.takeAll('build-arg:')
   delete buildArgs['BUILDKIT_SYNTAX']
   const labels = attrs.takeAll('label:')
-  const contexts = await namedContexts(attrs, o)
   const target = attrs.take('target')
   const networkMode = attrs.take('force-network-mode')
   const platform = platformOf(attrs)
+  const contexts = await namedContexts(op, attrs, { ...o, platform })
   const addHosts = parseHosts(attrs.take('add-hosts'))
   const ulimits = parseUlimits(attrs.take('ulimit'))
   const shmSize = Number(attrs.take('shm-size') ?? 0)
@@ -95,17 +98,25 @@ function platformOf(attrs: Attrs): string | undefined {
 }
 
 /** `context:NAME=…` of `--build-context`. */
-async function namedContexts(attrs: Attrs, o: Asked): Promise<Record<string, ContextRequest>> {
+async function namedContexts(
+  op: Op,
+  attrs: Attrs,
+  o: Asked & { platform: string | undefined },
+): Promise<Record<string, ContextRequest>> {
   const given = Object.entries(attrs.takeAll('context:'))
   for (const [name] of given) attrs.take(`input-metadata:${name}`)
   return Object.fromEntries(
     await Promise.all(
-      given.map(async ([name, value]) => [name, await namedContext(name, value, o)] as const),
+      given.map(async ([name, value]) => [name, await namedContext(op, { ...o, name, value })] as const),
     ),
   )
 }
 
-async function namedContext(name: string, value: string, o: Asked): Promise<ContextRequest> {
+async function namedContext(
+  op: Op,
+  o: Asked & { platform: string | undefined; name: string; value: string },
+): Promise<ContextRequest> {
+  const { name, value } = o
   const colon = value.indexOf(':')
   const [scheme, rest] = [value.slice(0, colon), value.slice(colon + 1)]
   switch (scheme) {
@@ -120,7 +131,12 @@ async function namedContext(name: string, value: string, o: Asked): Promise<Cont
       if (reference === undefined) throw new EngineError('invalid', `build context ${name}: no input ${rest}`)
       return { kind: 'image', reference }
     }
-    case 'oci-layout':
+    case 'oci-layout': {
+      const { store, digest } = parseStore(rest)
+      const path = await o.emptyDirectory()
+      await receiveLayout(op, o.session, { store, digest, root: path, platform: o.platform })
+      return { kind: 'oci-layout', path, digest }
+    }
     case 'target':
       throw new EngineError('unsupported', `build context ${name}: ${scheme}: contexts are not supported yet`)
     default:

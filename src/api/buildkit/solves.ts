@@ -150,11 +150,11 @@ export class Solves {
     const { dockerfileText, ignoreText = '' } = input
     if (dockerfileText === undefined)
       throw new EngineError('unsupported', 'a Dockerfile in a context that is fetched cannot be checked')
-    return answerSubrequest(attrs.take('requestid') ?? '', {
+    return await answerSubrequest(attrs.take('requestid') ?? '', {
       definition: { name: input.dockerfile, text: dockerfileText, ignore: ignoreText },
       buildArgs: attrs.takeAll('build-arg:'),
       target: attrs.take('target'),
-      check: (request) => this.#o.engine.builder.check(request),
+      check: (request) => this.#o.engine.builder.check(op, request),
     })
   }
 
@@ -198,9 +198,12 @@ export class Solves {
     running.isPassing = outputs.length === 0 && request.Frontend === ''
     if (outputs.length === 0) outputs.push({ type: running.isPassing ? 'image' : 'cacheonly', attrs: {} })
     const attrs = new Attrs(o.options)
+    await using undo = new AsyncDisposableStack()
+    const { kept } = this.#o.engine.builder.cache
     const build = await buildRequestOf(op, attrs, {
       ...this.#directories(op, session, attrs),
       ...(running.builds++ === 0 && { ref: running.ref }),
+      emptyDirectory: async () => undo.use(await kept.borrow(undefined)).root,
       inputs: o.inputs,
       allow: request.Entitlements,
       outputs,

@@ -18,15 +18,15 @@ export interface Definition {
 type Metadata = Record<string, Uint8Array>
 
 /** Answers `--call` in BuildKit's words: as text for people, as JSON, and with an exit status. */
-export function answerSubrequest(
+export async function answerSubrequest(
   id: string,
   o: {
     definition: Definition
     buildArgs: Readonly<Record<string, string>>
     target: string | undefined
-    check: (request: CheckRequest) => CheckAnswer
+    check: (request: CheckRequest) => Promise<CheckAnswer>
   },
-): Metadata {
+): Promise<Metadata> {
   if (id === 'frontend.subrequests.describe') return metadata({ json: described(), text: '' })
   const known = Object.entries(methods).find(([name]) => name === id)?.[1]
   if (!known) throw new EngineError('unsupported', `the request ${id} is not supported`)
@@ -39,7 +39,7 @@ export function answerSubrequest(
     ...(definition.ignore !== '' && { ignore: { name: '.dockerignore', text: definition.ignore } }),
     ...(target !== undefined && { target }),
   }
-  const { report, outline, targets } = o.check(request)
+  const { report, outline, targets } = await o.check(request)
   if (outline) return metadata({ json: outlineResult(outline, definition), text: '' })
   if (targets) return metadata({ json: targetsResult(targets, definition), text: '' })
   if (!report) throw new EngineError('internal', 'a check gave no answer')

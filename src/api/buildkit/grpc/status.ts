@@ -41,7 +41,7 @@ const codeOf: Record<ErrorKind, number> = {
   'not-found': Code.unknown,
   conflict: Code.unknown,
   'not-modified': Code.unknown,
-  unavailable: Code.unavailable,
+  unavailable: Code.unknown,
   unsupported: Code.unknown,
   internal: Code.unknown,
 }
