@@ -28,6 +28,7 @@ import { stepFailureIn } from './exec/step-failure.ts'
 import type { Tools } from './exec/tools.ts'
 import { epochText, timesOf } from './exec/times.ts'
 import { makeWorks, remoteWorks, type ContextSource } from './exec/works.ts'
+import { Attester } from './attest/attester.ts'
 import { imageOf } from './export.ts'
 import { explainGraph } from './explain/dry-run.ts'
 import { argNames, Explainer } from './explain/explainer.ts'
@@ -46,7 +47,7 @@ import {
   type BuildRequest,
 } from './request.ts'
 import { deliver, type ExporterResponse } from './output/deliver.ts'
-import { parseOutputs } from './output/outputs.ts'
+import { checkAttestations, parseOutputs } from './output/outputs.ts'
 import { RemoteCache } from './remote-cache/remote-cache.ts'
 import { Progress } from './solver/progress.ts'
 import { verifyBuild } from './verify/verify.ts'
@@ -233,6 +234,8 @@ export class Builder {
     const secrets = request.secrets ?? secretsOf(new Map())
     const resources = request.resources ?? {}
     const own = { cacheMounts: this.cache.mounts, scanner: this.#scanner, secrets, resources }
+    const attester = new Attester(request, { snapshots: this.#o.snapshots, lease, id: o.id ?? '' })
+    if (attester.wanted) checkAttestations(outputs)
     const remote = await RemoteCache.open(op, request, { ...this.#o, auth: request.auth, lease, progress })
     const { ssh } = request
     const tools: Tools = {
@@ -294,6 +297,7 @@ export class Builder {
       },
       findImage: (ref: string) => this.#o.images.find(ref),
     }
+    attester.dockerfile = definition
     const program = parseWithChecks(definition, checks)
     const ignore = await progress.task('[internal] load .dockerignore', () => {
       if (request.ignoreText !== undefined) return Promise.resolve(parseIgnore(request.ignoreText))
@@ -323,7 +327,11 @@ export class Builder {
       works: makeWorks(tools, context, others.sources),
       contexts: others.named,
       ...(platform && { platform }),
-      findImage: (inner, ref, found) => findBaseImage(inner, ref, { ...bases, ...found }),
+      findImage: async (inner, ref, found) => {
+        const image = await findBaseImage(inner, ref, { ...bases, ...found })
+        attester.usesImage(ref, image)
+        return image
+      },
     })
     const draft = await withChecks(converted, {
       ...checks,
@@ -382,6 +390,7 @@ export class Builder {
       progress,
       distribution: this.#o.distribution,
       auth: request.auth,
+      attester,
     })
     await remote.export(op, final(results))
     return delivered

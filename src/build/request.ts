@@ -8,6 +8,7 @@ import type { Resources, Ulimit } from '../wire/container.ts'
 import type { Platform } from '../wire/registry.ts'
 import type { AuthConfig } from '../wire/registry.ts'
 import type { VertexInfo } from './solver/vertex.ts'
+import type { Attestations } from './attest/attester.ts'
 import type { OutputRequest } from './output/attrs.ts'
 import type { CacheImport } from './remote-cache/sources.ts'
 
@@ -29,6 +30,8 @@ export interface BuildRequest {
   readonly outputs?: readonly OutputRequest[]
   /** Caches of other machines, believed as to what steps give. */
   readonly cacheFrom?: readonly CacheImport[]
+  /** Said of the image beside it; every output has to carry manifests then. */
+  readonly attestations?: Attestations
   /** Where this build's cache is written: `inline`, `local` (with `send`) and `registry`, in BuildKit's words. */
   readonly cacheTo?: readonly OutputRequest[]
   readonly buildArgs: Readonly<Record<string, string>>

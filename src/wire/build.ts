@@ -191,6 +191,7 @@ export interface BuildQuery {
     | { kind: 'local'; path: string; dev: string; ino: string; tag?: string; digest?: string }
     | { kind: 'registry'; reference: string }
   )[]
+  attestations?: { sbom?: boolean; provenance?: 'min' | 'max' }
   /** As outputs; their channels follow those of the outputs. */
   cacheTo?: { type: string; attrs: Record<string, string>; sent: boolean }[]
   /** The body begins with so many bytes of JSON: secrets by id, in base64. A context that is sent follows. */

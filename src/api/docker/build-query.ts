@@ -56,6 +56,9 @@ export const buildQueryShape: z.ZodType<BuildQuery> = z.strictObject({
     .exactOptional(),
   cgroupParent: z.string().exactOptional(),
   outputs: z.array(output).max(maxOutputs).exactOptional(),
+  attestations: z
+    .strictObject({ sbom: z.boolean().exactOptional(), provenance: z.enum(['min', 'max']).exactOptional() })
+    .exactOptional(),
   cacheTo: z.array(output).max(maxOutputs).exactOptional(),
   cacheFrom: z
     .array(

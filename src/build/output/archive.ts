@@ -2,6 +2,7 @@ import { layoutArchive, type Descriptor, type Images, type OciImage } from '../.
 import type { Op } from '../../lib/op.ts'
 import { canonical, familiar } from '../../lib/reference.ts'
 import type { Lease } from '../../store/index.ts'
+import type { Attester } from '../attest/attester.ts'
 import type { Io } from '../solver/vertex.ts'
 import type { ExporterResponse } from './deliver.ts'
 import type { ArchiveOutput } from './outputs.ts'
@@ -11,9 +12,9 @@ import { annotate, packageImage, type ImagePackage } from './package.ts'
 export async function sendArchive(
   op: Op,
   output: ArchiveOutput,
-  o: { config: OciImage; images: Images; lease: Lease; io: Io },
+  o: { config: OciImage; images: Images; lease: Lease; io: Io; attester: Attester | undefined },
 ): Promise<ExporterResponse> {
-  const image = await packageImage(op, output.manifest, o)
+  const image = await packageImage(op, output.manifest, { ...o, names: output.names })
   const sent = o.io.status('sending tarball')
   const layout = {
     manifests: named(image.root, output, o.config.created),

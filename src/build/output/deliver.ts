@@ -5,6 +5,7 @@ import { detached, type Op } from '../../lib/op.ts'
 import { canonical, familiar } from '../../lib/reference.ts'
 import type { Snapshots } from '../../snapshot/index.ts'
 import type { Lease } from '../../store/index.ts'
+import type { Attester } from '../attest/attester.ts'
 import type { AuthSource } from '../request.ts'
 import type { Progress } from '../solver/progress.ts'
 import { sendArchive } from './archive.ts'
@@ -39,6 +40,7 @@ export async function deliver(
     progress: Progress
     distribution: Distribution | undefined
     auth: AuthSource | undefined
+    attester?: Attester | undefined
   },
 ): Promise<Delivered> {
   const { progress, images } = o
@@ -50,7 +52,8 @@ export async function deliver(
   for (const output of outputs) {
     if (output.kind !== 'archive' && output.kind !== 'files') continue
     const made = await progress.task(titleOf(output), async (io) => {
-      if (output.kind === 'archive' && config) return await sendArchive(op, output, { ...o, config, io })
+      if (output.kind === 'archive' && config)
+        return await sendArchive(op, output, { ...o, attester: o.attester, config, io })
       if (output.kind === 'files') await sendFiles(op, output, { ...o, io })
       return {}
     })
@@ -81,7 +84,7 @@ export async function deliver(
     const { distribution } = o
     if (!distribution) throw new EngineError('unsupported', 'push: registries are not supported yet')
     const pushed = await progress.task('pushing to registry', (io) =>
-      pushOutput(op, output, { ...o, distribution, image, io }),
+      pushOutput(op, output, { ...o, attester: o.attester, distribution, image, io }),
     )
     response = { ...response, ...pushed }
   }

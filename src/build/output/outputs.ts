@@ -126,3 +126,14 @@ function manifestOptions(attrs: Attrs, oci: boolean): ManifestOptions {
     annotations,
   }
 }
+
+/** Attestations stand beside manifests. Throws when no output, or one that needs to, can carry them. */
+export function checkAttestations(outputs: readonly Output[]): void {
+  const carries = (output: Output) =>
+    (output.kind === 'archive' && output.format === 'oci') || (output.kind === 'store' && output.push)
+  if (outputs.length === 0 || !outputs.every(carries))
+    throw new EngineError(
+      'unsupported',
+      'attestations stand beside manifests: they need --push, or outputs of type oci, registry and image with push=true alone',
+    )
+}

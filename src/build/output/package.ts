@@ -13,7 +13,9 @@ import {
 import { digestOf, type Digest } from '../../lib/digest.ts'
 import { group } from '../../lib/group.ts'
 import type { Op } from '../../lib/op.ts'
+import type { Reference } from '../../lib/reference.ts'
 import type { Lease } from '../../store/index.ts'
+import type { Attester } from '../attest/attester.ts'
 import type { Io } from '../solver/vertex.ts'
 import type { ManifestOptions } from './outputs.ts'
 
@@ -31,7 +33,14 @@ export interface ImagePackage {
 export async function packageImage(
   op: Op,
   options: ManifestOptions,
-  o: { config: OciImage; images: Images; lease: Lease; io: Io },
+  o: {
+    config: OciImage
+    images: Images
+    lease: Lease
+    io: Io
+    names: readonly Reference[]
+    attester: Attester | undefined
+  },
 ): Promise<ImagePackage> {
   const { images, lease, io } = o
   const { annotations } = options
@@ -46,7 +55,8 @@ export async function packageImage(
   )
   layersDone()
   const data = Buffer.from(JSON.stringify(o.config))
-  const oci = needsOci({ layers, oci: options.ociTypes })
+  const attester = o.attester?.wanted ? o.attester : undefined
+  const oci = needsOci({ layers, oci: options.ociTypes || attester !== undefined })
   const mediaType = oci ? ociTypes.config : dockerTypes.config
   const config = { descriptor: { mediaType, digest: digestOf(data), size: data.length }, data }
   const own = annotations.get('manifest') ?? {}
@@ -54,24 +64,32 @@ export async function packageImage(
   io.status(`exporting manifest ${manifest.descriptor.digest}`)()
   io.status(`exporting config ${config.descriptor.digest}`)()
   const manifests = [manifest]
+  const configs: Document[] = [config]
   let root: Descriptor = annotate(manifest.descriptor, annotations.get('manifest-descriptor'))
   // An index of its own only where something has to stand in it.
   const indexed = annotations.get('index')
-  if (indexed) {
+  if (indexed || attester) {
     const { architecture, os, variant } = o.config
     const platform = { architecture, os, ...(variant !== undefined && { variant }) }
+    const entries: Descriptor[] = [{ ...root, platform }]
+    if (attester) {
+      const attested = await attester.attest(op, { ...o, manifest: manifest.descriptor })
+      entries.push(attested.descriptor)
+      configs.push(...attested.documents)
+      manifests.push(attested.manifest)
+    }
     const index = documentOf(ociTypes.index, {
       schemaVersion: 2,
       mediaType: ociTypes.index,
-      manifests: [{ ...root, platform }],
-      annotations: indexed,
+      manifests: entries,
+      ...(indexed && { annotations: indexed }),
     })
     io.status(`exporting manifest list ${index.descriptor.digest}`)()
     manifests.push(index)
     root = index.descriptor
   }
   root = annotate(root, annotations.get('index-descriptor'))
-  return { layers, configs: [config], manifests, root, configDigest: config.descriptor.digest }
+  return { layers, configs, manifests, root, configDigest: config.descriptor.digest }
 }
 
 export function annotate(

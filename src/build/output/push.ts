@@ -4,6 +4,7 @@ import { canonical } from '../../lib/reference.ts'
 import type { Lease } from '../../store/index.ts'
 import type { ProgressMessage } from '../../wire/image.ts'
 import type { AuthSource } from '../request.ts'
+import type { Attester } from '../attest/attester.ts'
 import type { Io } from '../solver/vertex.ts'
 import { packageResponse } from './archive.ts'
 import type { ExporterResponse } from './deliver.ts'
@@ -21,6 +22,7 @@ export async function pushOutput(
     auth: AuthSource | undefined
     lease: Lease
     io: Io
+    attester: Attester | undefined
   },
 ): Promise<ExporterResponse> {
   const { distribution, io, image } = o
@@ -30,13 +32,17 @@ export async function pushOutput(
     const told = layerNews(io)
     const options = { auth, report: told.report }
     try {
-      if (isPlain(output)) {
+      if (isPlain(output) && !o.attester?.wanted) {
         const { digest } = await distribution.push(op, canonical(name), options)
         response = { 'containerimage.digest': digest }
         io.status(`pushing manifest for ${canonical(name)}@${digest}`)()
         continue
       }
-      const made = await packageImage(op, output.manifest, { ...o, config: image.config })
+      const made = await packageImage(op, output.manifest, {
+        ...o,
+        config: image.config,
+        names: output.names,
+      })
       await distribution.pushDocuments(op, name, { ...options, ...made })
       io.status(`pushing manifest for ${canonical(name)}@${made.root.digest}`)()
       response = packageResponse(made, output)

@@ -5,7 +5,6 @@ import { createFlags } from '../run-flags.ts'
 
 /** Flags of docker build and buildx that are not there yet: refused by name, with the reason. */
 const refusals: Readonly<Record<string, string>> = {
-  attest: 'attestations are not supported yet',
   isolation: 'it exists on Windows only',
   'security-opt': 'security options for build steps are not supported yet',
 }
@@ -18,9 +17,9 @@ function tagName(text: string): string {
   return text
 }
 
-function off(text: string): string {
-  if (text !== 'false') throw new Error('attestations are not supported yet')
-  return text
+/** Alone it means `true`. */
+function attestation(help: string): Flag<readonly string[]> {
+  return { ...list(help, { kind: 'string' }), bare: 'true' }
 }
 
 const { ulimit, memory } = createFlags
@@ -28,6 +27,7 @@ const known = {
   'add-host': createFlags['add-host'],
   allow: list('Allow extra privileged entitlement (e.g., "network.host")', { kind: 'stringArray' }),
   annotation: list('Add annotation to the image', { kind: 'stringArray' }),
+  attest: list('Attestation parameters (format: "type=sbom,generator=image")', { kind: 'stringArray' }),
   'build-arg': list('Set build-time variables'),
   'build-context': list('Additional build contexts (e.g., name=path)', { kind: 'stringArray' }),
   builder: string('Override the configured builder instance: there is one, "default"'),
@@ -65,13 +65,13 @@ const known = {
   }),
   platform: list('Set platform if server is multi-platform capable', { kind: 'string' }),
   progress: string('Set type of progress output ("auto", "plain", "tty", "rawjson")', { initial: 'auto' }),
-  provenance: list('Only "false": attestations are not supported yet', { kind: 'string', check: off }),
+  provenance: attestation('Shorthand for "--attest=type=provenance"'),
   pull: bool('Always attempt to pull all referenced images'),
   push: bool('Shorthand for "--output=type=registry"'),
   quiet: bool('Suppress the build output and print image ID on success', { short: 'q' }),
   reproducible: bool('Give files and image times that do not depend on when and where it is built'),
   rm: bool('Remove intermediate containers after a successful build', { initial: true }),
-  sbom: list('Only "false": attestations are not supported yet', { kind: 'string', check: off }),
+  sbom: attestation('Shorthand for "--attest=type=sbom"'),
   shell: bool('Open a shell in the step that fails'),
   secret: list('Secret to expose to the build (format: "id=mysecret[,src=/local/secret]")'),
   'shm-size': createFlags['shm-size'],

@@ -58,6 +58,7 @@ export async function buildJob(options: Options, agents: Pick<Agents, 'sockets'>
       ...(options.platform.length > 0 && { platform: options.platform.join(',') }),
       ...(Object.keys(agents.sockets).length > 0 && { ssh: { ...agents.sockets } }),
       ...(await cacheSources(options)),
+      ...(await attestationsOf(options)),
       ...(options['cgroup-parent'] !== '' && { cgroupParent: options['cgroup-parent'] }),
     },
     contexts: await readContexts(options['build-context']),
@@ -91,6 +92,13 @@ function resourcesOf(options: Options): NonNullable<Common['resources']> {
     ...(options['cpuset-cpus'] !== '' && { CpusetCpus: options['cpuset-cpus'] }),
     ...(options['cpuset-mems'] !== '' && { CpusetMems: options['cpuset-mems'] }),
   }
+}
+
+async function attestationsOf(options: Options): Promise<Pick<Common, 'attestations'>> {
+  const { attest, sbom, provenance } = options
+  if (attest.length + sbom.length + provenance.length === 0) return {}
+  const { parseAttestations } = await import('./attestations.ts')
+  return parseAttestations({ attest, sbom, provenance })
 }
 
 async function cacheSources(options: Options): Promise<Pick<Common, 'cacheFrom'>> {
