@@ -95,6 +95,8 @@ function refuseForDocker({ common, contexts, secrets, outputs, caches }: BuildJo
     ssh: common.ssh !== undefined,
     allow: common.allow !== undefined,
     platform: common.platform !== undefined,
+    explain: common.explain === true,
+    shell: common.shell === true,
     secret: secrets.size > 0,
     output: outputs.some(({ wire }) => wire.type !== 'docker' && wire.type !== 'image') || outputs.length > 1,
     push: outputs.some(({ wire }) => wire.attrs['push'] !== undefined),

@@ -50,6 +50,7 @@ export const build = command({
     }
     if (outcome.error) {
       if (isTold) throw new ExitError(1)
+      if (options.shell) context.err('No shell: it is not a RUN step that failed.\n')
       // On a terminal, and when all was quiet, the output of the failed step is gone from sight.
       throw new ExitError(1, failure.describe(outcome.error, { repeat: true }).trimEnd())
     }
