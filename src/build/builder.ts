@@ -184,9 +184,9 @@ export class Builder {
   }
 
   /** What is to be said of a Dockerfile without building it. */
-  check(request: CheckRequest): CheckAnswer {
+  check(op: Op, request: CheckRequest): Promise<CheckAnswer> {
     const { checks: daemon } = this.#o
-    return answerCheck(request, {
+    return answerCheck(op, request, {
       findImage: (ref) => this.#o.images.find(ref),
       ...(daemon !== undefined && { daemon }),
     })

@@ -30,7 +30,7 @@ export function gantryCheckRoutes(engine: Deps): Route[] {
       path: '/gantry/build/check',
       handler: async (call) => {
         const request = decode(requestShape, await readJson(call.request))
-        sendJson(call.response, engine.builder.check(request))
+        sendJson(call.response, await engine.builder.check(call.op, request))
       },
     },
   ]

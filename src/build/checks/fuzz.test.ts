@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { EngineError } from '../../lib/errors.ts'
+import { silentLogger } from '../../lib/log.ts'
+import { background } from '../../lib/op.ts'
 import { answerCheck } from './answer.ts'
 
 const pieces = [
@@ -59,7 +61,7 @@ function randomFrom(seed: number): (below: number) => number {
   }
 }
 
-test('whatever the text, there is an answer or a clear fault, soon', () => {
+test('whatever the text, there is an answer or a clear fault, soon', async () => {
   const random = randomFrom(4711)
   let answers = 0
   for (let round = 0; round < 600; round++) {
@@ -75,7 +77,8 @@ test('whatever the text, there is an answer or a clear fault, soon', () => {
     const ignore = { name: '.dockerignore', text: ['*', '!a', '**/b', '', '# x'].slice(random(4)).join('\n') }
     for (const method of ['lint', 'outline', 'targets'] as const)
       try {
-        const { report } = answerCheck(
+        const { report } = await answerCheck(
+          background(silentLogger),
           {
             method,
             name: 'Dockerfile',
