@@ -13,8 +13,10 @@ import type { Call, HijackCall, Route } from './route.ts'
 
 type Deps = Pick<Engine, 'builder'>
 
-export function gantryBuildsRoutes({ builder }: Deps): Route[] {
-  const { history, failed } = builder
+export function gantryBuildsRoutes(engine: Deps): Route[] {
+  // Not before a request: the table of routes is also made without an engine.
+  const history = () => engine.builder.history
+  const failed = () => engine.builder.failed
   const refOf = (call: Call | HijackCall) => {
     const ref = call.params['id'] ?? ''
     // Nothing cannot be said in a path.
@@ -27,31 +29,31 @@ export function gantryBuildsRoutes({ builder }: Deps): Route[] {
       handler: (call) =>
         sendJson(
           call.response,
-          history
+          history()
             .list()
             .filter(chosen(call))
-            .map((record) => ({ ...summaryOf(record), shell: failed.has(record.id) })),
+            .map((record) => ({ ...summaryOf(record), shell: failed().has(record.id) })),
         ),
     },
     {
       method: 'GET',
       path: '/gantry/builds/:id',
       handler: (call) => {
-        const record = history.find(refOf(call))
-        sendJson(call.response, { ...record, shell: failed.has(record.id) })
+        const record = history().find(refOf(call))
+        sendJson(call.response, { ...record, shell: failed().has(record.id) })
       },
     },
     {
       method: 'GET',
       path: '/gantry/builds/:id/log',
-      handler: (call) => sendLog({ builder }, call, refOf(call)),
+      handler: (call) => sendLog(engine, call, refOf(call)),
     },
     {
       method: 'DELETE',
       path: '/gantry/builds/:id',
       handler: (call) => {
-        const { id } = history.find(refOf(call))
-        history.remove(id)
+        const { id } = history().find(refOf(call))
+        history().remove(id)
         const answer: BuildRemoval = { removed: [id] }
         sendJson(call.response, answer)
       },
@@ -59,13 +61,13 @@ export function gantryBuildsRoutes({ builder }: Deps): Route[] {
     {
       method: 'POST',
       path: '/gantry/builds/:id/shell',
-      hijack: (call) => shell({ builder }, call, refOf(call)),
+      hijack: (call) => shell(engine, call, refOf(call)),
     },
     {
       method: 'GET',
       path: '/gantry/builds/:id/shell',
       handler: (call) => {
-        const { shell: open, exitCode } = failed.shellOf(history.find(refOf(call)).id)
+        const { shell: open, exitCode } = failed().shellOf(history().find(refOf(call)).id)
         const state: BuildShellState = { running: open !== undefined, exitCode: exitCode ?? null }
         sendJson(call.response, state)
       },
@@ -75,7 +77,9 @@ export function gantryBuildsRoutes({ builder }: Deps): Route[] {
       path: '/gantry/builds/:id/shell/resize',
       handler: (call) => {
         const { rows, columns } = sizeOf(call)
-        failed.shellOf(history.find(refOf(call)).id).shell?.resize(rows, columns)
+        failed()
+          .shellOf(history().find(refOf(call)).id)
+          .shell?.resize(rows, columns)
         sendEmpty(call.response, 200)
       },
     },
@@ -84,8 +88,10 @@ export function gantryBuildsRoutes({ builder }: Deps): Route[] {
       path: '/gantry/builds/prune',
       handler: (call) => {
         const wanted = chosen(call)
-        const removed = history.list().filter((record) => record.status !== 'running' && wanted(record))
-        for (const { id } of removed) history.remove(id)
+        const removed = history()
+          .list()
+          .filter((record) => record.status !== 'running' && wanted(record))
+        for (const { id } of removed) history().remove(id)
         const answer: BuildRemoval = { removed: removed.map(({ id }) => id) }
         sendJson(call.response, answer)
       },
