@@ -29,6 +29,7 @@ const networkChanges = () => import('./commands/network-changes.ts')
 const inspect = () => import('./commands/inspect.ts')
 const build = () => import('./commands/build.ts')
 const transfer = () => import('./commands/transfer.ts')
+const manifest = () => import('./commands/manifest.ts')
 const builds = () => import('./commands/builds.ts')
 
 function missing(names: readonly string[], about: string, why: string): Entry {
@@ -375,11 +376,41 @@ export const entries: readonly Entry[] = [
     about: 'Search Docker Hub for images',
     load: async () => (await import('./commands/search.ts')).search,
   },
-  missing(
-    ['manifest'],
-    'Manage Docker image manifests and manifest lists',
-    'manifest lists are not supported yet',
-  ),
+  {
+    names: ['manifest annotate'],
+    about: 'Add additional information to a local image manifest',
+    load: async () => (await manifest()).annotate,
+  },
+  {
+    names: ['manifest create'],
+    about: 'Create a local manifest list for annotating and pushing to a registry',
+    load: async () => (await manifest()).create,
+  },
+  {
+    names: ['manifest inspect'],
+    about: 'Display an image manifest, or manifest list',
+    load: async () => (await manifest()).inspect,
+  },
+  {
+    names: ['manifest push'],
+    about: 'Push a manifest list to a repository',
+    load: async () => (await manifest()).push,
+  },
+  {
+    names: ['manifest rm'],
+    about: 'Delete one or more manifest lists from local storage',
+    load: async () => (await manifest()).rm,
+  },
+  {
+    names: ['buildx imagetools inspect'],
+    about: 'Show details of an image in the registry',
+    load: async () => (await import('./commands/imagetools.ts')).inspect,
+  },
+  {
+    names: ['buildx imagetools create'],
+    about: 'Create a new image based on source images',
+    load: async () => (await import('./commands/imagetools.ts')).create,
+  },
   missing(['trust'], 'Manage trust on images', 'image signing is not supported'),
   missing(
     ['container commit', 'commit'],
@@ -441,6 +472,7 @@ export const groups: Readonly<Record<string, string>> = {
   buildx: 'Extended build capabilities',
   container: 'Manage containers',
   image: 'Manage images',
+  manifest: 'Manage Docker image manifests and manifest lists',
   network: 'Manage networks',
   system: 'Manage Gantry',
   volume: 'Manage volumes',

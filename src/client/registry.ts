@@ -1,9 +1,18 @@
 import type { ProgressMessage } from '../wire/image.ts'
-import type { AuthConfig, AuthResponse, DistributionInspect, SearchResult } from '../wire/registry.ts'
-import { authHeader } from './auth-headers.ts'
+import type {
+  AuthConfig,
+  AuthResponse,
+  DistributionInspect,
+  ManifestUpload,
+  RemoteManifest,
+  SearchResult,
+} from '../wire/registry.ts'
+import { authHeader, credentialsHeader } from './auth-headers.ts'
 import { encodeFilters, type Filters } from './filters.ts'
 import { imagePath } from './images.ts'
 import type { Transport } from './transport.ts'
+
+type Credentials = Readonly<Record<string, AuthConfig>>
 
 /** Calls that the daemon passes on to registries. Credentials go in a header, never in a URL. */
 export class RegistryCalls {
@@ -46,6 +55,22 @@ export class RegistryCalls {
   inspect(name: string, auth?: AuthConfig): Promise<DistributionInspect> {
     return this.#t.json('GET', `/distribution${imagePath(name, '/json').slice('/images'.length)}`, {
       headers: authHeader(auth),
+    })
+  }
+
+  /** Credentials by address: a list of manifests may be of several registries. */
+  manifest(name: string, credentials: Credentials): Promise<RemoteManifest> {
+    return this.#t.json('GET', '/gantry/manifest', {
+      query: { name },
+      headers: credentialsHeader(credentials),
+    })
+  }
+
+  putManifest(name: string, upload: ManifestUpload, credentials: Credentials): Promise<{ digest: string }> {
+    return this.#t.json('POST', '/gantry/manifest', {
+      query: { name },
+      headers: credentialsHeader(credentials),
+      body: upload,
     })
   }
 

@@ -1,4 +1,5 @@
 import type { ContentStore } from '../content/index.ts'
+import type { Digest } from '../lib/digest.ts'
 import { EngineError, kindOf } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
 import {
@@ -25,6 +26,7 @@ import { maxConfigSize, type Images } from './images.ts'
 import type { LayerBlob } from './layer-blobs.ts'
 import { LayerSources } from './layer-sources.ts'
 import type { Document } from './manifest.ts'
+import { readManifest, writeManifest, type AuthOf } from './manifest-transfer.ts'
 import { parsePlatform, suits } from './platform.ts'
 import { accessError, pullImage, type Pulled, type PullHost, type PullOptions } from './pull.ts'
 import { pushBegins, pushDocuments, pushImage, type PushHost, type PushOptions } from './push.ts'
@@ -154,6 +156,20 @@ export class Distribution {
     } catch (error) {
       throw accessError(error, reference)
     }
+  }
+
+  /** A manifest as its registry keeps it. */
+  readManifest(op: Op, reference: Reference, o: { auth: AuthOf }): ReturnType<typeof readManifest> {
+    return readManifest(op, reference, { ...o, registries: this.#host.registries })
+  }
+
+  /** Puts a manifest under a tag, with what it leads to; see `writeManifest`. */
+  writeManifest(
+    op: Op,
+    reference: Reference,
+    o: { auth: AuthOf; mediaType: string; data: Buffer; sources: readonly Reference[] },
+  ): Promise<Digest> {
+    return writeManifest(op, reference, { ...o, registries: this.#host.registries })
   }
 
   /** For all who speak to registries themselves. */

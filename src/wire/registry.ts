@@ -37,3 +37,23 @@ export interface SearchResult {
   is_official: boolean
   is_automated: boolean
 }
+
+/** `GET /gantry/manifest`: a manifest as its registry keeps it. */
+export interface RemoteManifest {
+  mediaType: string
+  digest: string
+  size: number
+  /** Of an image; indexes tell of each of theirs. */
+  platform?: Platform
+  /** Base64 of its bytes. */
+  raw: string
+}
+
+/** `POST /gantry/manifest`: a manifest for a name. */
+export interface ManifestUpload {
+  mediaType: string
+  /** Base64. */
+  raw: string
+  /** References in whose repositories the manifests and blobs are that it leads to. */
+  sources: string[]
+}

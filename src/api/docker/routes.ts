@@ -7,6 +7,7 @@ import { execRoutes } from './exec.ts'
 import { gantryBuildsRoutes } from './gantry-builds.ts'
 import { gantryCheckRoutes } from './gantry-check.ts'
 import { gantryImageRoutes } from './gantry-images.ts'
+import { gantryManifestRoutes } from './gantry-manifests.ts'
 import { gantryPortRoutes } from './gantry-ports.ts'
 import { gantryVolumeRoutes } from './gantry-volumes.ts'
 import { imageRoutes } from './images.ts'
@@ -24,6 +25,7 @@ export function dockerRoutes(engine: Engine): Route[] {
     ...execRoutes(engine),
     ...imageRoutes(engine),
     ...registryRoutes(engine),
+    ...gantryManifestRoutes(engine),
     ...buildRoutes(engine),
     ...buildkitRoutes(engine),
     ...buildCacheRoutes(engine),
