@@ -6,11 +6,14 @@ import { createFlags } from '../run-flags.ts'
 /** Flags of docker build and buildx that are not there yet: refused by name, with the reason. */
 const refusals: Readonly<Record<string, string>> = {
   isolation: 'it exists on Windows only',
-  'security-opt': 'security options for build steps are not supported yet',
+  'security-opt': 'build steps have one confinement: default capabilities and seccomp profile',
 }
 const refusedSwitches: Readonly<Record<string, string>> = {
-  squash: 'squashing is not supported',
+  squash: 'layers cannot be joined afterwards: copy from a stage (COPY --from) instead',
 }
+
+/** docs/compat.md lists them. */
+export const refusedFlags = { ...refusals, ...refusedSwitches }
 
 function tagName(text: string): string {
   canonical(parseReference(text))
