@@ -1,8 +1,9 @@
 /**
  * Images from Dockerfiles: text → syntax tree (`dockerfile/`) → graph of content-addressed vertices (`graph/`) →
  * solver (`solver/`, knows nothing of Dockerfiles) → layers (`exec/`) → image. A cache record keeps the inputs of its
- * key, so that a miss can be explained. A build that ends, fails or is cancelled leaves nothing but layers that a cache
- * record or an image holds; `Builder.open` removes what a crash left.
+ * key, so that a miss can be explained. A build that ends, fails or is cancelled leaves nothing but its record
+ * (`history/`), layers that a cache record or an image holds, and for a while what a failed step wrote (`failed/`);
+ * `Builder.open` removes what a crash left.
  */
 export { Builder, type BuilderOptions } from './builder.ts'
 export { gcFilter, type GcConfig } from './cache/gc-config.ts'

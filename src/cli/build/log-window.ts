@@ -26,13 +26,26 @@ export class LogWindow {
     const open = /\x1b(?:\[[0-9;?]*|\][^\x07\x1b]*)?$/.exec(text)
     this.#rest = open && open[0].length < 256 ? open[0] : ''
     const whole = this.#rest === '' ? text : text.slice(0, open?.index)
-    for (const character of stripVTControlCharacters(whole)) this.#put(character)
+    for (const character of stripVTControlCharacters(this.#newest(whole))) this.#put(character)
   }
 
   /** The newest lines; an unfinished one counts when something is in it. */
   lines(): string[] {
     const last = this.#line.join('').trimEnd()
     return [...this.#lines, ...(last === '' ? [] : [last])].slice(-this.#size)
+  }
+
+  /** Of much that comes at once only the last lines can be seen: the rest need not be looked at. */
+  #newest(text: string): string {
+    let cut = text.length
+    for (let count = 0; count <= this.#size; count++) {
+      cut = cut > 0 ? text.lastIndexOf('\n', cut - 1) : -1
+      if (cut < 0) return text
+    }
+    this.#lines.length = 0
+    this.#line = []
+    this.#column = 0
+    return text.slice(cut + 1)
   }
 
   #put(character: string): void {

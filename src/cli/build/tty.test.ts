@@ -178,6 +178,10 @@ test('output is shown as a terminal would show it', () => {
   window.write('\b\bXY\n\x1b[3')
   window.write('1mred\x1b[0m\tx')
   assert.deepEqual(window.lines(), ['d', 'doXY', 'red     x'])
+  window.write(`${'much\n'.repeat(9)}1\n2\n3`)
+  assert.deepEqual(window.lines(), ['1', '2', '3'])
+  window.write('\n')
+  assert.deepEqual(window.lines(), ['1', '2', '3'])
 })
 
 test('text is cut by cells', () => {
