@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { connect, type AddressInfo, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { test } from 'node:test'
@@ -166,6 +170,13 @@ test('login: checks credentials, and takes an identity token where there is one'
       IdentityToken: auth === 'bearer' ? 'an-identity-token' : '',
     })
     await assert.rejects(login('another'), { kind: 'unauthorized' })
+    if (auth === 'basic') continue
+    // It buys tokens in place of the password, and nothing when it is wrong.
+    registry.addManifest('a/b', 'v1', ociManifest, { schemaVersion: 2 })
+    const known = await open(registry, { auth: { identitytoken: 'an-identity-token' } })
+    assert.ok(await known.manifest(op, 'v1'))
+    const unknown = await open(registry, { auth: { identitytoken: 'wrong-token' } })
+    await assert.rejects(unknown.manifest(op, 'v1'), { kind: 'unauthorized' })
   }
 })
 
@@ -358,6 +369,64 @@ test('plain HTTP is for those that are listed, and for loopback', async () => {
     access: 'pull',
   })
   await assert.rejects(repository, { kind: 'unavailable', message: /cannot be resolved/ })
+})
+
+test('TLS: authorities and client certificates of certs.d; without them refused', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'certs-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  const made = spawnSync(
+    'openssl',
+    'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test -addext subjectAltName=IP:127.0.0.1 -keyout key -out cert'.split(
+      ' ',
+    ),
+    { cwd: directory, stdio: 'ignore' },
+  )
+  if (made.status !== 0) return t.skip('no openssl command on PATH')
+  const [cert, key] = ['cert', 'key'].map((name) => readFileSync(join(directory, name)))
+  await using registry = await TestRegistry.start({
+    tls: { cert, key, ca: cert, requestCert: true, rejectUnauthorized: true },
+  })
+  registry.addManifest('a/b', 'v1', ociManifest, { schemaVersion: 2 })
+  // An address that is not loopback's by its name, so that nothing is insecure by itself.
+  const proxy = createServer().on('connect', (_request, socket: Socket) => {
+    const on = connect(registry.port, '127.0.0.1', () => socket.write('HTTP/1.1 200 OK\r\n\r\n'))
+    socket.pipe(on).pipe(socket)
+    for (const end of [socket, on]) end.on('error', () => end.destroy())
+  })
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  t.after(() => {
+    proxy.closeAllConnections()
+    proxy.close()
+  })
+  const https = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+  const domain = 'registry.test:443'
+  const read = async (settings: Partial<RegistrySettings>) => {
+    const registries = registriesFor({ attempts: 1, proxies: { http: '', https, no: '' }, ...settings })
+    try {
+      const repository = await registries.repository(op, {
+        domain,
+        path: 'a/b',
+        auth: undefined,
+        access: 'pull',
+      })
+      return (await repository.manifest(op, 'v1')).mediaType
+    } finally {
+      registries.close()
+    }
+  }
+  await assert.rejects(read({}), { kind: 'unavailable', message: /failed to verify certificate/ })
+  const folder = join(directory, 'registry.test')
+  mkdirSync(folder)
+  cpSync(join(directory, 'cert'), join(folder, 'ca.crt'))
+  cpSync(join(directory, 'cert'), join(folder, 'client.cert'))
+  await assert.rejects(read({ certsDirs: [directory] }), {
+    kind: 'invalid',
+    message: /missing key client.key/,
+  })
+  cpSync(join(directory, 'key'), join(folder, 'client.key'))
+  // The authority is known now; the name is not the certificate's.
+  await assert.rejects(read({ certsDirs: [directory] }), { message: /certificate's altnames/ })
+  assert.equal(await read({ certsDirs: [directory], insecure: ['registry.test:443'] }), ociManifest)
 })
 
 test('no log line has a credential or a query in it', async () => {

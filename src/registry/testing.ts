@@ -40,6 +40,8 @@ interface Stored {
   readonly data: Buffer
 }
 
+const identityToken = 'an-identity-token'
+
 export class TestRegistry implements AsyncDisposable {
   readonly #options: TestRegistryOptions
   readonly #server: Server
@@ -118,7 +120,7 @@ export class TestRegistry implements AsyncDisposable {
     for (const fault of this.faults) action ??= fault(asked, response)
     if (action === 'answered') return void request.resume()
     const at = new URL(url, `http://${this.host}`)
-    if (at.pathname === '/token') return this.#token(request, response, at)
+    if (at.pathname === '/token') return await this.#token(request, response, at)
     const refused = this.#refusal(request, at)
     if (refused) {
       request.resume()
@@ -146,13 +148,14 @@ export class TestRegistry implements AsyncDisposable {
     }
   }
 
-  #token(request: IncomingMessage, response: ServerResponse, at: URL): void {
-    request.resume()
-    const known = this.#userOf(request)
+  async #token(request: IncomingMessage, response: ServerResponse, at: URL): Promise<void> {
+    const form = new URLSearchParams((await buffer(request)).toString())
+    const bought = form.get('grant_type') === 'refresh_token' && form.get('refresh_token') === identityToken
+    const known = bought ? 'the token’s' : this.#userOf(request)
     if (request.headers.authorization !== undefined && known === undefined)
       return fail(response, 401, 'UNAUTHORIZED')
     const { users, publicPrefix } = this.#options
-    const scopes = at.searchParams.getAll('scope')
+    const scopes = bought ? (form.get('scope') ?? '').split(' ') : at.searchParams.getAll('scope')
     const granted =
       known !== undefined || !users
         ? scopes
@@ -165,7 +168,7 @@ export class TestRegistry implements AsyncDisposable {
       JSON.stringify({
         token,
         expires_in: 300,
-        ...(at.searchParams.has('offline_token') && { refresh_token: 'an-identity-token' }),
+        ...(at.searchParams.has('offline_token') && { refresh_token: identityToken }),
       }),
     )
   }
