@@ -64,11 +64,11 @@ function context(files: Record<string, string>): string {
   return dir
 }
 
-async function build(text: string, o: Partial<BuildRequest> = {}) {
+async function build(text: string, o: Partial<BuildRequest> = {}, signal?: AbortSignal) {
   const events: BuildEvent[] = []
   try {
     const { imageId } = await m.builder.build(
-      op(),
+      op(signal),
       {
         context: { kind: 'directory', path: context({ Dockerfile: text }) },
         dockerfile: 'Dockerfile',
@@ -147,6 +147,8 @@ test('ADD of an URL: name, mode, time, redirects, checksum; asked again, sent on
   )
   const layer = m.snapshots.layerPath(first.image.layers.at(-1) ?? 'sha256:')
   assert.equal(statSync(join(layer, 'in/f.txt')).mtime.toISOString(), '2017-01-01T00:00:00.000Z')
+  const kept = (await m.builder.cache.items(op())).filter((item) => item.type === 'source.http')
+  assert.deepEqual(kept.map((item) => item.description).toSorted(), [`${url}/dir/f.txt`, `${url}/old`])
   const again = await build(text)
   assert.deepEqual([again.ran, sent, again.image.id], [[], 2, first.image.id])
   content = 'two'
@@ -172,6 +174,16 @@ test('ADD of an URL: name, mode, time, redirects, checksum; asked again, sent on
   )
   await assert.rejects(build(`FROM scratch\nADD ${url}/loop /f`), /stopped after 10 redirects/)
   await assert.rejects(build('FROM scratch\nADD http://127.0.0.1:1/x /f'), /failed to fetch .*ECONNREFUSED/)
+})
+
+test('a build that waits for a server ends at once when it is cancelled', async (t) => {
+  const url = await web(t, () => {})
+  for (const source of [`${url}/f`, `${url}/r.git`]) {
+    const signal = AbortSignal.timeout(300)
+    const started = performance.now()
+    await assert.rejects(build(`FROM scratch\nADD ${source} /\n`, {}, signal))
+    assert.ok(performance.now() - started < 5000)
+  }
 })
 
 test('ADD --unpack: archives of URLs are unpacked when it says so, those of the context unless it says not', async (t) => {

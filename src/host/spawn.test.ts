@@ -27,6 +27,17 @@ test('run() kills the child when the op is aborted', async () => {
   assert.ok(performance.now() - started < 5000)
 })
 
+test('run() kills what the child started too, when it is told to', async () => {
+  const started = performance.now()
+  const script = 'sleep 23 & sleep 23'
+  for (const command of [script, 'sleep 23 &'])
+    await assert.rejects(
+      run({ ...op, signal: AbortSignal.timeout(200) }, ['sh', '-c', command], { group: true }),
+      { name: 'TimeoutError' },
+    )
+  assert.ok(performance.now() - started < 5000)
+})
+
 test('run() refuses output beyond the limit and input that nobody reads is no failure', async () => {
   await assert.rejects(run(op, ['yes'], { maxOutput: 1000 }), /wrote more than 1000 bytes/)
   assert.equal((await run(op, ['true'], { input: 'x'.repeat(1 << 20) })).code, 0)

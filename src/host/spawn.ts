@@ -2,7 +2,7 @@ import { basename } from 'node:path'
 import type { Readable } from 'node:stream'
 import { EngineError, hasCode } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
-import { spawnChild } from './child.ts'
+import { spawnChild, type Child } from './child.ts'
 
 export interface RunOptions {
   readonly input?: string | Uint8Array
@@ -13,6 +13,8 @@ export interface RunOptions {
   readonly okCodes?: readonly number[]
   /** Bytes kept of each of stdout and stderr; more output fails the call. Default 16 MiB. */
   readonly maxOutput?: number
+  /** The programs that it starts itself are killed with it. */
+  readonly group?: boolean
 }
 
 export interface RunResult {
@@ -36,7 +38,12 @@ export async function run(op: Op, argv: readonly string[], options: RunOptions =
       stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       ...(options.env && { env: options.env }),
       ...(options.cwd !== undefined && { cwd: options.cwd }),
+      ...(options.group && { detached: true }),
     })
+    const kill = () => {
+      if (options.group) killGroup(child)
+      else child.kill('SIGKILL')
+    }
     let overflow = false
     const collect = (stream: Readable | undefined): (() => string) => {
       const chunks: Buffer[] = []
@@ -46,14 +53,14 @@ export async function run(op: Op, argv: readonly string[], options: RunOptions =
         if (size <= maxOutput) chunks.push(chunk)
         else {
           overflow = true
-          child.kill('SIGKILL')
+          kill()
         }
       })
       return () => Buffer.concat(chunks).toString()
     }
     const stdout = collect(child.stdout)
     const stderr = collect(child.stderr)
-    const onAbort = () => child.kill('SIGKILL')
+    const onAbort = kill
     op.signal.addEventListener('abort', onAbort, { once: true })
     child.once('error', (error) => {
       op.signal.removeEventListener('abort', onAbort)
@@ -80,6 +87,16 @@ export async function run(op: Op, argv: readonly string[], options: RunOptions =
       child.stdin.end(options.input ?? '')
     }
   })
+}
+
+/** The session that it leads. As long as its output is open some process of that is there, so the number is not another's. */
+function killGroup(child: Child): void {
+  if (child.pid === undefined) return
+  try {
+    process.kill(-child.pid, 'SIGKILL')
+  } catch (error) {
+    if (!hasCode(error, 'ESRCH')) throw error
+  }
 }
 
 /** The reason of an aborted signal as an Error. */

@@ -5,7 +5,7 @@ import type { Store, Table } from '../../store/index.ts'
 import type { Tree } from '../graph/tree.ts'
 import type { Cache } from '../solver/solver.ts'
 import type { CacheKey, Json, VertexInfo } from '../solver/vertex.ts'
-import type { CacheItem, CacheShelf } from './item.ts'
+import type { CacheItem, CacheShelf, CacheType } from './item.ts'
 
 const digest = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value))
 /** All that JSON.parse gives is of this type: looking at each part of thousands of records would only slow the start. */
@@ -171,7 +171,7 @@ export class StepCache implements Cache<Tree>, CacheShelf {
       const use = uses.get(node.id)
       return {
         id: node.id,
-        type: 'regular',
+        type: this.#typeOf(node),
         description: node.name,
         parents: node.layers.length > 1 ? [stackId(node.layers.slice(0, -1))] : [],
         inUse: layer !== undefined && this.#o.inUse(layer),
@@ -184,6 +184,14 @@ export class StepCache implements Cache<Tree>, CacheShelf {
       }
     })
     return Promise.resolve(items)
+  }
+
+  /** What came from elsewhere stands on nothing. */
+  #typeOf({ layers, keys }: Node): CacheType {
+    const [key] = layers.length === 1 ? keys : []
+    const inputs = key === undefined ? undefined : this.#records.get(key)?.inputs
+    const op = typeof inputs === 'object' && inputs !== null && 'op' in inputs ? inputs['op'] : undefined
+    return op === 'git' ? 'source.git.checkout' : op === 'http' ? 'source.http' : 'regular'
   }
 
   /** Forgets the results that this stack is; what they stand on goes with the last of them. */

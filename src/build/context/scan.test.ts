@@ -31,6 +31,17 @@ test('scanTree() walks only what is wanted', (t) => {
   assert.deepEqual(paths(root, ['../../c']), ['c'])
 })
 
+test('scanTree() says what is called almost like what is not there', (t) => {
+  const root = tree(t, { 'src/main.ts': '1', 'package.json': '2', Readme: '3', 'hidden.txt': '4' })
+  const near = (path: string) => scan(root, [path], 'hidden*').sources[0]?.near
+  assert.deepEqual(
+    ['pakage.json', 'src/mian.ts', 'scr/main.ts', 'README', 'hiden.txt', 'nothing/like/it', 'src', 'no*'].map(
+      near,
+    ),
+    ['package.json', 'src/main.ts', 'src/main.ts', 'Readme', undefined, undefined, undefined, undefined],
+  )
+})
+
 test('scanTree() keeps out what .dockerignore names and says so', (t) => {
   const root = tree(t, { 'd/keep': '1', 'd/drop': '2', 'e/f': '3', g: '4' })
   assert.deepEqual(paths(root, ['.'], 'd\n!d/keep\ne'), ['.', 'd', 'd/keep', 'g'])

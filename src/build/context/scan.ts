@@ -13,6 +13,7 @@ import type { BigIntStats } from 'node:fs'
 import { hasCode } from '../../lib/errors.ts'
 import { cleanPath, segmentGlob, hasWildcard, IgnoreMatcher } from '../../lib/ignore.ts'
 import type { IgnorePattern, ParentMatch } from '../../lib/ignore.ts'
+import { suggest } from '../dockerfile/suggest.ts'
 import { splitBelow } from './below.ts'
 import type { HashIndex } from './hash-index.ts'
 
@@ -47,6 +48,8 @@ export interface SourceMatch {
   readonly complete: boolean
   /** What kept out something that is there. */
   readonly ignoredBy?: { path: string; line: number; pattern: string }
+  /** Where nothing is there: something that is, and is called almost so. */
+  readonly near?: string
 }
 
 export interface Scan {
@@ -54,6 +57,9 @@ export interface Scan {
   readonly entries: readonly Entry[]
   readonly sources: readonly SourceMatch[]
 }
+
+/** A name is compared with so many. */
+const maxNames = 2000
 
 /** Walks what is wanted of a tree and hashes its files; synchronous, for a worker thread. `canceled` is asked often. */
 export function scanTree(request: ScanRequest, index: HashIndex, canceled: () => boolean): Scan {
@@ -107,6 +113,7 @@ class Scanner {
           ignoredBy ??= { path, line: reason.line, pattern: (reason.exception ? '!' : '') + reason.pattern }
       }
     }
+    const near = found.length === 0 && glob === undefined ? this.#near(relative(pattern)) : undefined
     const taken = new Set(paths)
     const complete = !this.#skipped.some((skipped) => isBelowAny(skipped, taken))
     if (base !== undefined) for (const path of paths) this.#ancestors(path, base)
@@ -117,7 +124,31 @@ class Scanner {
       complete,
       ...(base !== undefined && { base }),
       ...(ignoredBy && { ignoredBy }),
+      ...(near !== undefined && { near }),
     }
+  }
+
+  /** Of a path that is not there the first part that is not; what ignore files name is no suggestion. */
+  #near(path: string): string | undefined {
+    if (hasWildcard(path)) return undefined
+    const parts = path.split('/')
+    let directory = '.'
+    for (const [index, part] of parts.entries()) {
+      const next = this.#resolve(join(directory, part))
+      if (next !== undefined) {
+        directory = next
+        continue
+      }
+      const names = (this.#list(directory) ?? []).slice(0, maxNames)
+      const sameLetters = names.find((name) => name.toLowerCase() === part.toLowerCase())
+      const best = sameLetters ?? suggest(part, names)
+      if (best === undefined) return undefined
+      const instead = join(directory, best)
+      const whole = [instead, ...parts.slice(index + 1)].join('/')
+      const there = this.#resolve(whole) === undefined ? instead : whole
+      return this.#matcher.ignores(there) ? undefined : there
+    }
+    return undefined
   }
 
   /** The existing paths that a pattern means, links followed inside the root. */

@@ -118,7 +118,9 @@ function pick(mount: Bind, scan: Scan | undefined): Selection[] {
     const hidden = source?.ignoredBy
     const hint = hidden
       ? ` (it is there, but .dockerignore:${hidden.line} "${hidden.pattern}" keeps it out)`
-      : ''
+      : source?.near === undefined
+        ? ''
+        : ` (did you mean ${source.near}?)`
     throw missing(mount, hint)
   }
   return select(scan, source)

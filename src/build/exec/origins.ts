@@ -74,9 +74,10 @@ function find(step: CopyStep, pattern: string, { scan, io }: { scan: Scan; io?: 
     return []
   }
   const path = `/${shown.replace(/^\.?\/+/, '')}`
+  const near = source?.near === undefined ? '' : ` (did you mean ${source.near}?)`
   const hint = hidden
     ? ` (it is there, but .dockerignore:${hidden.line} "${hidden.pattern}" keeps it out)`
-    : ''
+    : near
   throw new MissingSource(
     pattern,
     `failed to calculate checksum of ref: ${JSON.stringify(path)}: not found${hint}`,

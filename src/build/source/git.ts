@@ -112,7 +112,8 @@ export class Git {
   ): Promise<{ code: number; stdout: string }> {
     const secrets = secretsIn(this.#source.remote)
     try {
-      return await run(op, ['git', ...args], { env: this.#env, cwd: this.#env['HOME'] ?? '/', ...o })
+      const home = this.#env['HOME'] ?? '/'
+      return await run(op, ['git', ...args], { env: this.#env, cwd: home, group: true, ...o })
     } catch (cause) {
       op.signal.throwIfAborted()
       if (!(cause instanceof EngineError) || cause.kind === 'unsupported') throw cause
