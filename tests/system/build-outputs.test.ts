@@ -77,6 +77,23 @@ suite('outputs and caches of builds, and bake', { skip: missing('gantry') }, () 
     assert.equal(said['containerimage.digest'], top.manifests[0].digest)
     assert.match(said['buildx.build.ref'] ?? '', /^default\/default\/\w+$/)
 
+    const attested = join(path, 'attested')
+    const output = `type=oci,tar=false,dest=${attested}`
+    await s.ok('build', '-q', '-t', 'x', '--sbom', '--provenance=mode=max', '-o', output, path)
+    const read = <T>(digest: string) =>
+      JSON.parse(readFileSync(join(attested, 'blobs', digest.replace(':', '/')), 'utf8')) as T
+    const first = JSON.parse(readFileSync(join(attested, 'index.json'), 'utf8')) as {
+      manifests: Descriptor[]
+    }
+    const [image, beside] = read<{ manifests: Descriptor[] }>(first.manifests[0]?.digest ?? '').manifests
+    assert.equal(beside?.annotations?.['vnd.docker.reference.digest'], image?.digest)
+    const { layers } = read<{ layers: Descriptor[] }>(beside?.digest ?? '')
+    assert.deepEqual(
+      layers.map((each) => each.annotations?.['in-toto.io/predicate-type']),
+      ['https://spdx.dev/Document', 'https://slsa.dev/provenance/v0.2'],
+    )
+    await s.fails(1, /attestations stand beside manifests/, 'build', '--sbom', path)
+
     const archive = join(path, 'docker.tar')
     const id = await s.ok('build', '-q', '-t', 'y:1', '-o', `type=docker,dest=${archive}`, '--load', path)
     await s.ok('rmi', 'y:1')
@@ -129,6 +146,14 @@ suite('outputs and caches of builds, and bake', { skip: missing('gantry') }, () 
     writeFileSync(join(path, 'src'), 'two')
     await ran(`type=local,src=${local}`)
     assert.equal(await s.ok('run', '--rm', 'again', 'cat', '/app', '/base'), 'twobase')
+    await forget('again')
+    // Layers that are not what they are said to be are not taken.
+    const blobs = join(local, 'blobs', 'sha256')
+    for (const name of readdirSync(blobs))
+      if (readFileSync(join(blobs, name))[0] !== 0x7b) writeFileSync(join(blobs, name), 'forged')
+    writeFileSync(join(path, 'src'), 'one')
+    await ran(`type=local,src=${local}`)
+    assert.equal(await s.ok('run', '--rm', 'again', 'cat', '/app', '/base'), 'onebase')
     await forget('again')
 
     const inline = `${registry.host}/inline:1`
