@@ -25,13 +25,18 @@ type Solve = Of<typeof SolveRequest>
 
 /** How long calls wait for the Solve that they belong to: a client makes them all at once. Milliseconds. */
 const patience = 5_000
+/** How long before a build is looked for among those that have ended. Milliseconds. */
+const haste = 250
 
 /** A build that a client asked for by Control.Solve, until that is answered. */
 class Running {
   readonly ref: string
   readonly feed = new StatusFeed()
   readonly solve: Promise<Solve>
-  readonly begin: (solve: Solve) => void
+  hasBegun = false
+  /** Calls that wait for the beginning. */
+  waiting = 0
+  readonly #begin: (solve: Solve) => void
   /** How the client's own part of the build ended, where it has one. */
   readonly returned = Promise.withResolvers<void>()
   response: ExporterResponse = {}
@@ -43,9 +48,14 @@ class Running {
     this.ref = ref
     const { promise, resolve } = Promise.withResolvers<Solve>()
     this.solve = promise
-    this.begin = resolve
+    this.#begin = resolve
     // Nobody may be waiting.
     this.returned.promise.catch(() => {})
+  }
+
+  begin(solve: Solve): void {
+    this.hasBegun = true
+    this.#begin(solve)
   }
 }
 
@@ -99,10 +109,11 @@ export class Solves {
     }
   }
 
-  /** Control.Status: ends with the build. */
+  /** Control.Status: ends with the build. One that has ended is told from its record. */
   async *status(op: Op, ref: string) {
-    const past = this.#running.has(ref) ? undefined : pastStatus(this.#o.engine, op, ref)
-    yield* past ?? (await this.#started(op, ref)).feed.listen(op)
+    const running = await this.#find(op, ref, haste)
+    const past = running ? undefined : pastStatus(this.#o.engine, op, ref)
+    yield* past ?? (running ?? (await this.#started(op, ref))).feed.listen(op)
   }
 
   /** LLBBridge.Solve. What came of it stays at hand as long as the connection does. */
@@ -244,18 +255,25 @@ export class Solves {
     return running
   }
 
-  /** The build of that name; the call that begins it may still be on its way. */
   async #started(op: Op, ref: string): Promise<Running> {
+    const running = await this.#find(op, ref, patience)
+    if (!running) throw new GrpcError(Code.notFound, `no such job ${ref}`)
+    return running
+  }
+
+  /** The build of that name; the call that begins it may still be on its way. */
+  async #find(op: Op, ref: string, ms: number): Promise<Running | undefined> {
     const running = this.#of(ref)
     const over = new AbortController()
+    running.waiting++
     try {
-      const signal = AbortSignal.any([op.signal, over.signal])
-      const solve = await Promise.race([running.solve, delay(patience, undefined, { signal })])
-      if (solve) return running
-      this.#running.delete(ref)
-      throw new GrpcError(Code.notFound, `no such job ${ref}`)
+      const timeout = delay(ms, undefined, { signal: AbortSignal.any([op.signal, over.signal]) })
+      const solve = await Promise.race([running.solve, timeout])
+      return solve && running
     } finally {
       over.abort()
+      running.waiting--
+      if (running.waiting === 0 && !running.hasBegun) this.#running.delete(ref)
     }
   }
 }
