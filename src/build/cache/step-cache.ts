@@ -131,8 +131,15 @@ export class StepCache implements Cache<Tree>, CacheShelf {
     return this.#manifests.get(of)
   }
 
-  all(): Pick<CacheRecord, 'name' | 'inputs' | 'manifest'>[] {
-    return this.#records.all().map(({ record }) => record)
+  /** Results of steps with these words, wherever they stood. */
+  *like(text: string): Generator<Pick<CacheRecord, 'name' | 'inputs' | 'manifest'>> {
+    for (const node of this.#nodes.values()) {
+      if (node.name.replace(/^\[[^\]]*\] /, '') !== text) continue
+      for (const key of node.keys) {
+        const record = this.#records.get(key)
+        if (record) yield record
+      }
+    }
   }
 
   /** The newest layer of a COPY that is defined as this one, but for its base and its files. */

@@ -31,7 +31,8 @@ function setUp() {
   const earlier: EarlierResults = {
     look: (key) => results.get(key)?.made,
     manifest: (digest) => manifests.get(digest),
-    all: () => [...results.values()].map(({ made }) => made),
+    like: (text) =>
+      [...results.values()].map(({ made }) => made).filter(({ name }) => name.endsWith(`] ${text}`)),
   }
   const explainerOf = (root: Vertex<Tree>, origin = 'here') =>
     new Explainer({

@@ -19,7 +19,8 @@ export interface EarlierResult {
 export interface EarlierResults {
   look(key: Digest): EarlierResult | undefined
   manifest(digest: Digest): string | undefined
-  all(): Iterable<EarlierResult>
+  /** Of steps with these words, wherever they stood. */
+  like(text: string): Iterable<EarlierResult>
 }
 
 interface Placed extends PlacedStep {
@@ -29,6 +30,8 @@ interface Placed extends PlacedStep {
 /** Files named in one reason; the rest is counted. */
 const maxFiles = 50
 const maxName = 60
+/** Results of other contexts that a step is compared with. */
+const maxCompared = 100
 
 /** Tells for one build why steps had to run: compares them with those of the last build from the same context and Dockerfile. */
 export class Explainer {
@@ -171,8 +174,9 @@ export class Explainer {
     const key = keys.at(-1)
     if (!key) return []
     let best: string[] | undefined
-    for (const earlier of this.#earlier.all()) {
-      if (withoutPlace(earlier.name) !== step.text) continue
+    let count = 0
+    for (const earlier of this.#earlier.like(step.text)) {
+      if (++count > maxCompared) break
       if (JSON.stringify(fieldOf(earlier.inputs, 'base')) !== JSON.stringify(fieldOf(key.inputs, 'base')))
         continue
       const changes = this.#compare(step.vertex, key, earlier)
@@ -209,8 +213,6 @@ function placedSteps(roots: readonly Vertex<Tree>[]): Placed[] {
 
 const shownBelow = (vertex: Vertex<Tree>): Vertex<Tree>[] =>
   vertex.hidden ? vertex.inputs.flatMap(shownBelow) : [vertex]
-
-const withoutPlace = (name: string): string => name.replace(/^\[[^\]]*\] /, '')
 
 const clip = (name: string): string => (name.length > maxName ? `${name.slice(0, maxName - 1)}…` : name)
 
