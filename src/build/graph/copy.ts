@@ -122,7 +122,10 @@ class Planner {
       )
     const files = i.from && texts.length > 0 ? await this.#from(i.from) : this.#scope.context
     for (const { text, range } of texts) {
-      if (i.kind === 'add' && remoteKind(text) !== undefined) {
+      const remoteAs = remoteKind(text)
+      if (remoteAs !== undefined && i.kind === 'copy')
+        throw fail(site, `source can't be a ${remoteAs === 'git' ? 'git ref' : 'URL'} for COPY`, range)
+      if (remoteAs !== undefined) {
         const { vertex, pattern } = remoteSource(text, range, remote)
         add(vertex, { pattern, from: 'tree', extract: i.unpack === true }, range)
         continue
