@@ -9,6 +9,7 @@ import { busyboxTar, finished, type Result } from '../../system/harness.ts'
 import { dockerArchive } from '../../system/archives.ts'
 import { allCases, writeFiles, type Case } from './cases.ts'
 import { imageLines, readImage, type SavedImage } from './image.ts'
+import { host, webAddress } from './web.ts'
 
 /** A client's `build` command and the socket of its daemon. */
 export interface Builder {
@@ -52,11 +53,12 @@ export async function buildCase(builder: Builder, one: Case, base: SavedImage): 
     const { code, stderr } = await runBuild(builder, needed)
     if (code !== 0) throw new Error(`case ${name}, which ${one.name} needs: ${stderr}`)
   }
-  const result = await runBuild(builder, one)
+  const result = shown(await runBuild(builder, one), await webAddress())
   const output = result.stdout + result.stderr
   if (result.code !== 0) return { lines: faultLines(result).join('\n'), output }
   const saved = await api(builder.socket, 'GET', `/images/corpus/${one.name}/get`)
-  const lines = imageLines(await readImage(saved), base)
+  const web = await webAddress()
+  const lines = imageLines(await readImage(saved), base).map((line) => line.replaceAll(web, host))
   return { lines: (one.ours === undefined ? lines.map(withoutArgValues) : lines).join('\n'), output }
 }
 
@@ -64,7 +66,11 @@ async function runBuild(builder: Builder, one: Case): Promise<Result> {
   const root = mkdtempSync(join(tmpdir(), 'corpus-'))
   try {
     mkdirSync(join(root, one.context), { recursive: true })
-    await writeFiles(root, one.files)
+    const web = await webAddress()
+    await writeFiles(
+      root,
+      one.files.map((file) => ({ ...file, text: file.text.replaceAll(host, web) })),
+    )
     const query = builder.direct === true ? queryOf(one, root) : undefined
     if (query) return await buildDirectly(builder, query)
     const [file = '', ...args] = builder.argv
@@ -79,6 +85,11 @@ async function runBuild(builder: Builder, one: Case): Promise<Result> {
   } finally {
     rmSync(root, { recursive: true, force: true })
   }
+}
+
+function shown(result: Result, web: string): Result {
+  const { stdout, stderr } = result
+  return { ...result, stdout: stdout.replaceAll(web, host), stderr: stderr.replaceAll(web, host) }
 }
 
 /** What the command line would ask for; undefined where that takes more than is done here. */
