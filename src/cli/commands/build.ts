@@ -57,7 +57,9 @@ export const build = command({
     const explanation = outcome.result?.explanation
     if (explanation) {
       const { describeSteps } = await import('../build/explanation.ts')
-      context.out(describeSteps(explanation, { colours: process.stdout.isTTY && !process.env['NO_COLOR'] }))
+      const colours = process.stdout.isTTY && !process.env['NO_COLOR']
+      const forPrograms = options.progress === 'rawjson'
+      context.out(forPrograms ? `${JSON.stringify(explanation)}\n` : describeSteps(explanation, { colours }))
       return 0
     }
     if (options.iidfile !== '' && outcome.imageId !== '') writeFileSync(options.iidfile, outcome.imageId)
