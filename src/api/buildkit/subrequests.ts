@@ -71,6 +71,7 @@ function described() {
 function lintText(report: CheckReport, { name, text }: Definition): string {
   const lines = text.split('\n')
   return report.findings
+    .filter(({ level }) => level !== 'info')
     .map(({ rule, url, description, message, startLine, endLine }) => {
       const excerpt = lines
         .slice(startLine - 1, endLine)

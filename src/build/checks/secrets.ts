@@ -111,7 +111,8 @@ function secretFile(
   const { files = [] } = view.input
   if (i.from || !i.sources.some((word) => isWholeContext(word))) return
   for (const path of files)
-    if (isSecretFile(path) && !view.matcher?.ignores(path) && !excluded(i, path))
+    // In most projects it names a registry and no more.
+    if (path !== '.npmrc' && isSecretFile(path) && !view.matcher?.ignores(path) && !excluded(i, path))
       say(path, `# in .dockerignore:\n${path}`)
 }
 
