@@ -67,6 +67,9 @@ suite('build contexts', { skip: missing('gantry') }, () => {
     assert.match(await built(['-'], 'FROM busybox\nRUN echo from a pipe\n'), / from a pipe\n/)
     assert.match(await built([`${git.url}/r.git#main:sub`]), / from git\n/)
     assert.match(await built([`http://127.0.0.1:${port}/Dockerfile`]), / from the web\n/)
+    const url = `http://127.0.0.1:${port}/Dockerfile`
+    assert.match(await built(['--no-cache', '-f', url, folder('empty', { x: '' })]), / from the web\n/)
+    await s.fails(1, /failed to fetch http:.*: /, 'build', '-f', 'http://127.0.0.1:1/x', s.daemon.home)
     const added = await built(['-'], `FROM busybox\nADD ${git.url}/r.git#:sub /src/\nRUN cat /src/f\n`)
     assert.match(added, / from git\n/)
     await s.fails(1, /repository does not contain ref nope/, 'build', `${git.url}/r.git#nope`)

@@ -22,9 +22,9 @@ export async function prepare(where: string, options: Options): Promise<Source> 
   }
   const path = resolve(where)
   if (isUrl(where) && !statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
-    const dockerfile = options.file
-    if (dockerfile !== '-') return { kind: 'remote', url: where, dockerfile: dockerfile || 'Dockerfile' }
-    return { kind: 'remote', url: where, dockerfile: 'Dockerfile', text: readFileSync(0, 'utf8') }
+    const text = await textOf(options.file)
+    if (text !== undefined) return { kind: 'remote', url: where, dockerfile: 'Dockerfile', text }
+    return { kind: 'remote', url: where, dockerfile: options.file || 'Dockerfile' }
   }
   let stat
   try {
@@ -42,10 +42,36 @@ export async function prepare(where: string, options: Options): Promise<Source> 
       1,
       `ERROR: failed to build: unable to prepare context: context must be a directory: ${path}`,
     )
-  if (options.file === '-')
-    return { kind: 'directory', path, dockerfile: 'Dockerfile', text: readFileSync(0, 'utf8') }
+  const text = await textOf(options.file)
+  if (text !== undefined) return { kind: 'directory', path, dockerfile: 'Dockerfile', text }
   return { kind: 'directory', path, dockerfile: findDockerfile(path, options.file) }
 }
+
+/** A Dockerfile that is no file of ours: `-f -` and `-f URL`. */
+async function textOf(file: string): Promise<string | undefined> {
+  if (file === '-') return readFileSync(0, 'utf8')
+  if (!/^https?:\/\//.test(file)) return undefined
+  const failed = (why: string) => new ExitError(1, `ERROR: failed to build: failed to fetch ${file}: ${why}`)
+  try {
+    const response = await fetch(file, { signal: AbortSignal.timeout(60_000) })
+    if (!response.ok) throw failed(`${response.status} ${response.statusText}`)
+    const chunks: Uint8Array[] = []
+    let size = 0
+    for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
+      chunks.push(chunk)
+      size += chunk.length
+      if (size > maxDockerfile) throw failed('it is too large for a Dockerfile')
+    }
+    return Buffer.concat(chunks).toString()
+  } catch (error) {
+    if (error instanceof ExitError) throw error
+    const { cause } = error as Error
+    throw failed(cause instanceof Error ? cause.message : (error as Error).message)
+  }
+}
+
+/** No Dockerfile written by people comes near it. */
+const maxDockerfile = 1 << 20
 
 /** As docker tells them from directories. */
 const isUrl = (where: string): boolean =>
