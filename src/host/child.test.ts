@@ -52,12 +52,13 @@ test('spawnChild(): a missing program is an error event, and nothing stays open'
 
 test('spawnChild(): a death by signal is told, also beside children of Node', async () => {
   const other = spawn('sleep', ['0.05'])
+  const otherEnded = once(other, 'exit')
   const child = spawnChild('sleep', ['100'], { stdio: ['ignore', 'ignore', 'ignore'] })
   const ended = once(child, 'exit')
   assert.equal(child.kill('SIGKILL'), true)
   assert.deepEqual(await ended, [null, 'SIGKILL'])
   assert.equal(child.kill(), false)
-  const [code] = (await once(other, 'exit')) as [number]
+  const [code] = (await otherEnded) as [number]
   assert.equal(code, 0)
 })
 
