@@ -204,10 +204,7 @@ async function sendWanted(
   const here = await content.has(digest)
   const known = sources.of(diffId).find((one) => one.digest === digest)
   const blob = { mediaType, digest, size, repositories: known?.repositories ?? [] }
-  const missing = () => {
-    throw new Unavailable()
-  }
-  return await sendBlob(op, blob, { push: o.push, diffId, open: here ? () => content.read(digest) : missing })
+  return await sendBlob(op, blob, { push: o.push, diffId, ...(here && { open: () => content.read(digest) }) })
 }
 
 /** The layer in whatever form the registry has it, we have it, or, at last, as it is compressed on its way. */
@@ -222,10 +219,7 @@ async function sendAny(op: Op, diffId: DiffId, push: Pushing): Promise<Sent> {
   for (const known of sources.of(diffId)) {
     if (!known.repositories.some((name) => name.startsWith(`${domain}/`))) continue
     try {
-      const open = () => {
-        throw new Unavailable()
-      }
-      return await sendBlob(op, known, { push, diffId, open, asked: true })
+      return await sendBlob(op, known, { push, diffId, asked: true })
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error
     }
@@ -239,36 +233,48 @@ async function sendAny(op: Op, diffId: DiffId, push: Pushing): Promise<Sent> {
   return await sendCompressed(op, diffId, push)
 }
 
+/** A blob that is known by its digest. Without `open`, it can only be mounted: throws Unavailable where it cannot. */
 async function sendBlob(
   op: Op,
   blob: Sent & { repositories?: readonly string[] },
-  o: { push: Pushing; diffId: DiffId; open: () => Readable | Promise<Readable>; asked?: boolean },
+  o: { push: Pushing; diffId: DiffId; open?: () => Readable | Promise<Readable>; asked?: boolean },
 ): Promise<Sent> {
-  const { push, diffId } = o
+  const { push, diffId, open } = o
   const { mediaType, digest, size } = blob
-  if (!o.asked && (await push.repository.hasBlob(op, digest))) {
+  const sent = { mediaType, digest, size }
+  const { repository } = push
+  if (!o.asked && (await uploading(() => repository.hasBlob(op, digest)))) {
     push.report(line(diffId, 'Layer already exists'))
-    return { mediaType, digest, size }
+    return sent
   }
+  const from = mountable(blob.repositories ?? [], push.reference)
+  const mountedFrom = await uploading(() => repository.mount(op, { digest }, from))
+  if (mountedFrom !== undefined) {
+    push.report(line(diffId, `Mounted from ${mountedFrom}`))
+    return sent
+  }
+  if (!open) throw new Unavailable()
   const progress = new Progress(diffId, push.report)
-  const { domain } = push.reference
-  const own = repositoryOf(push.reference)
-  const from = (blob.repositories ?? [])
-    .filter((name) => name.startsWith(`${domain}/`) && name !== own)
-    .map((name) => name.slice(domain.length + 1))
-    .toReversed()
-    .slice(0, 3)
-  const { mountedFrom } = await uploading(() =>
-    push.repository.upload(op, {
+  await uploading(() =>
+    repository.upload(op, {
       blob: { digest, size },
-      from,
-      open: o.open,
+      open,
       progress: (bytes) => progress.sent(bytes, size),
       retrying: (ms) => progress.retrying(ms),
     }),
   )
-  push.report(line(diffId, mountedFrom === undefined ? 'Pushed' : `Mounted from ${mountedFrom}`))
-  return { mediaType, digest, size }
+  push.report(line(diffId, 'Pushed'))
+  return sent
+}
+
+/** The latest few others of the same registry. */
+function mountable(repositories: readonly string[], reference: Reference): string[] {
+  const prefix = `${reference.domain}/`
+  return repositories
+    .filter((name) => name.startsWith(prefix) && name !== repositoryOf(reference))
+    .map((name) => name.slice(prefix.length))
+    .toReversed()
+    .slice(0, 3)
 }
 
 /** Compressed while it goes: nothing is written to the disk. Tried again, it is compressed again. */

@@ -7,7 +7,7 @@ import { blobStream, type BlobDescriptor, type BlobProgress } from './blob.ts'
 import type { Connection, RegistryRequest } from './connection.ts'
 import { isTemporary, RegistryError } from './errors.ts'
 import { maxJson, readBody, type HttpResponse } from './http.ts'
-import { uploadBlob, type Upload } from './upload.ts'
+import { mountBlob, uploadBlob, type Upload } from './upload.ts'
 
 export interface FetchedManifest {
   readonly mediaType: string
@@ -142,6 +142,11 @@ export class Repository {
       attempts: this.#attempts,
       pauseMs: this.#pauseMs,
     })
+  }
+
+  /** Takes a blob over from one of the repositories `from` of the same registry: which; undefined when none gave it. */
+  async mount(op: Op, blob: { digest: Digest }, from: readonly string[]): Promise<string | undefined> {
+    return await mountBlob(op, { blob, from, name: this.name, connection: this.#first })
   }
 
   /** `reference`: a tag, or the manifest's own digest. */

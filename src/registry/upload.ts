@@ -25,13 +25,20 @@ export async function uploadBlob(
   op: Op,
   o: Upload & { name: string; connection: Connection; attempts: number; pauseMs: number },
 ): Promise<{ digest: Digest; size: number; mountedFrom?: string }> {
-  for (const from of o.blob ? (o.from ?? []) : []) {
-    const mounted = o.blob && (await mount(op, { ...o, blob: o.blob, from }))
-    if (mounted) return { ...o.blob, mountedFrom: from }
-  }
+  const mountedFrom = o.blob && (await mountBlob(op, { ...o, blob: o.blob, from: o.from ?? [] }))
+  if (o.blob && mountedFrom !== undefined) return { ...o.blob, mountedFrom }
   const { attempts, pauseMs } = o
   const waiting = (ms: number) => o.retrying?.(ms)
   return await retrying(op, { attempts, pauseMs, waiting }, () => send(op, o))
+}
+
+/** The repository that the blob was mounted from; undefined when the bytes have to be sent. */
+export async function mountBlob(
+  op: Op,
+  o: { name: string; connection: Connection; blob: { digest: Digest }; from: readonly string[] },
+): Promise<string | undefined> {
+  for (const from of o.from) if (await mount(op, { ...o, from })) return from
+  return undefined
 }
 
 /** A registry that does not mount answers with a place for an upload, which is given back. */
@@ -147,7 +154,6 @@ async function cancel(op: Op, connection: Connection, place: URL): Promise<void>
       method: 'DELETE',
       path: place,
       ok: [200, 202, 204, 404, 405],
-      retry: false,
     })
     response.body.resume()
   } catch (error) {

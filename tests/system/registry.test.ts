@@ -207,6 +207,45 @@ describe('registries', () => {
     assert.ok(registry.manifests.get('more/app')?.has('1') && registry.manifests.get('more/app')?.has('2'))
   })
 
+  test('manifest lists are made and pushed; images are copied without being pulled', async () => {
+    const layers = [{ data: await busyboxTar() }]
+    const one = addImage(registry, 'lists/one', '1', { layers })
+    const two = addImage(registry, 'lists/two', '1', { layers: [{ data: await tar([{ name: 'two' }]) }] })
+    const list = name('lists/both:1')
+    assert.equal(
+      await s.ok('manifest', 'create', list, name('lists/one:1'), name('lists/two:1')),
+      `Created manifest list ${list}`,
+    )
+    await s.fails(
+      1,
+      /refusing to amend an existing manifest list/,
+      'manifest',
+      'create',
+      list,
+      name('lists/one:1'),
+    )
+    await s.ok('manifest', 'annotate', '--arch', 'arm', '--variant', 'v7', list, name('lists/two:1'))
+    const out = await s.ok('manifest', 'push', '--purge', list)
+    const stored = registry.manifests.get('lists/both')?.get('1')
+    assert.equal(stored?.type, types.index)
+    assert.equal(out.split('\n').at(-1), digestOf(stored?.data ?? ''))
+    await s.fails(1, /No such manifest/, 'manifest', 'rm', list)
+    assert.equal(registry.blobs.get('lists/both')?.size, 4)
+    const copied = (await s.run(['buildx', 'imagetools', 'create', '-t', name('lists/copy:x'), list])).stderr
+    assert.match(copied, new RegExp(`copy:x with digest ${digestOf(stored?.data ?? '')}`))
+    assert.deepEqual(registry.manifests.get('lists/copy')?.get('x')?.data, stored?.data)
+    const shown = await s.ok('buildx', 'imagetools', 'inspect', name('lists/copy:x'))
+    assert.match(
+      shown,
+      new RegExp(`@${one.digest}[^]*Platform:  linux/${arch}[^]*@${two.digest}[^]*linux/arm/v7`),
+    )
+    const manifest = JSON.parse(await s.ok('manifest', 'inspect', name('lists/one:1'))) as {
+      layers: object[]
+    }
+    assert.equal(manifest.layers.length, 1)
+    await s.fails(1, /manifest unknown/, 'manifest', 'inspect', name('lists/none'))
+  })
+
   test('what lies is refused by name, and leaves nothing', async () => {
     const layer = {
       data: await tar([{ name: 'f', content: randomBytes(50_000) }]),
