@@ -165,24 +165,16 @@ suite('BuildKit’s API', { skip: missing('gantry') }, () => {
     }
   })
 
-  test('a client that vanishes takes its build along', async () => {
-    const client = await open()
-    const running = build(client, { dockerfile: 'FROM busybox\nRUN sleep 300\n' }).catch(() => 'cut')
-    await eventually(async () => {
-      const builds = await s.daemon.json<{ status: string }[]>(
-        'GET',
-        '/gantry/builds?filters={"status":["running"]}',
-      )
-      assert.equal(builds.length, 1)
-    })
-    client.close()
-    assert.equal(await running, 'cut')
-    await eventually(async () => {
-      const builds = await s.daemon.json<{ status: string }[]>(
-        'GET',
-        '/gantry/builds?filters={"status":["running"]}',
-      )
-      assert.equal(builds.length, 0)
-    })
+  test('a client that leaves, or is killed, takes its build along', async () => {
+    const running = async () =>
+      await s.daemon.json<object[]>('GET', '/gantry/builds?filters={"status":["running"]}')
+    for (const end of ['close', 'kill'] as const) {
+      const client = await open()
+      const cut = build(client, { dockerfile: 'FROM busybox\nRUN sleep 300\n' }).catch(() => 'cut')
+      await eventually(async () => assert.equal((await running()).length, 1))
+      client[end]()
+      assert.equal(await cut, 'cut')
+      await eventually(async () => assert.equal((await running()).length, 0))
+    }
   })
 })

@@ -67,25 +67,31 @@ export class FakeClient {
   readonly #op: Op
   readonly #connect: Connect
   readonly grpc: GrpcClient
-  readonly #sessions: Duplex[] = []
+  readonly #sockets: Duplex[]
   /** Paths whose content was asked for, in order. */
   readonly asked: string[] = []
   /** What arrived from exporters that send archives. */
   received = Buffer.alloc(0)
 
-  private constructor(op: Op, connect: Connect, grpc: GrpcClient) {
+  private constructor(op: Op, connect: Connect, socket: Duplex) {
     this.#op = op
     this.#connect = connect
-    this.grpc = grpc
+    this.#sockets = [socket]
+    this.grpc = new GrpcClient(op, socket)
   }
 
   static async connect(connect: Connect): Promise<FakeClient> {
-    return new FakeClient(quiet, connect, new GrpcClient(quiet, await connect('/grpc')))
+    return new FakeClient(quiet, connect, await connect('/grpc'))
   }
 
   close(): void {
     this.grpc.close()
-    for (const session of this.#sessions) session.destroy()
+    this.kill()
+  }
+
+  /** As a client that is killed: without a word. */
+  kill(): void {
+    for (const socket of this.#sockets) socket.destroy()
   }
 
   /** Opens a session; returns its id. */
@@ -98,7 +104,7 @@ export class FakeClient {
       'x-docker-expose-session-sharedkey': o.sharedKey ?? '',
       'x-docker-expose-session-grpc-method': methods.map(({ path }) => path).join(', '),
     })
-    this.#sessions.push(socket)
+    this.#sockets.push(socket)
     serveGrpc(this.#op, socket, methods).catch(() => {})
     return id
   }

@@ -39,6 +39,8 @@ export function upgradeConnection(
 export function upgradeToHttp2(socket: Duplex, head: Buffer): Duplex {
   socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n')
   if (head.length > 0) socket.unshift(head)
+  // There is no half of such a connection: without this, a client that was killed would stay.
+  socket.once('end', () => socket.destroy())
   return socket
 }
 
