@@ -1,6 +1,5 @@
 /** What cases fetch: they write `http://HOST/` for it. */
 import { createServer } from 'node:http'
-import { gzipSync } from 'node:zlib'
 import { tar } from '../../system/archives.ts'
 
 export const host = 'http://HOST/'
@@ -14,12 +13,12 @@ export function webAddress(): Promise<string> {
 }
 
 async function start(): Promise<string> {
-  const archive = gzipSync(await tar([{ name: 'in', content: 'packed\n' }]))
+  const archive = await tar([{ name: 'in', content: 'packed\n' }])
   const when = new Date(1_500_000_000_000).toUTCString()
   const pages: Record<string, { status?: number; headers?: Record<string, string>; body: string | Buffer }> =
     {
       '/file.txt': { headers: { 'last-modified': when, etag: '"one"' }, body: 'from the web\n' },
-      '/dir/archive.tar.gz': { headers: { 'content-type': 'application/gzip' }, body: archive },
+      '/dir/archive.tar': { headers: { 'content-type': 'application/x-tar' }, body: archive },
       '/moved': { status: 302, headers: { location: '/file.txt' }, body: '' },
       '/named': { headers: { 'content-disposition': 'attachment; filename="given.txt"' }, body: 'named\n' },
       '/': { body: 'index\n' },
