@@ -1,4 +1,5 @@
 import type { OutputSink } from '../../client/index.ts'
+import { hasCode } from '../../lib/errors.ts'
 
 const { open, rename } = process.getBuiltinModule('node:fs/promises')
 const { rmSync, statSync } = process.getBuiltinModule('node:fs')
@@ -10,10 +11,17 @@ export type ClientSink = OutputSink & Disposable
 /** Standard output. */
 export function stdoutSink(): ClientSink {
   const { stdout } = process
+  // Each write reports its own failure.
+  stdout.on('error', () => {})
   return {
     write: (data) =>
       new Promise((resolve, reject) => {
-        stdout.write(data, (error) => (error ? reject(error) : resolve()))
+        stdout.write(data, (error) => {
+          // A reader that went away ends us as SIGPIPE would.
+          if (hasCode(error, 'EPIPE')) process.exit(141)
+          if (error) reject(error)
+          else resolve()
+        })
       }),
     end: () => Promise.resolve(),
     [Symbol.dispose]() {},

@@ -64,7 +64,9 @@ export const build = command({
     }
     if (options.iidfile !== '' && outcome.imageId !== '') writeFileSync(options.iidfile, outcome.imageId)
     if (options['metadata-file'] !== '') writeMetadata(options['metadata-file'], metadataOf(outcome))
-    if (options.quiet && outcome.imageId !== '') context.out(`${outcome.imageId}\n`)
+    // Standard output may be the image itself.
+    const isTaken = job.outputs.some(({ dest }) => dest?.path === '-')
+    if (options.quiet && !isTaken && outcome.imageId !== '') context.out(`${outcome.imageId}\n`)
     return 0
   },
 })
