@@ -300,6 +300,12 @@ test('RUN --network: its own, the host’s when allowed, the build’s', async (
   assert.deepEqual(await networks({ network: 'host' }), ['none', 'host', 'host'])
 })
 
+test('what is empty after expansion asks for nothing', async () => {
+  const { draft, copies } = await run('FROM busybox\nWORKDIR $NO\nCOPY --chmod=$NO --chown=$NO a b')
+  assert.equal(draft.config.WorkingDir, '/w')
+  assert.deepEqual([copies[0]?.mode, copies[0]?.chown, copies[0]?.target], [undefined, undefined, '/w/b'])
+})
+
 test('agents: where their sockets go, and the variable that names the first', async () => {
   const { runs } = await run(
     'FROM busybox\nWORKDIR /w\nRUN --mount=type=ssh --mount=type=ssh,id=b,target=s,required,uid=1,mode=0660 x\nENV SSH_AUTH_SOCK=/own\nRUN --mount=type=ssh y',
@@ -362,7 +368,14 @@ test('faults point at their place', async () => {
     'FROM Upper:x': /must be lowercase/,
     'FROM --platform=windows/amd64 busybox': /images are built for linux alone/,
     'FROM --platform=a/b/c/d busybox': /failed to parse platform a\/b\/c\/d/,
-    'FROM --platform=$NO busybox': /empty platform value from expression \$NO/,
+    'FROM --platform=$NO busybox': /empty platform value from expression \$NO$/,
+    'FROM --platform=$BULIDPLATFORM busybox': /expression \$BULIDPLATFORM \(did you mean BUILDPLATFORM\?\)/,
+    'FROM busybox AS a\nCOPY --from=b x y\nFROM busybox AS b\nCOPY --from=a x y':
+      /circular dependency detected on stage: a$/,
+    'FROM busybox AS a\nRUN --mount=from=b,target=/b x\nFROM a AS b\nFROM a':
+      /circular dependency detected on stage: a$/,
+    'FROM busybox AS a\nCOPY --from=b x y\nFROM busybox AS b\nFROM a':
+      /cannot copy from stage "b", it needs to be defined before/,
     'FROM busybox\nCOPY --from=3 a b': /invalid stage index 3/,
     'FROM busybox AS x\nCOPY --from=x a b': /circular dependency/,
     'FROM busybox\nRUN --mount=target=/ x': /invalid mount target "\/"/,

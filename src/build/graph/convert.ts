@@ -11,6 +11,7 @@ import type { Progress } from '../solver/progress.ts'
 import { makeVertex, type Io, type Vertex } from '../solver/vertex.ts'
 import { cloneDraft, type ImageDraft } from './image-draft.ts'
 import { expandWord, fail, platformArgs, proxyArgs, type Scope, type Site } from './scope.ts'
+import { firstInCircle } from './circles.ts'
 import { StageBuilder } from './stage.ts'
 import { StepCounter } from './steps.ts'
 import {
@@ -115,6 +116,11 @@ export class Converter {
     const found = this.#stageByName(name, this.program.stages.length)
     if (found === o.stage) throw fail(o.site, `circular dependency detected on stage: ${name}`, o.range)
     if (found && found.index < o.stage.index) return treeSource((await this.stage(op, found)).draft.tree)
+    const first = found && firstInCircle(this.program, { from: o.stage, to: found })
+    if (first) {
+      const name = first.name ?? String(first.index)
+      throw fail(o.site, `circular dependency detected on stage: ${name}`, o.range)
+    }
     if (found)
       throw fail(
         o.site,
@@ -321,8 +327,12 @@ export class Converter {
   /** What a stage is for; undefined when nobody says so. */
   #platformOf(from: InstructionOf<'from'>, site: Site): Platform | undefined {
     const text = from.platform && expandWord(from.platform, this.globals, site).text
-    if (from.platform && text === '')
-      throw fail(site, `empty platform value from expression ${from.platform.text}`, from.platform.range)
+    if (from.platform && text === '') {
+      const name = /^\$\{?(\w+)/.exec(from.platform.text)?.[1] ?? ''
+      const hint = didYouMean(name, this.globals.keys())
+      const why = `empty platform value from expression ${from.platform.text}${hint}`
+      throw fail(site, why, from.platform.range)
+    }
     if (text === undefined) return this.options.platform
     let platform: Platform
     try {

@@ -66,7 +66,7 @@ class Planner {
     const texts = i.sources.map((word) => ({ text: this.#text(word), range: word.range }))
     const target = this.#target()
     const excludes = i.excludes.map((word) => this.#exclude(word))
-    const chown = i.chown && this.#text(i.chown)
+    const chown = i.chown && (this.#text(i.chown) || undefined)
     const mode = i.chmod && this.#mode(i.chmod)
     const instruction = i.kind === 'add' ? 'ADD' : 'COPY'
     const step: CopyStep = {
@@ -177,9 +177,11 @@ class Planner {
     }
   }
 
-  #mode(word: Word): FileMode {
+  /** BuildKit: of an unset variable nothing is asked. */
+  #mode(word: Word): FileMode | undefined {
     try {
-      return parseFileMode(this.#text(word))
+      const text = this.#text(word)
+      return text === '' ? undefined : parseFileMode(text)
     } catch (cause) {
       if (cause instanceof BuildError) throw cause
       throw fail(this.#scope.site, messageOf(cause), word.range)

@@ -231,7 +231,6 @@ export class StageBuilder {
   #workdir(i: InstructionOf<'workdir'>, site: Site): void {
     const { config } = this.#draft
     const text = this.#text(i.path, site)
-    if (text === '') throw fail(site, 'cannot normalize nothing', i.path.range)
     const path = cleanPath(text.startsWith('/') ? text : `${config.WorkingDir || '/'}/${text}`)
     config.WorkingDir = path
     if (path === '/') return this.#note(`WORKDIR ${path}`)
