@@ -10,7 +10,7 @@ export function hostPlatform(): Platform {
 /** `linux/arm64`, `linux/arm/v7`, or an architecture alone. Throws kind `invalid`. */
 export function parsePlatform(text: string): Platform {
   const parts = text.toLowerCase().split('/')
-  if (parts.length > 3 || parts.some((part) => !/^[\w.-]+$/.test(part)))
+  if (parts.length > 3 || parts.some((part) => !/^\w[\w.-]*$/.test(part)))
     throw new EngineError(
       'invalid',
       `${JSON.stringify(text)} is an invalid platform: want os/architecture[/variant]`,
