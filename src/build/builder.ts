@@ -35,7 +35,7 @@ import { argNames, Explainer } from './explain/explainer.ts'
 import { originOf, StepMemory } from './explain/memory.ts'
 import { FailedSteps } from './failed/failed-steps.ts'
 import { hintsFor } from './failed/hints.ts'
-import { BuildHistory } from './history/history.ts'
+import { BuildHistory, type HistoryLimits } from './history/history.ts'
 import { convert } from './graph/convert.ts'
 import type { Tree } from './graph/tree.ts'
 import {
@@ -70,6 +70,7 @@ export interface BuilderOptions {
   readonly emit: Emit
   /** When the cache is thrown away by itself. */
   readonly gc: GcConfig
+  readonly historyLimits?: HistoryLimits
   /** What counts of the checks in every build, in the words of the `check` directive. */
   readonly checks?: string
   /** Takes away the layers that nothing holds any more. */
@@ -119,6 +120,7 @@ export class Builder {
     const history = await BuildHistory.open(op, {
       root: join(o.root, 'history'),
       store: o.store,
+      ...(o.historyLimits && { limits: o.historyLimits }),
       onRemove: (id) => failed.discard(op, id),
     })
     const cache = await BuildCache.open(op, { ...o, more: [failed] })

@@ -118,6 +118,20 @@ test('collection of the build cache is set as in docker', () => {
   assert.throws(() => gcOf({ defaultKeepStorage: 'much' }), { kind: 'invalid' })
 })
 
+test('builder.history bounds the records of builds', () => {
+  const historyOf = (history: unknown) =>
+    resolve(parseConfigFile('d.json', JSON.stringify({ builder: { history } }))).config.builderHistory
+  assert.deepEqual(historyOf({}), { maxBuilds: 200, maxBytes: 256 << 20, maxAge: 0 })
+  assert.deepEqual(historyOf({ maxEntries: 5, maxAge: '48h', maxSize: '1MB' }), {
+    maxBuilds: 5,
+    maxBytes: 1 << 20,
+    maxAge: 48 * 3_600_000,
+  })
+  assert.equal(historyOf({ maxAge: 60 }).maxAge, 60_000)
+  assert.throws(() => historyOf({ maxAge: 'long' }), { kind: 'invalid', message: /builder.history.maxAge/ })
+  assert.throws(() => historyOf({ maxEntries: 0 }), { kind: 'invalid' })
+})
+
 test('daemon.json is read with docker’s keys', () => {
   const settings = parseConfigFile(
     'd.json',

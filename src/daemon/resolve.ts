@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import { isIP } from 'node:net'
 import { isAbsolute } from 'node:path'
-import { gcFilter, parseCheckOptions } from '../build/index.ts'
+import { gcFilter, historyLimits, parseCheckOptions } from '../build/index.ts'
 import type { Config } from '../engine/index.ts'
 import { EngineError, messageOf } from '../lib/errors.ts'
 import type { LogLevel } from '../lib/log.ts'
+import { parseDuration } from '../lib/units.ts'
 import { registriesOf, type Environment } from './registries.ts'
 import { isCidr4, type Settings } from './settings.ts'
 
@@ -57,6 +58,7 @@ export function resolve(
     runtime: runtimeOf(s),
     bridge: { name: bridge, address: s.bip ?? '', mtu },
     builderGc: gcOf(s),
+    builderHistory: historyOf(s),
     builderChecks: checksOf(s),
     ...registriesOf(s, environment),
     addressPools: (s['default-address-pools'] ?? []).map(checkPool),
@@ -154,6 +156,27 @@ function checksOf(s: Settings): string {
     throw new EngineError('invalid', `builder.checks: ${messageOf(cause)}`, { cause })
   }
   return options
+}
+
+function historyOf(s: Settings): Config['builderHistory'] {
+  const { maxEntries, maxSize, maxAge } = s.builder?.history ?? {}
+  return {
+    maxBuilds: maxEntries ?? historyLimits.maxBuilds,
+    maxBytes: maxSize ?? historyLimits.maxBytes,
+    maxAge: maxAge === undefined ? historyLimits.maxAge : ageOf(maxAge),
+  }
+}
+
+/** Milliseconds. */
+function ageOf(age: number | string): number {
+  if (typeof age === 'number') return age * 1000
+  try {
+    const milliseconds = parseDuration(age) / 1e6
+    if (milliseconds >= 0) return milliseconds
+  } catch (cause) {
+    throw new EngineError('invalid', `builder.history.maxAge: ${messageOf(cause)}`, { cause })
+  }
+  throw new EngineError('invalid', `builder.history.maxAge: ${age} is negative`)
 }
 
 function gcOf(s: Settings): Config['builderGc'] {

@@ -25,8 +25,17 @@ const proxies = z.strictObject({
   'https-proxy': text.exactOptional(),
   'no-proxy': text.exactOptional(),
 })
+/** BuildKit's: a number counts seconds. */
+const duration = z.union([z.int().nonnegative(), z.string()])
 const builder = z.strictObject({
   checks: text.exactOptional(),
+  history: z
+    .strictObject({
+      maxAge: duration.exactOptional(),
+      maxEntries: z.int().positive().exactOptional(),
+      maxSize: size.exactOptional(),
+    })
+    .exactOptional(),
   gc: z
     .strictObject({
       enabled: z.boolean().exactOptional(),

@@ -1,4 +1,4 @@
-import type { GcConfig } from '../build/index.ts'
+import type { GcConfig, HistoryLimits } from '../build/index.ts'
 import type { LogLevel } from '../lib/log.ts'
 import type { RegistrySettings } from '../registry/index.ts'
 import type { Ulimit } from '../wire/container.ts'
@@ -27,6 +27,8 @@ export interface Config {
   readonly addressPools: readonly { readonly base: string; readonly size: number }[]
   /** When the build cache is thrown away by itself. */
   readonly builderGc: GcConfig
+  /** How many records of builds are kept. */
+  readonly builderHistory: HistoryLimits
   /** What counts of the checks in every build: `skip=RULE;error=true`. */
   readonly builderChecks: string
   /** Parent of the containers' cgroups, a path below each hierarchy's root, with a leading slash. */

@@ -179,6 +179,7 @@ export class Engine {
       cgroupParent: config.cgroupParent,
       emit,
       gc: config.builderGc,
+      historyLimits: config.builderHistory,
       checks: config.builderChecks,
       collectLayers,
       distribution,

@@ -7,17 +7,17 @@ import { silentLogger } from '../../lib/log.ts'
 import { background } from '../../lib/op.ts'
 import { Store } from '../../store/index.ts'
 import type { BuildRequest } from '../request.ts'
-import { BuildHistory } from './history.ts'
+import { BuildHistory, historyLimits, type HistoryLimits } from './history.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'history-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 const op = background(silentLogger)
 let count = 0
 
-async function setUp(limits?: { maxBuilds: number; maxBytes: number }) {
+async function setUp(more: Partial<HistoryLimits> = {}) {
   const root = join(folder, String(count++))
   const store = Store.open(':memory:')
-  const open = () => BuildHistory.open(op, { root, store, ...(limits && { limits }) })
+  const open = () => BuildHistory.open(op, { root, store, limits: { ...historyLimits, ...more } })
   return { root, open, history: await open() }
 }
 
@@ -121,6 +121,12 @@ test('the oldest go when there are too many, or their logs take too much', async
     await new Promise((resolve) => setTimeout(resolve, 2))
   }
   assert.equal(small.history.list().length, 1)
+  const young = await setUp({ maxAge: 20 })
+  young.history.begin(op, request()).end('completed')
+  await new Promise((resolve) => setTimeout(resolve, 30))
+  young.history.begin(op, request()).end('completed')
+  await young.history.close()
+  assert.equal(young.history.list().length, 1)
 })
 
 test('builds are found by the beginning of their id, and counted back from the newest', async () => {

@@ -15,9 +15,12 @@ export interface HistoryLimits {
   readonly maxBuilds: number
   /** Bytes of all logs. */
   readonly maxBytes: number
+  /** Milliseconds since a build began; 0: however old. */
+  readonly maxAge: number
 }
 
-export const defaultLimits: HistoryLimits = { maxBuilds: 200, maxBytes: 256 << 20 }
+/** Unless others are configured. */
+export const historyLimits: HistoryLimits = { maxBuilds: 200, maxBytes: 256 << 20, maxAge: 0 }
 
 /**
  * What builds there were: a record and the whole log of each, the newest of them. A record is on disk from the build's
@@ -28,8 +31,8 @@ export class BuildHistory {
   readonly #table: Table<BuildRecord>
   readonly #limits: HistoryLimits
   readonly #running = new Map<string, Recorder>()
-  /** All builds, oldest first, with the sizes of their logs. */
-  readonly #sizes = new Map<string, number>()
+  /** All builds, oldest first, with the sizes of their logs and when they began. */
+  readonly #known = new Map<string, { bytes: number; readonly at: number }>()
   readonly #closing = new Set<Promise<void>>()
   readonly #onRemove: (id: string) => void
 
@@ -51,12 +54,12 @@ export class BuildHistory {
     o: { root: string; store: Store; limits?: HistoryLimits; onRemove?: (id: string) => void },
   ): Promise<BuildHistory> {
     mkdirSync(o.root, { recursive: true, mode: 0o700 })
-    const history = new BuildHistory({ limits: defaultLimits, onRemove: () => {}, ...o })
+    const history = new BuildHistory({ limits: historyLimits, onRemove: () => {}, ...o })
     const known = history.#table.all()
     for (const { record } of known)
       if (record.status === 'running') history.#table.put(record.id, await history.#cutOff(op, record))
     for (const { record } of known.toSorted((a, b) => (a.record.startedAt < b.record.startedAt ? -1 : 1)))
-      history.#sizes.set(record.id, record.logBytes)
+      history.#known.set(record.id, { bytes: record.logBytes, at: Date.parse(record.startedAt) })
     const files = new Set(known.map(({ record }) => fileOf(record.id)))
     for (const name of readdirSync(o.root))
       if (!files.has(name)) rmSync(join(o.root, name), { force: true, recursive: true })
@@ -77,7 +80,7 @@ export class BuildHistory {
     const recorder = new Recorder(head, { log, save: (ended) => this.#save(op, ended) })
     this.#table.put(id, head)
     this.#running.set(id, recorder)
-    this.#sizes.set(id, 0)
+    this.#known.set(id, { bytes: 0, at: Date.now() })
     return recorder
   }
 
@@ -95,10 +98,10 @@ export class BuildHistory {
    */
   find(ref: string): BuildRecord {
     const back = ref === '' ? 0 : /^\^(\d+)?$/.exec(ref)
-    const newest = [...this.#sizes.keys()].toReversed()
+    const newest = [...this.#known.keys()].toReversed()
     const found =
       back === null
-        ? this.#sizes.has(ref)
+        ? this.#known.has(ref)
           ? [ref]
           : newest.filter((id) => id.startsWith(ref))
         : newest.slice(back === 0 ? 0 : Number(back[1] ?? 1)).slice(0, 1)
@@ -119,7 +122,7 @@ export class BuildHistory {
   remove(id: string): void {
     if (this.#running.has(id)) throw new EngineError('conflict', `build ${id} is running: stop it first`)
     this.#table.delete(id)
-    this.#sizes.delete(id)
+    this.#known.delete(id)
     rmSync(this.#path(id), { force: true })
     this.#onRemove(id)
   }
@@ -131,7 +134,8 @@ export class BuildHistory {
 
   #save(op: Op, recorder: Recorder): void {
     this.#table.put(recorder.id, recorder.record())
-    this.#sizes.set(recorder.id, recorder.log.size)
+    const known = this.#known.get(recorder.id)
+    if (known) known.bytes = recorder.log.size
     const closing = recorder.log.end().then(() => {
       this.#running.delete(recorder.id)
       this.#closing.delete(closing)
@@ -142,12 +146,14 @@ export class BuildHistory {
 
   /** The oldest go when there are too many, or their logs are too large; the newest stays in any case. */
   #trim(op: Op): void {
+    const { maxBuilds, maxBytes, maxAge } = this.#limits
     let bytes = 0
     let count = 0
-    for (const [id, size] of [...this.#sizes].toReversed()) {
-      bytes += size
+    for (const [id, known] of [...this.#known].toReversed()) {
+      bytes += known.bytes
       count++
-      const fits = count <= this.#limits.maxBuilds && bytes <= this.#limits.maxBytes
+      const isOld = maxAge > 0 && Date.now() - known.at > maxAge
+      const fits = count <= maxBuilds && bytes <= maxBytes && !isOld
       if (fits || count === 1 || this.#running.has(id)) continue
       try {
         this.remove(id)
