@@ -110,6 +110,13 @@ suite('outputs and caches of builds, and bake', { skip: missing('gantry') }, () 
     const said = JSON.parse(readFileSync(meta, 'utf8')) as Record<string, string>
     assert.ok(registry.manifests.get('team/x')?.has(said['containerimage.digest'] ?? ''))
     assert.match(await s.ok('images', '--digests'), new RegExp(said['containerimage.digest'] ?? 'none'))
+    const other = `type=image,push=true,compression=zstd,name=${registry.host}/team/z:1`
+    await s.ok('build', '-q', '-o', other, '--cache-to', 'type=inline', '--metadata-file', meta, path)
+    const zstd = JSON.parse(readFileSync(meta, 'utf8')) as Record<string, string>
+    assert.ok(registry.manifests.get('team/z')?.has(zstd['containerimage.digest'] ?? ''))
+    assert.match(await s.ok('images', '--digests'), new RegExp(zstd['containerimage.digest'] ?? 'none'))
+    const id = await s.ok('image', 'inspect', '-f', '{{.Id}}', `${registry.host}/team/z:1`)
+    assert.equal(zstd['containerimage.config.digest'], id)
   })
 
   const staged =

@@ -84,7 +84,7 @@ export async function deliver(
     const { distribution } = o
     if (!distribution) throw new EngineError('unsupported', 'push: registries are not supported yet')
     const pushed = await progress.task('pushing to registry', (io) =>
-      pushOutput(op, output, { ...o, attester: o.attester, distribution, image, io }),
+      pushOutput(op, output, { ...o, attester: o.attester, distribution, config, io }),
     )
     response = { ...response, ...pushed }
   }

@@ -1,6 +1,6 @@
-import type { Distribution, Image, Images } from '../../image/index.ts'
+import type { Distribution, Images, OciImage } from '../../image/index.ts'
 import type { Op } from '../../lib/op.ts'
-import { canonical } from '../../lib/reference.ts'
+import { canonical, repositoryOf } from '../../lib/reference.ts'
 import type { Lease } from '../../store/index.ts'
 import type { ProgressMessage } from '../../wire/image.ts'
 import type { AuthSource } from '../request.ts'
@@ -16,7 +16,8 @@ export async function pushOutput(
   op: Op,
   output: StoreOutput,
   o: {
-    image: Image
+    /** As it was made: what is read again from the store may have lost what is not ours. */
+    config: OciImage
     images: Images
     distribution: Pick<Distribution, 'push' | 'pushDocuments'>
     auth: AuthSource | undefined
@@ -25,7 +26,7 @@ export async function pushOutput(
     attester: Attester | undefined
   },
 ): Promise<ExporterResponse> {
-  const { distribution, io, image } = o
+  const { distribution, images, io, lease } = o
   let response: ExporterResponse = {}
   for (const name of output.names) {
     const auth = await o.auth?.of(op, name.domain)
@@ -40,11 +41,13 @@ export async function pushOutput(
       }
       const made = await packageImage(op, output.manifest, {
         ...o,
-        config: image.config,
         names: output.names,
       })
       await distribution.pushDocuments(op, name, { ...options, ...made })
       io.status(`pushing manifest for ${canonical(name)}@${made.root.digest}`)()
+      const [config] = made.configs
+      const byDigest = `${repositoryOf(name)}@${made.root.digest}`
+      if (config) await images.adopt(op, config.data, { refs: [byDigest], lease })
       response = packageResponse(made, output)
     } finally {
       told.end()
