@@ -36,6 +36,31 @@ suite('docker build and buildx of a stock client', { skip: noBuildx }, () => {
     return result
   }
 
+  const help = noBuildx
+    ? undefined
+    : spawnSync('docker', ['buildx', 'build', '--help'], { env: { ...process.env, ...env } })
+  const noCalls = help?.stdout.includes('--call') ? false : 'this buildx has no --call'
+
+  test('build --check and --call: findings, exit codes, faults, JSON', { skip: noCalls }, async () => {
+    const folder = context('checks', { Dockerfile: 'FROM busybox AS One\nWORKDIR a\nCMD ["b"]\n' })
+    const found = await run(['build', '--check', folder])
+    assert.equal(found.code, 1)
+    assert.match(
+      found.stdout,
+      /^Check complete, 2 warnings have been found!\n\nWARNING: StageNameCasing - https:.*\nStage name 'One' should be lowercase\n.*\bDockerfile:1\n/,
+    )
+    const spared = await ok('build', '--check', '--build-arg', 'BUILDKIT_DOCKERFILE_CHECK=skip=all', folder)
+    assert.equal(spared.stdout, 'Check complete, no warnings found.\n')
+    assert.match((await ok('build', '--call', 'targets', folder)).stdout, /^TARGET .*\none \(default\)/)
+    const wrong = await run([
+      'build',
+      '--check',
+      context('wrong', { Dockerfile: 'FROM busybox\nEXPOSE 99999\n' }),
+    ])
+    assert.equal(wrong.code, 1)
+    assert.match(wrong.stderr, /invalid containerPort: 99999\n.*\bDockerfile:2\n/)
+  })
+
   test('build: image, id file, cache, secrets, build arguments', async () => {
     const folder = context('plain', {
       Dockerfile:

@@ -27,17 +27,24 @@ export async function check(
     throw error
   }
   const { report, outline, targets } = answer
+  const source = { name: shownName(o), text: request.text }
   if (outline) context.out(call.json ? json(outlineResult(outline, request)) : outlineText(outline))
   if (targets) context.out(call.json ? json(targetsResult(targets, request)) : targetsText(targets))
   if (!report) return 0
   if (call.method !== 'lint' && report.error)
-    throw new ExitError(1, `ERROR: failed to build: failed to solve: ${errorText(report.error, request)}`)
+    throw new ExitError(1, `ERROR: failed to build: failed to solve: ${errorText(report.error, source)}`)
   if (call.json) context.out(json(lintResult(report, request)))
   else {
-    context.out(lintText(report, request))
-    if (report.error) throw new ExitError(1, `ERROR: ${errorText(report.error, request)}`)
+    context.out(lintText(report, source))
+    if (report.error) throw new ExitError(1, `ERROR: ${errorText(report.error, source)}`)
   }
   return call.ignoreStatus ? 0 : lintStatus(report)
+}
+
+/** Docker: the Dockerfile's path as it was given. */
+function shownName({ where, options }: { where: string; options: Options }): string {
+  if (options.file !== '' && options.file !== '-') return options.file
+  return where === '-' ? 'Dockerfile' : join(where, 'Dockerfile')
 }
 
 const json = (value: unknown) => `${JSON.stringify(value, undefined, 2)}\n`
