@@ -19,9 +19,9 @@ export function firstInCircle(program: Program, o: { from: Stage; to: Stage }): 
   return program.stages.find((stage) => reaches(stage, o.from))
 }
 
-/** Stages that a stage names, wherever they stand. */
+/** Stages that steps of a stage take from, wherever they stand. BuildKit: what a stage starts from does not count. */
 function neededBy(program: Program, stage: Stage): Stage[] {
-  const names = [stage.from.image.text, ...stage.body.flatMap(namesIn)].map((name) => name.toLowerCase())
+  const names = stage.body.flatMap(namesIn).map((name) => name.toLowerCase())
   return names.flatMap((name) => program.stages.find((each) => each !== stage && each.name === name) ?? [])
 }
 
