@@ -106,6 +106,7 @@ function refuseForDocker({ common, contexts, secrets, outputs, caches }: BuildJo
     ulimit: common.ulimits !== undefined,
     'shm-size': common.shmSize !== undefined,
     'cgroup-parent': common.cgroupParent !== undefined,
+    'check-options': common.checkOptions !== undefined,
     'memory and --cpu': common.resources !== undefined,
   }
   for (const [flag, given] of Object.entries(asked))
