@@ -373,7 +373,7 @@ test('faults point at their place', async () => {
     'FROM busybox AS a\nCOPY --from=b x y\nFROM busybox AS b\nCOPY --from=a x y':
       /circular dependency detected on stage: a$/,
     'FROM busybox AS a\nRUN --mount=from=b,target=/b x\nFROM a AS b\nFROM a':
-      /circular dependency detected on stage: a$/,
+      /cannot copy from stage "b", it needs/,
     'FROM busybox AS a\nCOPY --from=b x y\nFROM busybox AS b\nFROM a':
       /cannot copy from stage "b", it needs to be defined before/,
     'FROM busybox\nCOPY --from=3 a b': /invalid stage index 3/,
