@@ -29,7 +29,20 @@ before(async () => {
   const bin = join(root, 'base/bin')
   mkdirSync(bin, { recursive: true })
   copyFileSync('/bin/busybox', join(bin, 'busybox'))
-  for (const name of ['sh', 'cat', 'ls', 'echo', 'head', 'mkdir', 'rm', 'find', 'touch', 'sort', 'date'])
+  for (const name of [
+    'sh',
+    'cat',
+    'ls',
+    'echo',
+    'head',
+    'mkdir',
+    'rm',
+    'find',
+    'touch',
+    'sort',
+    'date',
+    'ln',
+  ])
     symlinkSync('busybox', join(bin, name))
   const tar = execFileSync('tar', ['-C', join(root, 'base'), '--owner=0', '--group=0', '-c', '.'], {
     maxBuffer: 1 << 28,
@@ -173,6 +186,8 @@ test('whatever was edited, the image from the cache is the one of a cold build',
     'RUN cat /all/a /some/a > /both 2>/dev/null; find /all | sort > /list',
     'COPY --parents d/./e* /below/',
     'WORKDIR /made/here',
+    'RUN mkdir -p /real && ln -s /real /link',
+    'COPY . /link/',
     'RUN rm -rf /all/d; echo $PWD > where',
   ]
   const dir = join(root, 'edited')
@@ -200,7 +215,7 @@ test('whatever was edited, the image from the cache is the one of a cold build',
 })
 
 test('files that an earlier COPY of the same kind gave are linked, unless anything about them differs', async () => {
-  const names = ['same', 'd/same', 'content', 'mode', 'time', 'attribute', 'd/new']
+  const names = ['same', 'd/same', 'dé/ü same', 'content', 'mode', 'time', 'attribute', 'd/new']
   const at = 1_400_000_000
   const files = Object.fromEntries(names.slice(0, -1).map((name) => [name, `${name}\n`]))
   const dir = checkout({ ...files, '.dockerignore': 'skipped\n', skipped: '', Dockerfile: '' }, at)
@@ -230,5 +245,8 @@ test('files that an earlier COPY of the same kind gave are linked, unless anythi
       `${name} linked`,
     )
   // It is the layer that a copy would be.
-  assert.deepEqual((await build(dir, { ...o, noCache: true })).image.layers.at(-1), second.image.layers.at(-1))
+  assert.deepEqual(
+    (await build(dir, { ...o, noCache: true })).image.layers.at(-1),
+    second.image.layers.at(-1),
+  )
 })
