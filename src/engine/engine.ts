@@ -308,6 +308,7 @@ export class Engine {
   async detach(op: Op): Promise<void> {
     const { containers, networks, runtime, builder, snapshots, store, config, volumes } = this.#parts
     await builder.close()
+    this.distribution.close()
     await containers.close()
     await networks.close(op)
     await runtime.close()
