@@ -45,7 +45,7 @@ export class CacheCollector {
   /** Removes what the policy lets go. Layers stay on the disk until `collectLayers`, which follows here. */
   async prune(op: Op, policy: CachePolicy): Promise<Collected> {
     using _lock = await this.#lock.acquire(op.signal)
-    const gone = await this.#apply(op, policy)
+    const gone = await this.#apply(op, policy, await this.items(op))
     await this.#o.collectLayers(op)
     return gone
   }
@@ -74,8 +74,10 @@ export class CacheCollector {
     try {
       using _lock = await this.#lock.acquire(op.signal)
       let [bytes, count] = [0, 0]
+      let items = await this.items(op)
       for (const policy of this.#o.policies) {
-        const gone = await this.#apply(op, policy)
+        const gone = await this.#apply(op, policy, items)
+        if (gone.ids.length > 0) items = await this.items(op)
         bytes += gone.bytes
         count += gone.ids.length
       }
@@ -87,8 +89,7 @@ export class CacheCollector {
     }
   }
 
-  async #apply(op: Op, policy: CachePolicy): Promise<Collected> {
-    const items = await this.items(op)
+  async #apply(op: Op, policy: CachePolicy, items: readonly CacheItem[]): Promise<Collected> {
     const used = items.reduce((sum, item) => sum + (item.shared ? 0 : item.bytes), 0)
     const { bavail, bsize } = await statfs(this.#o.root)
     const keep = bytesToKeep(policy.limits, { used, free: bavail * bsize })

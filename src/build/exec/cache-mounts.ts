@@ -24,6 +24,8 @@ type Facts = z.infer<typeof factsSchema>
 interface Instance {
   readonly name: string
   facts: Facts
+  /** Bytes of its files, until somebody has used it again: counting them is a walk. */
+  size?: Promise<number> | undefined
   users: number
   /** How those who use it now do so. */
   sharing: Sharing
@@ -173,10 +175,22 @@ export class CacheMounts implements CacheShelf {
       inUse: instance.users > 0,
       shared: false,
       mutable: true,
-      bytes: await sizeOf(join(this.#root, instance.name, 'data')),
+      bytes: await this.#size(instance),
       createdAt,
       lastUsedAt,
       usageCount,
+    }
+  }
+
+  /** Steps may write while it is counted, and the cache may go. */
+  async #size(instance: Instance): Promise<number> {
+    instance.size ??= sizeOf(join(this.#root, instance.name, 'data'))
+    try {
+      return await instance.size
+    } catch (error) {
+      instance.size = undefined
+      if (hasCode(error, 'ENOENT', 'ENOTDIR')) return 0
+      throw error
     }
   }
 
@@ -204,6 +218,7 @@ export class CacheMounts implements CacheShelf {
         if (released) return
         released = true
         instance.users--
+        instance.size = undefined
         this.#released.emit(key)
       },
     }
@@ -222,7 +237,7 @@ export class CacheMounts implements CacheShelf {
       waiting.push(found)
       throw error
     }
-    return { ...found, name }
+    return { ...found, name, size: undefined }
   }
 
   async #make(o: Omit<Wanted, 'sharing'>): Promise<Instance> {
@@ -278,7 +293,7 @@ async function readFacts(path: string): Promise<Facts> {
   return { id: 'unknown', createdAt: at, lastUsedAt: at, usageCount: 0 }
 }
 
-/** Bytes of the regular files below a directory that nobody writes any more. */
+/** Bytes of the regular files below a directory. What goes meanwhile is not counted. */
 async function sizeOf(path: string): Promise<number> {
   let total = 0
   for (const entry of await readdir(path, { withFileTypes: true, encoding: 'buffer' })) {
@@ -288,7 +303,7 @@ async function sizeOf(path: string): Promise<number> {
       else if (entry.isFile()) total += (await lstat(child)).size
     } catch (error) {
       // A name that is no text cannot be followed further: its size is not counted.
-      if (!hasCode(error, 'ENOENT')) throw error
+      if (!hasCode(error, 'ENOENT', 'ENOTDIR')) throw error
     }
   }
   return total
