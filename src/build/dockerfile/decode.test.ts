@@ -107,3 +107,12 @@ test("bad instructions get docker's words", () => {
   }
   for (const [text, message] of Object.entries(cases)) assert.match(fault(text).message, message, text)
 })
+
+test('a fault is one line, whatever it quotes', () => {
+  const text = 'FROM x\nCOPY --chown=1 --x=\u001b[2J\u007f a b\nENV "a\rb c\n'
+  assert.throws(
+    () => parseProgram('Dockerfile', text),
+    (error: Error) => !/\p{Cc}/u.test(error.message),
+  )
+  assert.throws(() => parseProgram('Dockerfile', 'FROM x\nFRO\u001b[2JM'), /FRO\\x1b\[2JM/)
+})

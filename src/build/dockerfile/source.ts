@@ -55,7 +55,7 @@ export class BuildError extends EngineError {
   readonly range: Range
   readonly source: Source
   constructor(kind: ErrorKind, message: string, at: { source: Source; range: Range; cause?: unknown }) {
-    super(kind, message, at.cause === undefined ? {} : { cause: at.cause })
+    super(kind, oneLine(message), at.cause === undefined ? {} : { cause: at.cause })
     this.name = 'BuildError'
     this.source = at.source
     this.range = at.range
@@ -64,4 +64,13 @@ export class BuildError extends EngineError {
   get excerpt(): string {
     return this.source.excerpt(this.range)
   }
+}
+
+/** Messages quote what people wrote: control characters are shown, so that a message stays a line and moves no cursor. */
+function oneLine(message: string): string {
+  const named: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
+  return message.replace(
+    /\p{Cc}/gu,
+    (ch) => named[ch] ?? `\\x${ch.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  )
 }
