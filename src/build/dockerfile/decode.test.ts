@@ -115,4 +115,6 @@ test('a fault is one line, whatever it quotes', () => {
     (error: Error) => !/\p{Cc}/u.test(error.message),
   )
   assert.throws(() => parseProgram('Dockerfile', 'FROM x\nFRO\u001b[2JM'), /FRO\\x1b\[2JM/)
+  const { excerpt } = fault('FROM x\nFRO\u001b[2JM')
+  assert.match(excerpt, />>> FRO\uFFFD\[2JM\n/)
 })

@@ -32,7 +32,8 @@ export class Source {
     const last = Math.min(this.lines.length, range.end.line + 2)
     const out = [`${this.name}:${range.start.line}`, '--------------------']
     for (let line = first; line <= last; line++) {
-      const text = this.lines[line - 1] ?? ''
+      // Of one column each, so that carets stay where they belong.
+      const text = (this.lines[line - 1] ?? '').replace(/(?!\t)\p{Cc}/gu, '\uFFFD')
       const inside = line >= range.start.line && line <= range.end.line
       if (line > range.end.line && text.trim() === '' && line === last) continue
       out.push(`${String(line).padStart(4)} | ${inside ? '>>>' : '   '} ${text}`.trimEnd())
