@@ -52,10 +52,7 @@ export interface Io {
   status(text: string): () => void
 }
 
-export function makeVertex<R>(
-  definition: Json,
-  o: Omit<Vertex<R>, 'id'>,
-): Vertex<R> {
+export function makeVertex<R>(definition: Json, o: Omit<Vertex<R>, 'id'>): Vertex<R> {
   const id = digestOf(JSON.stringify([definition, o.inputs.map((v) => v.id)]))
   return { id, ...o }
 }
