@@ -53,7 +53,7 @@ import { Progress } from './solver/progress.ts'
 import { verifyBuild } from './verify/verify.ts'
 import { Solver } from './solver/solver.ts'
 import { loadLayout } from './source/oci-layout.ts'
-import { openWeb, type Web } from './source/web.ts'
+import { openWeb, type Web, type WebSettings } from './source/web.ts'
 
 export interface BuilderOptions {
   /** Kept data of the builder's own: file hash indexes, contexts on their way in. */
@@ -77,6 +77,8 @@ export interface BuilderOptions {
   collectLayers(op: Op): Promise<void>
   /** Absent: outputs that push are refused. */
   readonly distribution?: Distribution
+  /** How what ADD and contexts name is fetched; absent: directly. */
+  readonly web?: WebSettings
 }
 
 /** Builds images from Dockerfiles. */
@@ -124,7 +126,7 @@ export class Builder {
       onRemove: (id) => failed.discard(op, id),
     })
     const cache = await BuildCache.open(op, { ...o, more: [failed] })
-    return new Builder(o, { cache, history, failed, web: await openWeb(o.root) })
+    return new Builder(o, { cache, history, failed, web: await openWeb(o.root, o.web) })
   }
 
   /**

@@ -183,6 +183,7 @@ export class Engine {
       checks: config.builderChecks,
       collectLayers,
       distribution,
+      web: config.registries,
     })
     const id = engineId(store)
     const engine: Engine = new Engine({

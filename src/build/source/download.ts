@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import type { Digest } from '../../lib/digest.ts'
 import { EngineError, messageOf } from '../../lib/errors.ts'
 import type { Op } from '../../lib/op.ts'
+import { proxyFor, type Proxies } from '../../registry/index.ts'
 import { shownUrl } from './git-url.ts'
 
 export interface DownloadOptions {
@@ -18,6 +19,7 @@ export interface DownloadOptions {
   readonly lastModified?: string | undefined
   /** Another digest to compute besides sha256. */
   readonly algorithm?: 'sha384' | 'sha512'
+  readonly proxies?: Proxies
   readonly limits?: Partial<Limits>
 }
 
@@ -71,6 +73,7 @@ async function follow(
   for (let hops = 0; ; hops++) {
     const response = await ask(op, url, {
       answerMs: limits.answerMs,
+      proxy: o.proxies && proxyFor(url, o.proxies),
       headers: {
         'User-Agent': 'gantry',
         Accept: '*/*',
@@ -107,15 +110,17 @@ function redirect(first: string, from: URL, location: string): URL {
 function ask(
   op: Op,
   url: URL,
-  o: { answerMs: number; headers: Record<string, string> },
+  o: { answerMs: number; proxy: string | undefined; headers: Record<string, string> },
 ): Promise<http.IncomingMessage> {
   return new Promise((resolve, reject) => {
     const client = url.protocol === 'https:' ? https : http
+    const proxyEnv = { HTTP_PROXY: o.proxy, HTTPS_PROXY: o.proxy }
     const target = new URL(url)
     target.username = ''
     target.password = ''
-    // `agent: false`: a connection of its own, which ends with the answer.
-    const call = client.request(target, { headers: o.headers, signal: op.signal, agent: false })
+    // A connection of its own, which ends with the answer.
+    const agent = o.proxy === undefined ? false : new client.Agent({ proxyEnv })
+    const call = client.request(target, { headers: o.headers, signal: op.signal, agent })
     const timer = setTimeout(() => call.destroy(new Error(`no answer in ${o.answerMs / 1000} s`)), o.answerMs)
     call.once('close', () => clearTimeout(timer))
     call.once('error', reject)

@@ -13,6 +13,7 @@ import type { GitStep } from '../graph/works.ts'
 import { cacheKey, type Io, type Work } from '../solver/vertex.ts'
 import { Git, withoutPassword, type GitAccess } from './git.ts'
 import { shownUrl } from './git-url.ts'
+import { assertOnline } from './web.ts'
 
 interface Wanted {
   readonly commit: string
@@ -66,6 +67,7 @@ async function withHome<T>(
   step: GitStep,
   work: (home: Home) => Promise<T>,
 ): Promise<T> {
+  assertOnline(tools.web, shownUrl(step.source.remote))
   await using undo = new AsyncDisposableStack()
   const path = await mkdtemp(join(tools.web.spool, 'g'))
   undo.defer(() => tools.web.drop(op, path))
@@ -78,6 +80,7 @@ async function withHome<T>(
   const authorization = await authorizationFor(op, tools, step)
   const access: GitAccess = {
     knownHosts: tools.web.knownHosts,
+    proxies: tools.web.proxies,
     ...(agent !== undefined && { agent }),
     ...(authorization !== undefined && { authorization }),
   }

@@ -1,6 +1,7 @@
 import { EngineError, messageOf } from '../../lib/errors.ts'
 import type { Op } from '../../lib/op.ts'
 import { run } from '../../host/spawn.ts'
+import type { Proxies } from '../../registry/index.ts'
 import { shownUrl, type GitSource } from './git-url.ts'
 
 export interface GitAccess {
@@ -10,6 +11,7 @@ export interface GitAccess {
   readonly authorization?: string
   /** File of known SSH servers. */
   readonly knownHosts: string
+  readonly proxies: Proxies
 }
 
 /** What git may speak: nothing that runs a program named in an URL, and no files of this host. */
@@ -43,6 +45,7 @@ export class Git {
       // A constant: ssh puts the file's name in itself, whatever characters it has.
       GIT_SSH_COMMAND:
         "ssh -F /dev/null -o BatchMode=yes -o ConnectTimeout=30 -o StrictHostKeyChecking=accept-new -o 'UserKnownHostsFile=${GANTRY_KNOWN_HOSTS}' -o GlobalKnownHostsFile=/dev/null",
+      ...proxyEnv(access.proxies),
       ...(access.agent !== undefined && { SSH_AUTH_SOCK: access.agent }),
       ...(o.dir !== undefined && { GIT_DIR: o.dir }),
       ...(o.tree !== undefined && { GIT_WORK_TREE: o.tree }),
@@ -126,6 +129,15 @@ export class Git {
 
   #error(kind: 'not-found' | 'unavailable', why: string): EngineError {
     return new EngineError(kind, `failed to load ${shownUrl(this.#source.remote)}: ${why}`)
+  }
+}
+
+/** The names that git's transport reads; for plain HTTP it knows the small one alone. */
+function proxyEnv({ http, https, no }: Proxies): Record<string, string> {
+  return {
+    ...(http !== '' && { http_proxy: http }),
+    ...(https !== '' && { https_proxy: https }),
+    ...(no !== '' && { no_proxy: no }),
   }
 }
 

@@ -11,6 +11,7 @@ import type { HttpStep } from '../graph/works.ts'
 import { cacheKey, type Io, type Work } from '../solver/vertex.ts'
 import { download, type Download } from './download.ts'
 import { shownUrl } from './git-url.ts'
+import { assertOnline } from './web.ts'
 
 interface Fetched {
   readonly path: string
@@ -67,11 +68,20 @@ async function fetch(
   const { step } = o
   const path = join(tools.web.spool, `u${newId().slice(0, 12)}`)
   tools.undo.defer(() => tools.web.drop(op, path))
+  assertOnline(tools.web, shownUrl(step.url))
   const done = o.io.status(`downloading ${shownUrl(step.url)}`)
   const algorithm = /^(sha384|sha512):/.exec(step.checksum ?? '')?.[1] as 'sha384' | 'sha512' | undefined
   const { url } = step
+  const { proxies } = tools.web
   const { etag, lastModified } = o.seen ?? {}
-  const got = await download(op, { url, to: path, etag, lastModified, ...(algorithm && { algorithm }) })
+  const got = await download(op, {
+    url,
+    to: path,
+    proxies,
+    etag,
+    lastModified,
+    ...(algorithm && { algorithm }),
+  })
   done()
   if (got === 'unchanged') return undefined
   checkDigest(step, got)

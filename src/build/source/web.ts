@@ -1,11 +1,19 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { messageOf } from '../../lib/errors.ts'
+import { EngineError, messageOf } from '../../lib/errors.ts'
 import type { Op } from '../../lib/op.ts'
+import type { Proxies } from '../../registry/index.ts'
 import { SeenUrls } from './seen-urls.ts'
 
 /** What fetching from elsewhere needs on this host. */
-export interface Web {
+/** How this host reaches others. */
+export interface WebSettings {
+  readonly proxies: Proxies
+  /** No socket is opened. */
+  readonly offline: boolean
+}
+
+export interface Web extends WebSettings {
   readonly seen: SeenUrls
   /** For files on their way in; emptied at boot. */
   readonly spool: string
@@ -15,10 +23,14 @@ export interface Web {
   drop(op: Op, path: string): Promise<void>
 }
 
-export async function openWeb(root: string): Promise<Web> {
+export async function openWeb(
+  root: string,
+  settings: WebSettings = { proxies: { http: '', https: '', no: '' }, offline: false },
+): Promise<Web> {
   const own = join(root, 'source')
   await mkdir(own, { recursive: true, mode: 0o700 })
   return {
+    ...settings,
     seen: await SeenUrls.open(join(own, 'urls.json')),
     spool: join(root, 'spool'),
     knownHosts: join(own, 'known_hosts'),
@@ -30,4 +42,10 @@ export async function openWeb(root: string): Promise<Web> {
       }
     },
   }
+}
+
+/** Throws kind `unavailable` when nothing is to be fetched. */
+export function assertOnline(web: Web, what: string): void {
+  if (web.offline)
+    throw new EngineError('unavailable', `failed to fetch ${what}: the daemon is offline (--offline)`)
 }
