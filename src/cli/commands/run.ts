@@ -95,12 +95,13 @@ async function createPulling(
   try {
     return await create()
   } catch (error) {
-    const missing =
-      error instanceof DaemonError && error.status === 404 && error.message.startsWith('No such image')
     // An id names nothing that a registry knows.
-    if (!missing || flags.pull === 'never' || /^(sha256:)?[0-9a-f]{64}$/.test(body.Image)) throw error
+    const pulls = flags.pull !== 'never' && !/^(sha256:)?[0-9a-f]{64}$/.test(body.Image)
+    if (!(error instanceof DaemonError) || error.status !== 404 || !pulls) throw error
     const { familiar, parseReference, withDefaultTag } = await import('../../lib/reference.ts')
     const name = familiar(withDefaultTag(parseReference(body.Image)))
+    // An image that is to be mounted may be missing, too: that is not pulled.
+    if (error.message !== `No such image: ${name}`) throw error
     if (!flags.quiet) context.err(`Unable to find image '${name}' locally\n`)
     await pullFor(context, input, body.Image)
     return await create()
