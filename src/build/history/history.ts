@@ -7,6 +7,7 @@ import type { Op } from '../../lib/op.ts'
 import type { Store, Table } from '../../store/index.ts'
 import type { BuildEvent, VertexEvent } from '../../wire/build.ts'
 import type { BuildRequest, ContextRequest } from '../request.ts'
+import { shownUrl } from '../source/git-url.ts'
 import { LogWriter, readLines } from './log-file.ts'
 import { countSteps, Recorder } from './recorder.ts'
 import { recordSchema, type BuildRecord } from './record.ts'
@@ -234,6 +235,6 @@ function headOf(id: string, request: BuildRequest): BuildRecord {
 /** How people named the context; what an URL has of a password is left out. `-`: it was sent. */
 export function contextName(context: ContextRequest): string {
   if ('path' in context) return context.path
-  if ('url' in context) return context.url.replace(/:\/\/[^/@\s]*@/, '://***@')
+  if ('url' in context) return shownUrl(context.url)
   return 'reference' in context ? context.reference : '-'
 }
