@@ -27,6 +27,9 @@ export async function recordEnd(op: Op, host: Host, c: Container, exit: Exit): P
     finishedAt: exit.finishedAt.toISOString(),
   }
   if (exit.oomKilled) emit(host, c, { action: 'oom' })
+  await release(op, host, c)
+  save(host, c, { state: { status: 'exited', ...ended } })
+  // Docker: who hears of it and asks finds a container that is over (compose takes another for one that restarts).
   emit(host, c, {
     action: 'die',
     attributes: {
@@ -34,8 +37,6 @@ export async function recordEnd(op: Op, host: Host, c: Container, exit: Exit): P
       execDuration: String(Math.round((exit.finishedAt.getTime() - Date.parse(ended.startedAt)) / 1000)),
     },
   })
-  await release(op, host, c)
-  save(host, c, { state: { status: 'exited', ...ended } })
   c.exits.publish(ended)
   return true
 }
