@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { PassThrough } from 'node:stream'
+import { once } from 'node:events'
+import { PassThrough, Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { before, suite, test } from 'node:test'
 import Docker from 'dockerode'
@@ -131,6 +132,19 @@ suite('dockerode', () => {
     await docker.run('rode:1', [], out, { Tty: true })
     out.end()
     assert.equal(await seen, 'built\r\n')
+  })
+
+  test('who hears of a death finds the container over', async () => {
+    const events = await docker.getEvents({ filters: { event: ['die'] } })
+    const container = await docker.createContainer({ Image: 'busybox', Cmd: ['sh', '-c', 'exit 4'] })
+    const died = once(events, 'data')
+    await container.start()
+    await died
+    const { State } = await container.inspect()
+    assert.deepEqual([State.Running, State.Status, State.ExitCode], [false, 'exited', 4])
+    events.removeAllListeners()
+    if (events instanceof Readable) events.destroy()
+    await container.remove()
   })
 
   test('errors carry docker’s status and message', async () => {
