@@ -326,7 +326,14 @@ export function system(client: ClientName = 'gantry', options: { flags?: string[
   afterEach(async () => {
     if (!daemon.pid) return
     await sweep(daemon, images)
-    await eventually(() => assert.deepEqual(difference(at ?? {}, snapshot(daemon.places)), []), 5000)
+    await eventually(() => {
+      const all = difference(at ?? {}, snapshot(daemon.places))
+      // The kernel takes the veth of a container away a little after it: one may still have been there before the test.
+      assert.deepEqual(
+        all.filter((line) => !line.startsWith('link lost: gv')),
+        [],
+      )
+    }, 5000)
   })
   after(async () => {
     try {
