@@ -41,6 +41,7 @@ export async function readImage(archive: Buffer): Promise<SavedImage> {
     return found
   }
   const [manifest] = manifestSchema.parse(JSON.parse(part('manifest.json').toString()))
+  if (!manifest) throw new Error('the archive has no image')
   const tree = new Map<string, string>()
   for (const layer of manifest.Layers) await applyLayer(tree, part(layer))
   return { config: configSchema.parse(JSON.parse(part(manifest.Config).toString())), tree }
