@@ -181,15 +181,24 @@ async function sendLayers(
     if (diffId !== undefined) push.report(line(diffId, 'Waiting'))
   }
   const sent = new Map<DiffId, Sent>()
+  let unavailable: Unavailable | undefined
   const tasks = [...place].map(([diffId, index]) => async (inner: Op) => {
     const wanted = o.wanted?.[index]
-    const blob = wanted
-      ? await sendWanted(inner, diffId, { push, wanted })
-      : await sendAny(inner, diffId, push)
-    remember(push, diffId, blob)
-    sent.set(diffId, blob)
+    if (unavailable) return
+    try {
+      const blob = wanted
+        ? await sendWanted(inner, diffId, { push, wanted })
+        : await sendAny(inner, diffId, push)
+      remember(push, diffId, blob)
+      sent.set(diffId, blob)
+    } catch (error) {
+      // No failure of the push: what the others have begun at the registry is brought to its end, not cut off.
+      if (!(error instanceof Unavailable)) throw error
+      unavailable = error
+    }
   })
   await group(op, tasks, { limit: push.host.uploads })
+  if (unavailable) throw unavailable
   return image.layers.flatMap((diffId) => sent.get(diffId) ?? [])
 }
 
