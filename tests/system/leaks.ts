@@ -79,7 +79,10 @@ function nft({ bridge }: Places): string[] {
     const ofBridge = table.filter((rule) => rule.includes(`"${bridge}"`))
     found.push(...(ofBridge.length > 0 && table[0]?.includes('gantry') ? table : ofBridge))
   }
+  // Between two lives of a daemon without containers, another program may have taken its block.
+  const block = new RegExp(`"${bridge}" \\. ([0-9./]+)`).exec(found.join(' '))?.[1]
   return found
+    .map((line) => (block === undefined ? line : line.replaceAll(block, 'BLOCK')))
     .map((line) => line.replaceAll(/counter packets \d+ bytes \d+/g, 'counter'))
     .flatMap((line) => line.split(/,\s*/))
     .map((line) => line.replace(/^elements = \{\s*|\s*\}$/g, '').trim())
