@@ -60,7 +60,12 @@ async function list({ images }: Deps, call: Call): Promise<void> {
 
 /** Tells where in the Dockerfile the steps of the image stand, as far as its record knows them. */
 function withLines(explanation: ImageExplanation, record: BuildRecord): ImageExplanation {
-  const plain = (text: string) => text.replace(/\s+/g, ' ').trim()
+  // The history keeps few of the flags.
+  const plain = (text: string) =>
+    text
+      .replace(/\s+/g, ' ')
+      .trim()
+      .replace(/^(RUN|COPY|ADD) (?:--\S+ )+/i, '$1 ')
   const known = record.vertices.flatMap(({ step }) => (step ? [{ ...step, text: plain(step.text) }] : []))
   const Name = record.dockerfile.slice(record.dockerfile.lastIndexOf('/') + 1)
   // From the last one back: what comes first may be the base image's.
