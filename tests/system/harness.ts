@@ -3,7 +3,7 @@
  * client as a user types them, and a check after every test that the kernel and the disk are as they were before.
  */
 import assert from 'node:assert/strict'
-import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
+import { execFileSync, spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { request } from 'node:http'
@@ -40,9 +40,16 @@ function pathOf(name: ClientName): string | undefined {
     .find((path) => existsSync(path))
 }
 
-/** For `{ skip: … }`: why tests through this client cannot run, or false. */
-export function missing(name: ClientName): string | false {
-  return pathOf(name) === undefined ? `no ${name} command on PATH` : false
+/**
+ * For `{ skip: … }`: why tests through this client cannot run, or false. `docker`: the oldest release of docker's client that
+ * knows the flags in question (Debian 12 has 20.10).
+ */
+export function missing(name: ClientName, o: { docker?: number } = {}): string | false {
+  const path = pathOf(name)
+  if (path === undefined) return `no ${name} command on PATH`
+  if (name !== 'docker' || o.docker === undefined) return false
+  const version = /\d+/.exec(execFileSync(path, ['--version'], { encoding: 'utf8' }))?.[0]
+  return Number(version) < o.docker ? `docker ${version} is too old: ${o.docker} has all the flags` : false
 }
 
 /** Collects a child's output and its end. Kills it when it takes too long. */

@@ -14,7 +14,7 @@ interface VolumeShape {
 const inspectVolume = (s: Session, name: string) => s.daemon.json<VolumeShape>('GET', `/volumes/${name}`)
 
 export function volumeScenarios(client: ClientName): void {
-  suite(`volumes with ${client}`, { skip: missing(client) }, () => {
+  suite(`volumes with ${client}`, { skip: missing(client, { docker: 28 }) }, () => {
     const s = system(client)
     const sh = (flags: readonly string[], script: string) =>
       s.ok('run', '--rm', ...flags, 'busybox', 'sh', '-c', script)
