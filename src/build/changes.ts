@@ -6,9 +6,8 @@ import { parseProgram } from './dockerfile/stages.ts'
 import { emptyDraft } from './graph/base-image.ts'
 import { Converter } from './graph/convert.ts'
 import { StageBuilder } from './graph/stage.ts'
-import type { Tree } from './graph/tree.ts'
+import { noWorks } from './graph/works.ts'
 import { Progress } from './solver/progress.ts'
-import type { Work } from './solver/vertex.ts'
 
 /** What docker's `--change` takes: instructions that change the config alone. */
 const allowed: ReadonlySet<Instruction['kind']> = new Set([
@@ -39,23 +38,10 @@ export async function applyChanges(
   for (const { kind } of stage.body)
     if (!allowed.has(kind)) throw new EngineError('invalid', `${kind} is not a valid change command`)
   // The graph that comes of it is never solved: only the config counts.
-  const noWork = (): Work<Tree> => ({
-    keys: [],
-    run: () => Promise.reject(new Error('a change of the config has no work to do')),
-  })
   const converter = new Converter(program, {
     buildArgs: {},
     network: 'none',
-    works: {
-      image: noWork,
-      context: noWork,
-      run: noWork,
-      copy: noWork,
-      http: noWork,
-      git: noWork,
-      workdir: noWork,
-      stack: noWork,
-    },
+    works: noWorks,
     contexts: new Map(),
     progress: new Progress(() => {}),
     findImage: () => Promise.reject(new Error('a change of the config needs no image')),

@@ -6,9 +6,8 @@ import type { Program } from '../dockerfile/stages.ts'
 import { BuildError } from '../dockerfile/source.ts'
 import { Converter } from '../graph/convert.ts'
 import { hostArchitecture } from '../graph/scope.ts'
-import type { Tree } from '../graph/tree.ts'
+import { noWorks } from '../graph/works.ts'
 import { Progress } from '../solver/progress.ts'
-import type { Work } from '../solver/vertex.ts'
 
 interface Setting {
   readonly buildArgs: Readonly<Record<string, string>>
@@ -48,23 +47,6 @@ export async function conversionFault(
     const at = { source: program.file.source, range: last.from.node.range, cause: error }
     return new BuildError(error.kind, error.message, at)
   }
-}
-
-/** The graph is never solved. */
-const noWork = (): Work<Tree> => ({
-  keys: [],
-  run: () => Promise.reject(new Error('a check runs nothing')),
-})
-
-const noWorks = {
-  image: noWork,
-  context: noWork,
-  run: noWork,
-  copy: noWork,
-  http: noWork,
-  git: noWork,
-  workdir: noWork,
-  stack: noWork,
 }
 
 type Platform = { readonly os: string; readonly architecture: string } | undefined

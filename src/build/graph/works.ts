@@ -23,6 +23,23 @@ export interface Works {
   stack(): Work<Tree>
 }
 
+const noWork = (): Work<Tree> => ({
+  keys: [],
+  run: () => Promise.reject(new EngineError('internal', 'a graph without work is not solved')),
+})
+
+/** For graphs of which only the config, or what is wrong with them, counts. */
+export const noWorks: Works = {
+  image: noWork,
+  context: noWork,
+  run: noWork,
+  copy: noWork,
+  http: noWork,
+  git: noWork,
+  workdir: noWork,
+  stack: noWork,
+}
+
 /** What brings files here from elsewhere, and unpacks them. */
 export type RemoteWorks = Pick<Works, 'http' | 'git' | 'copy'>
 
