@@ -1,4 +1,5 @@
 /** manifest inspect, create, annotate, push, rm. */
+import { EngineError } from '../../lib/errors.ts'
 import { canonical, familiar, parseReference, repositoryOf, withDefaultTag } from '../../lib/reference.ts'
 import type { RemoteManifest } from '../../wire/registry.ts'
 import { command, ExitError, type Context } from '../command.ts'
@@ -8,7 +9,15 @@ import { ManifestLists, type ListedManifest, type ManifestList } from '../manife
 
 const listType = 'application/vnd.docker.distribution.manifest.list.v2+json'
 const indexType = 'application/vnd.oci.image.index.v1+json'
-const insecure = () => bool('Only for registries that the daemon knows as insecure: see insecure-registries')
+const insecure = () => bool('Refused: the daemon knows which registries are insecure', { hidden: true })
+
+function refuseInsecure(flags: { readonly insecure: boolean }): void {
+  if (flags.insecure)
+    throw new EngineError(
+      'unsupported',
+      '--insecure is not supported: list the registry under insecure-registries of the daemon',
+    )
+}
 
 const listsOf = (context: Context) => new ManifestLists(context.config.directory)
 export const credentialsOf = (context: Context) => Credentials.open(context.config.directory).all()
@@ -22,6 +31,7 @@ export const inspect = command({
     verbose: bool('Output additional info including layers and platform', { short: 'v' }),
   },
   async run(context, flags, [first = '', second]) {
+    refuseInsecure(flags)
     if (second !== undefined) {
       const one = listed(context, first).manifests.find(({ ref }) => ref === nameOf(second))
       if (!one) throw new ExitError(1, `No such manifest: ${second}`)
@@ -83,6 +93,7 @@ export const create = command({
     insecure: insecure(),
   },
   async run(context, flags, [target = '', ...names]) {
+    refuseInsecure(flags)
     const name = nameOf(target)
     const lists = listsOf(context)
     const before = lists.get(name)
@@ -144,6 +155,7 @@ export const push = command({
     purge: bool('Remove the local manifest list after push', { short: 'p' }),
   },
   async run(context, flags, [target = '']) {
+    refuseInsecure(flags)
     const { name, manifests } = listed(context, target)
     const repository = repositoryOf(parseReference(name))
     const { digest } = await context.client.registry.putManifest(
