@@ -107,8 +107,8 @@ class Connection {
   #part: ChunkPart = 'size'
   #line = ''
   #keepAlive = true
-  /** The request's own body is still going out. */
-  #sending = false
+  /** Gives up the request's own body, while it is still going out. */
+  #stopSending: (() => void) | undefined
   #error: Error | undefined
 
   constructor(socket: Socket, owner: Owner) {
@@ -151,13 +151,13 @@ class Connection {
 
   #sendStream(stream: NodeReadable): void {
     const socket = this.#socket
-    this.#sending = true
     const onDrain = () => stream.resume()
     const stop = () => {
       socket.off('drain', onDrain)
       socket.off('close', stop)
       stream.destroy()
     }
+    this.#stopSending = stop
     stream.on('data', (data: Buffer | string) => {
       const chunk = typeof data === 'string' ? Buffer.from(data) : data
       if (chunk.length === 0) return
@@ -171,7 +171,7 @@ class Connection {
     socket.on('drain', onDrain)
     socket.on('close', stop)
     stream.on('end', () => {
-      this.#sending = false
+      this.#stopSending = undefined
       socket.write('0\r\n\r\n')
       socket.off('drain', onDrain)
       socket.off('close', stop)
@@ -212,6 +212,8 @@ class Connection {
       this.#upgrade(exchange, headers, rest)
       return undefined
     }
+    // Refused: nobody reads the rest, and a server that closes would break the pipe before we have read its reason.
+    if (status >= 400) this.#stopSending?.()
     const connection = (headers.get('connection') ?? '').toLowerCase()
     this.#keepAlive = version === '1.1' ? !connection.includes('close') : connection.includes('keep-alive')
     this.#beginBody(exchange, status, headers)
@@ -308,7 +310,7 @@ class Connection {
     exchange?.release()
     exchange?.body?.push(null)
     // An answer that did not wait for the whole request leaves a connection that nobody can use.
-    if (!this.#keepAlive || this.#sending) return void this.#socket.destroy()
+    if (!this.#keepAlive || this.#stopSending) return void this.#socket.destroy()
     this.#used = true
     // The last body may have been paused before its end was read.
     this.#socket.resume()

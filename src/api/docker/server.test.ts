@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { EngineError } from '../../lib/errors.ts'
 import { sendJson, sendProgress } from './respond.ts'
 import type { Route } from './route.ts'
-import { serveForTest } from './testing.ts'
+import { readAll, serveForTest } from './testing.ts'
 
 const routes: Route[] = [
   { method: 'GET', path: '/minor', handler: ({ response, minor }) => sendJson(response, { minor }) },
@@ -18,6 +19,13 @@ const routes: Route[] = [
     path: '/fails/:kind',
     handler: ({ params }) => {
       throw new EngineError(params['kind'] as 'invalid', `it is ${params['kind']}`)
+    },
+  },
+  {
+    method: 'POST',
+    path: '/unread',
+    handler: () => {
+      throw new EngineError('conflict', 'there is one already')
     },
   },
   { method: 'GET', path: '/refused', refusal: 'not yet' },
@@ -118,4 +126,22 @@ test('a failure after the stream has begun goes into the stream', async () => {
   assert.equal(status, 200)
   assert.match(body, /\{"status":"begun"\}\r\n/)
   assert.match(body, /\{"errorDetail":\{"message":"then it broke"\},"error":"then it broke"\}/)
+})
+
+test('an upload that is refused early may go on until its sender sees why', async () => {
+  await using api = await serveForTest(routes)
+  const socket = api.connect()
+  const errors: Error[] = []
+  socket.on('error', (error) => errors.push(error))
+  socket.write('POST /unread HTTP/1.1\r\nHost: d\r\nTransfer-Encoding: chunked\r\n\r\n')
+  for (let chunk = 0; chunk < 20; chunk++) {
+    socket.write(`ffff\r\n${'x'.repeat(0xffff)}\r\n`)
+    await delay(2)
+  }
+  socket.write('0\r\n\r\n')
+  const answer = (await readAll(socket)).toString()
+  assert.match(answer, /^HTTP\/1\.1 409 /)
+  assert.match(answer, /Connection: close\r\n/)
+  assert.match(answer, /\r\n\r\n\{"message":"there is one already"\}\n$/)
+  assert.deepEqual(errors, [])
 })

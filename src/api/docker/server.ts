@@ -16,6 +16,9 @@ import { parseTarget } from './target.ts'
 const http = process.getBuiltinModule('node:http')
 const https = () => process.getBuiltinModule('node:https')
 
+/** How long a client may take to see that its upload was refused. Milliseconds. */
+const uploadLinger = 5_000
+
 /** PEM texts; `ca` present: clients must show a certificate that it signed. */
 export interface TlsIdentity {
   readonly cert: string
@@ -225,7 +228,10 @@ export class ApiServer {
       // An upload that nobody reads any more would block the connection.
       ...(request.complete ? {} : { Connection: 'close' }),
     })
-    response.end(request.method === 'HEAD' ? undefined : body)
+    if (request.complete || body === undefined)
+      return void response.end(request.method === 'HEAD' ? undefined : body)
+    response.write(body)
+    endAfterUpload(request, response)
   }
 
   #failUpgrade(
@@ -271,6 +277,18 @@ export class ApiServer {
     if (kindOf(error) === 'internal') this.#log.error('request failed', { ...where, error })
     else this.#log.debug('request refused', { ...where, error })
   }
+}
+
+/**
+ * Ends an answer that was given before the request was read in full. Closed at once, its sender would see a broken pipe in
+ * place of the answer: what still comes is thrown away for a while.
+ */
+function endAfterUpload(request: IncomingMessage, response: ServerResponse): void {
+  const timer = setTimeout(() => response.end(), uploadLinger)
+  request.once('end', () => response.end())
+  response.once('close', () => clearTimeout(timer))
+  request.unpipe()
+  request.resume()
 }
 
 /** For the log: the query may hold build arguments and other secrets. */
