@@ -27,8 +27,8 @@ export interface CopyOptions {
   /** Unix seconds for everything copied. Without it times are kept. */
   readonly mtime?: number
   /**
-   * `content`: what a person put there; device nodes and sockets are refused, hard links become files.
-   * `exact`: an overlay upper directory, with its whiteouts, device nodes, hard links and all attributes.
+   * `content`: what a person put there, hard links among the files of a directory too; device nodes and sockets are refused.
+   * `exact`: an overlay upper directory, with its whiteouts, device nodes and all attributes.
    */
   readonly fidelity: 'content' | 'exact'
   /** Only this entry: of a directory what it is, not what is in it; a symlink as it is. */
@@ -133,7 +133,8 @@ class Copy {
       throw new EngineError('invalid', `cannot copy ${show(source)} over the directory ${show(target)}`)
     if (stat.kind === 'file' && this.#isThere(source, target, stat)) return
     if (before) to.unlink(target)
-    const first = fidelity === 'exact' && stat.nlink > 1 ? this.#links.get(stat.identity) : undefined
+    const linked = stat.nlink > 1 && (fidelity === 'exact' || stat.kind === 'file')
+    const first = linked ? this.#links.get(stat.identity) : undefined
     if (first) return to.link(first, target)
     switch (stat.kind) {
       case 'file':
@@ -149,7 +150,7 @@ class Copy {
         to.mknod(target, { kind: stat.kind, mode: 0o600, major: stat.rdevMajor, minor: stat.rdevMinor })
         this.attributes(source, target, stat)
     }
-    if (stat.nlink > 1) this.#links.set(stat.identity, target)
+    if (linked) this.#links.set(stat.identity, target)
   }
 
   /** True when an earlier copy is what would be made here, in all that a file has. */

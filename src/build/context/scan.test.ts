@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -29,6 +38,15 @@ test('scanTree() walks only what is wanted', (t) => {
   assert.deepEqual(paths(root, ['./c', '/b/z']), ['b/z', 'c'])
   assert.deepEqual(paths(root, ['*/?']), ['a/x', 'a/y', 'b/z'])
   assert.deepEqual(paths(root, ['../../c']), ['c'])
+})
+
+test('scanTree() tells which files are one', (t) => {
+  const root = tree(t, { 'a/x': '1', 'a/y': '1', 'b/z': '1' })
+  linkSync(join(root, 'a/x'), join(root, 'b/x'))
+  const [ax, ay, bx, bz] = scan(root, ['.']).entries.filter(({ type }) => type === 'f')
+  assert.ok(ax?.inode)
+  assert.equal(bx?.inode, ax.inode)
+  assert.deepEqual([ay?.inode, bz?.inode], [undefined, undefined])
 })
 
 test('scanTree() says what is called almost like what is not there', (t) => {

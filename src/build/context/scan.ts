@@ -26,6 +26,8 @@ export interface Entry {
   readonly uid: number
   readonly gid: number
   readonly content: string
+  /** Of a file that has several names: equal for all of them. */
+  readonly inode?: string
 }
 
 export interface ScanRequest {
@@ -291,7 +293,13 @@ class Scanner {
         mode: 0o777,
         content: readlinkSync(this.#absolute(path)),
       })
-    else if (stat.isFile()) this.#entries.set(path, { ...common, type: 'f', content: this.#hash(path, stat) })
+    else if (stat.isFile())
+      this.#entries.set(path, {
+        ...common,
+        type: 'f',
+        content: this.#hash(path, stat),
+        ...(stat.nlink > 1n && { inode: `${stat.dev}:${stat.ino}` }),
+      })
     else if (stat.isFIFO()) this.#entries.set(path, { ...common, type: 'p', content: '' })
     // Sockets are of use to nobody, device nodes are refused where files are copied.
     else return false

@@ -1,7 +1,7 @@
 import type { Digest } from '../../lib/digest.ts'
 import type { CopyStep } from '../graph/works.ts'
 import type { Json } from '../solver/vertex.ts'
-import { manifestOf } from './manifest.ts'
+import { hardLinks, manifestOf } from './manifest.ts'
 import type { Origin, Picked } from './origins.ts'
 import type { Tools } from './tools.ts'
 
@@ -44,8 +44,10 @@ export function earlierFiles(
   const known = new Set(before)
   // Two lines, where it was and the directory itself, and then one for each entry.
   const lines = manifestOf([selection], { owners: false }).text.split('\n').slice(2)
-  const paths = selection.below.flatMap(({ type, path }, index) =>
-    type === 'f' && known.has(lines[index] ?? '') ? [path] : [],
+  // Hard links of each other are made together, or some would be of the new layer and some of the old.
+  const links = hardLinks(selection.below)
+  const paths = selection.below.flatMap((entry, index) =>
+    entry.type === 'f' && !links.has(entry) && known.has(lines[index] ?? '') ? [entry.path] : [],
   )
   if (paths.length === 0) return undefined
   tools.lease.add(`layer:${found.layer}`)

@@ -90,6 +90,18 @@ function ancestorsOf(path: string): string[] {
   return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'))
 }
 
+/** Of the files in a directory that is copied, those that are hard links of each other: each with the first of its kind. */
+export function hardLinks(below: readonly Entry[]): ReadonlyMap<Entry, string> {
+  const files = Map.groupBy(
+    below.filter(({ inode }) => inode !== undefined),
+    ({ inode }) => inode,
+  )
+  const links = new Map<Entry, string>()
+  for (const [first, ...others] of files.values())
+    if (first && others.length > 0) for (const entry of [first, ...others]) links.set(entry, first.path)
+  return links
+}
+
 /**
  * What a COPY takes: the digest is part of its cache key, the text is kept so that a later miss can name the file.
  * Owners count only where they are kept.
@@ -100,9 +112,10 @@ export function manifestOf(
 ): { text: string; digest: Digest } {
   const lines: string[] = []
   const shown: string[] = []
-  const line = (path: string, e: Entry) => {
+  const line = (path: string, e: Entry, link?: string) => {
     const owner = o.owners ? `${e.uid}:${e.gid}` : '-'
-    const text = JSON.stringify([path, e.type, e.mode.toString(8), owner, e.content])
+    const fields = [path, e.type, e.mode.toString(8), owner, e.content]
+    const text = JSON.stringify(link === undefined ? fields : [...fields, link])
     lines.push(text)
     shown.push(text)
   }
@@ -111,7 +124,8 @@ export function manifestOf(
     shown.push(JSON.stringify({ from: path }))
     // A directory's own name does not matter: only what is in it is copied.
     line(root.type === 'd' ? '.' : name, root)
-    for (const entry of below) line(entry.path, entry)
+    const links = hardLinks(below)
+    for (const entry of below) line(entry.path, entry, links.get(entry))
   }
   return { text: shown.join('\n'), digest: digestOf(lines.join('\n')) }
 }

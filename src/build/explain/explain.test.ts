@@ -4,7 +4,7 @@ import { align } from './align.ts'
 import { fileChanges } from './files.ts'
 import { around, inputChanges } from './inputs.ts'
 
-const manifest = (from: string, ...entries: [string, string, string, string, string][]) =>
+const manifest = (from: string, ...entries: string[][]) =>
   [JSON.stringify({ from }), ...entries.map((entry) => JSON.stringify(entry))].join('\n')
 
 test('files that changed are named with what changed of them', () => {
@@ -37,6 +37,8 @@ test('files that changed are named with what changed of them', () => {
     'src/lib/new.ts (added)',
     'src/lib/gone.ts (removed)',
   ])
+  const linked = (...link: string[]) => manifest('.', ['a', 'f', '644', '-', 'x', ...link])
+  assert.deepEqual(fileChanges(linked(), linked('a')), ['a (hard links)'])
   const file = (content: string) => manifest('etc/app.conf', ['app.conf', 'f', '644', '0:0', content])
   assert.deepEqual(fileChanges(file('1'), file('2')), ['etc/app.conf (content)'])
   const all = (content: string) => manifest('.', ['.', 'd', '755', '-', ''], ['a', 'f', '644', '-', content])

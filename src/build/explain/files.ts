@@ -5,6 +5,8 @@ interface FileEntry {
   readonly mode: string
   readonly owner: string
   readonly content: string
+  /** The first of the files that are hard links of each other. */
+  readonly link?: string
 }
 
 const kinds: Readonly<Record<string, string>> = { f: 'file', d: 'directory', l: 'link' }
@@ -33,6 +35,7 @@ function entryChanges(old: FileEntry, now: FileEntry): string[] {
     changes.push(now.type === 'l' ? `target ${old.content}→${now.content}` : 'content')
   if (old.mode !== now.mode) changes.push(`mode ${old.mode}→${now.mode}`)
   if (old.owner !== now.owner) changes.push(`owner ${old.owner}→${now.owner}`)
+  if (old.link !== now.link) changes.push('hard links')
   return changes
 }
 
@@ -43,18 +46,19 @@ function entriesOf(text: string): Map<string, FileEntry> {
   for (const line of text.split('\n')) {
     if (line === '') continue
     // Written by manifestOf(), kept in our own database.
-    const value = JSON.parse(line) as { from: string } | [string, string, string, string, string] | [string]
-    if (!Array.isArray(value)) {
+    const value = JSON.parse(line) as { from: string } | readonly string[]
+    if ('from' in value) {
       from = value.from
       continue
     }
-    const [path, type, mode, owner, content] = value
-    if (type === undefined || mode === undefined || owner === undefined) continue
+    const [path, type, mode, owner, content, link] = value
+    if (path === undefined || type === undefined || mode === undefined || owner === undefined) continue
     entries.set(shownPath(from, { path, isDirectory: type === 'd' }), {
       type,
       mode,
       owner,
       content: content ?? '',
+      ...(link !== undefined && { link }),
     })
   }
   return entries

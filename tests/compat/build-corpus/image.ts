@@ -23,7 +23,7 @@ const configSchema = z.object({
 })
 const manifestSchema = z.array(z.object({ Config: z.string(), Layers: z.array(z.string()) })).nonempty()
 
-/** Path → what is there, in words: `file 644 0:0 "text"`. */
+/** Path → what is there, in words: `file 644 0:0 "text"`; ` = PATH`: a hard link of that file, the first of the layer's that are one. */
 export type Tree = ReadonlyMap<string, string>
 
 export interface SavedImage {
@@ -56,12 +56,25 @@ async function* entries(archive: Buffer): AsyncGenerator<{ header: Header; conte
 async function applyLayer(tree: Map<string, string>, layer: Buffer): Promise<void> {
   // Whiteouts count for the layers below, wherever they stand in the archive.
   const added = new Map<string, string>()
+  const files = new Map<string, string[]>()
   for await (const { header, content } of entries(layer)) {
     const path = `/${header.name}`.replace(/\/(\.\/)*/g, '/').replace(/(.)\/$/, '$1')
     const [, parent = '', name = ''] = /^(.*)\/([^/]*)$/.exec(path) ?? []
     if (name === '.wh..wh..opq') remove(tree, `${parent}/`)
     else if (name.startsWith('.wh.')) remove(tree, `${parent}/${name.slice(4)}`)
-    else added.set(path, describe(header, content, added))
+    else if (header.type === 'link') {
+      const target = `/${(header.linkname ?? '').replace(/^\.?\//, '')}`
+      const names = files.get(target) ?? [target]
+      files.set(path, names)
+      files.set(target, names)
+      names.push(path)
+      added.set(path, added.get(target) ?? `hard link to ${target}, which the layer does not have`)
+    } else added.set(path, describe(header, content))
+  }
+  // Which of its names a file comes under in the archive is no matter.
+  for (const names of new Set(files.values())) {
+    const [first, ...others] = names.toSorted()
+    for (const name of others) added.set(name, `${added.get(name)} = ${first}`)
   }
   for (const [path, what] of added) {
     if (!what.startsWith('dir')) remove(tree, path)
@@ -75,7 +88,7 @@ function remove(tree: Map<string, string>, path: string): void {
   for (const known of tree.keys()) if (known === path || known.startsWith(below)) tree.delete(known)
 }
 
-function describe(header: Header, content: Buffer, known: Tree): string {
+function describe(header: Header, content: Buffer): string {
   const mode = ((header.mode ?? 0) & 0o7777).toString(8)
   const common = `${mode} ${header.uid ?? 0}:${header.gid ?? 0}${extended(header)}`
   switch (header.type) {
@@ -83,10 +96,6 @@ function describe(header: Header, content: Buffer, known: Tree): string {
       return `dir ${common}`
     case 'symlink':
       return `link ${header.uid ?? 0}:${header.gid ?? 0} -> ${header.linkname ?? ''}`
-    case 'link': {
-      const target = `/${(header.linkname ?? '').replace(/^\.?\//, '')}`
-      return known.get(target) ?? `hard link to ${target}, which the layer does not have`
-    }
     case 'file':
     case 'contiguous-file':
       return `file ${common} ${shown(content)}`
