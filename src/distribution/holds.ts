@@ -36,7 +36,7 @@ export class Holds {
 
   /** Runs `remove` unless the digest is held, and then false. Whoever holds it meanwhile waits for the end, however that is. */
   async removeUnlessHeld(digest: string, begun: number, remove: () => Promise<void>): Promise<boolean> {
-    await this.#removals.get(digest)
+    for (let other; (other = this.#removals.get(digest)) !== undefined;) await other
     if (this.isHeld(digest, begun)) return false
     const removal = remove()
     const ended = removal.then(
