@@ -2,7 +2,8 @@ import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { EngineError } from '../../lib/errors.ts'
 import type { Op } from '../../lib/op.ts'
-import type { Entry, Scan, ScanRequest, SourceMatch } from './scan.ts'
+import { decodeEntries } from './entry-text.ts'
+import type { Scan, ScanRequest, SourceMatch } from './scan.ts'
 import type { ScanAnswer, ScanJob } from './scan-worker.ts'
 
 interface Waiter {
@@ -76,20 +77,4 @@ export class ScanThread {
     const sources = JSON.parse(answer.sources ?? '[]') as SourceMatch[]
     waiter.resolve({ entries: decodeEntries(answer.entries ?? ''), sources })
   }
-}
-
-function decodeEntries(text: string): Entry[] {
-  if (text === '') return []
-  const fields = text.split('\0')
-  const entries: Entry[] = []
-  for (let i = 0; i + 5 < fields.length; i += 6)
-    entries.push({
-      path: fields[i] ?? '',
-      type: (fields[i + 1] ?? 'f') as Entry['type'],
-      mode: Number.parseInt(fields[i + 2] ?? '0', 8),
-      uid: Number(fields[i + 3]),
-      gid: Number(fields[i + 4]),
-      content: fields[i + 5] ?? '',
-    })
-  return entries
 }

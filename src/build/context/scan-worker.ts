@@ -1,6 +1,7 @@
 /** Worker thread: walks and hashes trees, so that the daemon's main thread never waits for a disk. */
 import { parentPort } from 'node:worker_threads'
 import { kindOf, type ErrorKind } from '../../lib/errors.ts'
+import { encodeEntries } from './entry-text.ts'
 import { HashIndex } from './hash-index.ts'
 import { scanTree, type ScanRequest } from './scan.ts'
 
@@ -14,7 +15,7 @@ export interface ScanJob extends ScanRequest {
 
 export interface ScanAnswer {
   readonly id: number
-  /** Entries, six fields each, and sources as JSON; or the failure. */
+  /** Entries (see entry-text.ts) and sources as JSON; or the failure. */
   readonly entries?: string
   readonly sources?: string
   readonly error?: { kind: ErrorKind; message: string; code?: string }
@@ -38,10 +39,11 @@ parentPort?.on('message', (job: ScanJob) => {
     const index = indexFor(job.indexFile)
     index.begin()
     const { entries, sources } = scanTree(job, index, () => Atomics.load(cancel, 0) === 1)
-    const fields: string[] = []
-    for (const e of entries)
-      fields.push(e.path, e.type, e.mode.toString(8), String(e.uid), String(e.gid), e.content)
-    const answer: ScanAnswer = { id: job.id, entries: fields.join('\0'), sources: JSON.stringify(sources) }
+    const answer: ScanAnswer = {
+      id: job.id,
+      entries: encodeEntries(entries),
+      sources: JSON.stringify(sources),
+    }
     parentPort?.postMessage(answer)
     index.save(() => new Set(entries.map((e) => e.path)))
   } catch (error) {

@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
   copyFileSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   rmSync,
@@ -208,6 +209,8 @@ test('whatever was edited, the image from the cache is the one of a cold build',
       writeFileSync(join(dir, path), content)
       if (path !== 'Dockerfile') chmodSync(join(dir, path), content === '1' ? 0o755 : 0o644)
     }
+    for (const name of ['d/linked', 'd/e/linked'])
+      if (random(2) === 1) linkSync(join(dir, 'd/a'), join(dir, name))
     const cached = await build(dir, { reproducible: true })
     const cold = await build(dir, { reproducible: true, noCache: true })
     assert.equal(cached.image.id, cold.image.id, `round ${round}: ${JSON.stringify(files)}`)
