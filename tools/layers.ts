@@ -11,7 +11,7 @@ export const daemonSide: string[][] = [
   ['wire', 'host'],
   ['store'],
   ['content', 'snapshot', 'registry', 'runtime', 'network', 'volume'],
-  ['image'],
+  ['image', 'distribution'],
   ['container'],
   ['build'],
   ['engine'],

@@ -1,0 +1,72 @@
+import { isDigest, parseDigest, type StoredManifest } from '../../distribution/index.ts'
+import type { RepositoryCall } from './call.ts'
+import { isKnown, pathOf, readBody, sendEmpty } from './respond.ts'
+
+/** "Checking if content exists in the registry". */
+export async function headManifest(call: RepositoryCall, reference: string): Promise<void> {
+  const found = await call.repository.manifests.find(call.op, checked(reference))
+  call.response.writeHead(200, { ...headersOf(found), 'Content-Length': found.record.size })
+  call.response.end()
+}
+
+/** "Pulling manifests". What was pushed is what is sent, whatever `Accept` says: its digest would be another otherwise. */
+export async function getManifest(call: RepositoryCall, reference: string): Promise<void> {
+  const { manifests } = call.repository
+  const found = await manifests.find(call.op, checked(reference))
+  const headers = headersOf(found)
+  if (isKnown(call.request, headers.ETag)) {
+    call.response.writeHead(304, headers)
+    return void call.response.end()
+  }
+  const data = await manifests.bytes(call.op, found.digest)
+  call.response.writeHead(200, { ...headers, 'Content-Length': data.length })
+  call.response.end(data)
+}
+
+/** "Pushing Manifests". */
+export async function putManifest(call: RepositoryCall, reference: string): Promise<void> {
+  const { request, limits, repository } = call
+  const digest = isDigestLike(reference) ? parseDigest(reference) : undefined
+  const data = await readBody(request, limits.maxManifestSize, 'the manifest')
+  const put = await repository.manifests.put(call.committed, data, {
+    mediaType: mediaTypeOf(request.headers['content-type'] ?? ''),
+    digest,
+    tags: digest === undefined ? [reference] : [],
+  })
+  sendEmpty(call.response, 201, {
+    Location: pathOf(repository.name, `manifests/${put.digest}`),
+    'Docker-Content-Digest': put.digest,
+    // "Pushing Manifests with Subject".
+    ...(put.subject && { 'OCI-Subject': put.subject }),
+  })
+}
+
+/** "Deleting tags" and "Deleting Manifests". */
+export async function deleteManifest(call: RepositoryCall, reference: string): Promise<void> {
+  const { manifests, tags } = call.repository
+  if (isDigestLike(reference)) await manifests.remove(call.committed, parseDigest(reference))
+  else await tags.remove(call.committed, reference)
+  sendEmpty(call.response, 202)
+}
+
+/** Tags have no colon. */
+const isDigestLike = (reference: string) => reference.includes(':')
+
+/** Throws DIGEST_INVALID for what looks like a digest and is none. */
+function checked(reference: string): string {
+  return isDigestLike(reference) && !isDigest(reference) ? parseDigest(reference) : reference
+}
+
+/** Without its parameters (RFC 9110, 8.3.1), in lower case. */
+function mediaTypeOf(header: string): string {
+  return (header.split(';', 1)[0] ?? '').trim().toLowerCase()
+}
+
+function headersOf({ digest, record }: StoredManifest) {
+  return {
+    'Content-Type': record.mediaType,
+    'Docker-Content-Digest': digest,
+    ETag: `"${digest}"`,
+    'X-Content-Type-Options': 'nosniff',
+  }
+}

@@ -1,0 +1,49 @@
+import type { ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import { DistributionError } from '../../distribution/index.ts'
+import type { Call } from './call.ts'
+
+export function sendJson(call: Call, value: unknown, headers: Readonly<Record<string, string>> = {}): void {
+  const text = `${JSON.stringify(value)}\n`
+  call.response.writeHead(200, {
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(text),
+    ...headers,
+  })
+  call.response.end(call.request.method === 'HEAD' ? undefined : text)
+}
+
+export function sendEmpty(
+  response: ServerResponse,
+  status: number,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  // 204 has no length (RFC 9110, 8.6).
+  response.writeHead(status, { ...headers, ...(status === 204 ? {} : { 'Content-Length': '0' }) })
+  response.end()
+}
+
+/** A body whole. Throws TOO_LARGE, before reading when its length is told. */
+export async function readBody(request: IncomingMessage, max: number, what: string): Promise<Buffer> {
+  const tooLarge = () =>
+    new DistributionError('TOO_LARGE', `${what} is larger than the ${max} bytes allowed here`)
+  if (Number(request.headers['content-length'] ?? 0) > max) throw tooLarge()
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > max) throw tooLarge()
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+/** `"<digest>"` in `If-None-Match` (RFC 9110, 13.1.2): content that is named by its digest never changes. */
+export function isKnown(request: IncomingMessage, etag: string): boolean {
+  const header = request.headers['if-none-match']
+  if (header === undefined) return false
+  return header.split(',').some((one) => one.trim() === '*' || one.trim().replace(/^W\//, '') === etag)
+}
+
+/** Path of something in a repository; names, digests and tags need no escapes but the colon, which may stand in a path. */
+export const pathOf = (name: string, rest: string) => `/v2/${name}/${rest}`

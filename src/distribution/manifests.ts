@@ -1,0 +1,159 @@
+import type { KeyedLock } from '../lib/lock.ts'
+import type { Op } from '../lib/op.ts'
+import { algorithmOf, digestOf, isDigest, type Digest } from './digest.ts'
+import { DistributionError, type Fault } from './errors.ts'
+import type { Holds } from './holds.ts'
+import { blobKey, linkKey, manifestKey, referrerKey, tagKey } from './layout.ts'
+import { readManifest, type ManifestDocument } from './manifest-document.ts'
+import { checkTag } from './names.ts'
+import {
+  manifestRecord,
+  readObject,
+  readRecord,
+  writeRecord,
+  type ManifestRecord,
+  type ReferrerRecord,
+} from './records.ts'
+import type { Storage } from './storage.ts'
+import type { Tags } from './tags.ts'
+
+/** Missing blobs that an answer names; one manifest can refer to thousands. */
+const maxFaults = 100
+
+export interface ManifestsOptions {
+  readonly repository: string
+  readonly storage: Storage
+  readonly holds: Holds
+  readonly tags: Tags
+  /** Per repository and digest: a tag is not set to what is being deleted. */
+  readonly locks: KeyedLock
+}
+
+export interface StoredManifest {
+  readonly digest: Digest
+  readonly record: ManifestRecord
+}
+
+export interface PutManifest {
+  readonly digest: Digest
+  readonly subject: Digest | undefined
+}
+
+/** Manifests of one repository. */
+export class Manifests {
+  readonly #o: ManifestsOptions
+
+  constructor(o: ManifestsOptions) {
+    this.#o = o
+  }
+
+  /** Of a tag or a digest. Throws MANIFEST_UNKNOWN. */
+  async find(op: Op, reference: string): Promise<StoredManifest> {
+    const digest = isDigest(reference) ? reference : (await this.#o.tags.get(op, reference))?.digest
+    const record = digest && (await this.record(op, digest))
+    if (!record) throw unknown(this.#o.repository, reference)
+    return { digest, record }
+  }
+
+  /** Undefined when the repository has none of that digest. */
+  record(op: Op, digest: Digest): Promise<ManifestRecord | undefined> {
+    const key = manifestKey(this.#o.repository, digest)
+    return readRecord(op, this.#o.storage, { key, schema: manifestRecord })
+  }
+
+  /** The bytes as they were pushed. Throws MANIFEST_UNKNOWN when it went meanwhile. */
+  async bytes(op: Op, digest: Digest): Promise<Buffer> {
+    const data = await readObject(op, this.#o.storage, blobKey(digest))
+    if (!data) throw unknown(this.#o.repository, digest)
+    return data
+  }
+
+  /**
+   * Takes a manifest whose parts are here, and then sets the tags; all of it is durable when it resolves. `digest` is the one that was
+   * asked for, if any. Throws MANIFEST_INVALID, MANIFEST_BLOB_UNKNOWN, DIGEST_INVALID, TAG_INVALID.
+   */
+  async put(
+    op: Op,
+    data: Uint8Array,
+    o: { mediaType: string; digest?: Digest | undefined; tags: readonly string[] },
+  ): Promise<PutManifest> {
+    for (const tag of o.tags) checkTag(tag)
+    const document = readManifest(data, o.mediaType)
+    const digest = digestOf(data, o.digest === undefined ? 'sha256' : algorithmOf(o.digest))
+    if (o.digest !== undefined && digest !== o.digest)
+      throw new DistributionError(
+        'DIGEST_INVALID',
+        `the manifest has the digest ${digest}, not ${o.digest} as promised`,
+        { digest: o.digest },
+      )
+    const { repository, storage, holds, tags } = this.#o
+    const record: ManifestRecord = {
+      mediaType: document.mediaType,
+      size: data.length,
+      ...(document.subject && { subject: document.subject }),
+      ...(document.artifactType && { artifactType: document.artifactType }),
+      ...(document.annotations && { annotations: document.annotations }),
+      pushedAt: new Date().toISOString(),
+    }
+    using _held = await this.#lock(op, digest)
+    await holds.hold(digest, ...document.blobs, ...document.manifests)
+    await this.#checkParts(op, document)
+    await storage.write(op, blobKey(digest), data)
+    await writeRecord(op, storage, { key: manifestKey(repository, digest), value: record })
+    if (document.subject) {
+      const value: ReferrerRecord = {
+        mediaType: record.mediaType,
+        digest,
+        size: record.size,
+        ...(record.artifactType && { artifactType: record.artifactType }),
+        ...(record.annotations && { annotations: record.annotations }),
+      }
+      const key = referrerKey(repository, { subject: document.subject, referrer: digest })
+      await writeRecord(op, storage, { key, value })
+    }
+    for (const tag of o.tags) await tags.set(op, tag, digest)
+    return { digest, subject: document.subject }
+  }
+
+  /** With the tags that point to it; its referrers and what it refers to stay. Throws MANIFEST_UNKNOWN. */
+  async remove(op: Op, digest: Digest): Promise<void> {
+    const { repository, storage, tags } = this.#o
+    using _held = await this.#lock(op, digest)
+    const record = await this.record(op, digest)
+    if (!record) throw unknown(repository, digest)
+    // The tags first: whatever a killed process leaves, no tag points to nothing.
+    for await (const tag of tags.list(op))
+      if ((await tags.get(op, tag))?.digest === digest) await storage.remove(op, tagKey(repository, tag))
+    if (record.subject)
+      await storage.remove(op, referrerKey(repository, { subject: record.subject, referrer: digest }))
+    await storage.remove(op, manifestKey(repository, digest))
+  }
+
+  #lock(op: Op, digest: Digest): Promise<Disposable> {
+    return this.#o.locks.acquire(`${this.#o.repository}@${digest}`, op.signal)
+  }
+
+  /** The parts are held: no collection takes one that is found here before the manifest keeps it. */
+  async #checkParts(op: Op, document: ManifestDocument): Promise<void> {
+    const { repository, storage } = this.#o
+    const missing: Fault[] = []
+    const check = async (digest: Digest, key: string) => {
+      const found = await Promise.all([storage.stat(op, key), storage.stat(op, blobKey(digest))])
+      if (found.every(Boolean) || missing.length >= maxFaults) return
+      missing.push({
+        code: 'MANIFEST_BLOB_UNKNOWN',
+        message: `the manifest refers to ${digest}, which is not in ${repository}`,
+        detail: { digest },
+      })
+    }
+    for (const digest of document.blobs) await check(digest, linkKey(repository, digest))
+    for (const digest of document.manifests) await check(digest, manifestKey(repository, digest))
+    const [first, ...rest] = missing
+    if (first) throw new DistributionError([first, ...rest])
+  }
+}
+
+const unknown = (repository: string, reference: string) =>
+  new DistributionError('MANIFEST_UNKNOWN', `no manifest ${JSON.stringify(reference)} in ${repository}`, {
+    reference,
+  })
