@@ -28,7 +28,7 @@ import { stepFailureIn } from './exec/step-failure.ts'
 import type { Tools } from './exec/tools.ts'
 import { epochText, timesOf } from './exec/times.ts'
 import { makeWorks, remoteWorks, type ContextSource } from './exec/works.ts'
-import { Attester } from './attest/attester.ts'
+import { Attester, wantsAttestations } from './attest/attester.ts'
 import { imageOf } from './export.ts'
 import { explainGraph } from './explain/dry-run.ts'
 import { argNames, Explainer } from './explain/explainer.ts'
@@ -36,20 +36,20 @@ import { originOf, StepMemory } from './explain/memory.ts'
 import { FailedSteps } from './failed/failed-steps.ts'
 import { hintsFor } from './failed/hints.ts'
 import { BuildHistory, type HistoryLimits } from './history/history.ts'
-import { convert } from './graph/convert.ts'
 import type { Tree } from './graph/tree.ts'
 import {
   allowsHostNetwork,
   freshSteps,
   secretsOf,
   stepSettings,
-  targetPlatform,
+  targetPlatforms,
   type BuildRequest,
 } from './request.ts'
 import { deliver, type ExporterResponse } from './output/deliver.ts'
 import { checkAttestations, parseOutputs } from './output/outputs.ts'
 import { RemoteCache } from './remote-cache/remote-cache.ts'
 import { Progress } from './solver/progress.ts'
+import { readTargets, type Target } from './targets.ts'
 import { verifyBuild } from './verify/verify.ts'
 import { Solver } from './solver/solver.ts'
 import { loadLayout } from './source/oci-layout.ts'
@@ -218,12 +218,13 @@ export class Builder {
     request: BuildRequest,
     o: { id: string | undefined; report: (event: BuildEvent) => void },
   ) {
-    const outputs = parseOutputs(request.outputs, request.tags)
+    const platforms = targetPlatforms(request)
+    const several = platforms.length > 1
+    const outputs = parseOutputs(request.outputs, { tags: request.tags, several })
     if (!this.#o.distribution && outputs.some((output) => output.kind === 'store' && output.push))
       throw new EngineError('unsupported', 'push: registries are not supported yet')
     const network = networkOf(request.networkMode)
     const settings = stepSettings(request)
-    const platform = targetPlatform(request)
     const allowHostNetwork = allowsHostNetwork(request)
     const times = timesOf({
       sourceDateEpoch: request.buildArgs['SOURCE_DATE_EPOCH'],
@@ -238,8 +239,7 @@ export class Builder {
     const secrets = request.secrets ?? secretsOf(new Map())
     const resources = request.resources ?? {}
     const own = { cacheMounts: this.cache.mounts, scanner: this.#scanner, secrets, resources }
-    const attester = new Attester(request, { snapshots: this.#o.snapshots, lease, id: o.id ?? '' })
-    if (attester.wanted) checkAttestations(outputs)
+    if (wantsAttestations(request)) checkAttestations(outputs)
     const remote = await RemoteCache.open(op, request, { ...this.#o, auth: request.auth, lease, progress })
     const { ssh } = request
     const tools: Tools = {
@@ -266,7 +266,11 @@ export class Builder {
       cache: this.cache,
       progress,
       works: remoteWorks(tools),
-      loadLayout: (each, layout) => loadLayout(each, layout, { images: this.#o.images, platform, undo }),
+      loadLayout: (each, layout) => {
+        if (several)
+          throw new EngineError('unsupported', 'an OCI layout as a context serves one platform at a time')
+        return loadLayout(each, layout, { images: this.#o.images, platform: platforms[0], undo })
+      },
       solve: async (each, vertex) => {
         const options = { progress, noCache, onResult: hold }
         const tree = (await this.#solver.solve(each, [vertex], options)).get(vertex.id)
@@ -301,7 +305,6 @@ export class Builder {
       },
       findImage: (ref: string) => this.#o.images.find(ref),
     }
-    attester.dockerfile = definition
     const program = parseWithChecks(definition, checks)
     const ignore = await progress.task('[internal] load .dockerignore', () => {
       if (request.ignoreText !== undefined) return Promise.resolve(parseIgnore(request.ignoreText))
@@ -321,7 +324,13 @@ export class Builder {
     }
     const { images, distribution } = this.#o
     const bases = { images, distribution, auth: request.auth, pull: request.pull ?? false }
-    const converted = convert(op, program, {
+    const reading = readTargets(op, program, {
+      platforms,
+      newAttester: () => {
+        const made = new Attester(request, { snapshots: this.#o.snapshots, lease, id: o.id ?? '' })
+        made.dockerfile = definition
+        return made
+      },
       buildArgs: request.buildArgs,
       ...(request.target !== undefined && { target: request.target }),
       network,
@@ -330,14 +339,9 @@ export class Builder {
       progress,
       works: makeWorks(tools, context, others.sources),
       contexts: others.named,
-      ...(platform && { platform }),
-      findImage: async (inner, ref, found) => {
-        const image = await findBaseImage(inner, ref, { ...bases, ...found })
-        attester.usesImage(ref, image)
-        return image
-      },
+      findImage: (inner, ref, found) => findBaseImage(inner, ref, { ...bases, ...found }),
     })
-    const draft = await withChecks(converted, {
+    const targets = await withChecks(reading, {
       ...checks,
       program,
       root,
@@ -345,7 +349,7 @@ export class Builder {
       ...(request.target !== undefined && { target: request.target }),
       otherPlatform: request.platform !== undefined,
     })
-    const roots = draft.tree ? [draft.tree] : []
+    const roots = targets.flatMap(({ draft }) => draft.tree ?? [])
     const explainer = new Explainer({
       memory: this.#memory,
       earlier: this.cache.steps,
@@ -367,8 +371,11 @@ export class Builder {
     }
     // Steps that ran before one failed are known too.
     undo.defer(() => explainer.finish())
-    const final = (solved: ReadonlyMap<Digest, Tree>) =>
+    const layersOf = (solved: ReadonlyMap<Digest, Tree>, { draft }: Target) =>
       draft.tree ? (solved.get(draft.tree.id)?.layers ?? []) : []
+    const final = (solved: ReadonlyMap<Digest, Tree>) => [
+      ...new Set(targets.flatMap((target) => layersOf(solved, target))),
+    ]
     const solve = () =>
       this.#solver.solve(op, roots, {
         progress,
@@ -380,21 +387,23 @@ export class Builder {
       })
     const results = await remote.settle(op, { solve, final })
     remote.keep(this.cache.steps)
-    if (request.verify && draft.tree) {
-      const { solver, snapshots } = { solver: this.#solver, snapshots: this.#o.snapshots }
-      await verifyBuild(op, { root: draft.tree, results, solver, snapshots, progress, onResult: hold })
-    }
+    if (request.verify)
+      for (const root of roots)
+        await verifyBuild(op, { root, results, solver: this.#solver, snapshots, progress, onResult: hold })
     const now = times ? epochText(times) : new Date().toISOString()
     const delivered = await deliver(op, outputs, {
-      layers: final(results),
-      makeConfig: () => remote.withInline(imageOf(draft, results, { labels: request.labels, now, times })),
+      built: targets.map((target) => ({
+        ...target,
+        layers: layersOf(results, target),
+        makeConfig: () =>
+          remote.withInline(imageOf(target.draft, results, { labels: request.labels, now, times })),
+      })),
       images: this.#o.images,
       snapshots,
       lease,
       progress,
       distribution: this.#o.distribution,
       auth: request.auth,
-      attester,
     })
     await remote.export(op, final(results))
     return delivered

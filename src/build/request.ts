@@ -1,6 +1,6 @@
 import type { Duplex, Readable } from 'node:stream'
 import { EngineError } from '../lib/errors.ts'
-import { parsePlatform } from '../image/index.ts'
+import { formatPlatform, parsePlatform } from '../image/index.ts'
 import type { Op } from '../lib/op.ts'
 import type { TreeSync } from './context/tree-sync.ts'
 import type { StepSettings } from './graph/works.ts'
@@ -52,7 +52,7 @@ export interface BuildRequest {
   /** Builds twice, the second time without cache; what differs is an error. */
   readonly verify?: boolean
   readonly labels: Readonly<Record<string, string>>
-  /** Of the image, as `linux/arm64/v8`; absent: this host's. */
+  /** Of the image, as `linux/arm64/v8`; several, with commas: an image for each. Absent: this host's. */
   readonly platform?: string
   /** `default`, `bridge`, `host` or `none`, for RUN. */
   readonly networkMode?: string
@@ -168,15 +168,11 @@ export function allowsHostNetwork({ allow = [] }: BuildRequest): boolean {
   return allow.includes('network.host')
 }
 
-/** What the image is for. Throws kind `invalid` or `unsupported`. */
-export function targetPlatform({ platform }: BuildRequest): Platform | undefined {
-  if (platform === undefined || platform === '') return undefined
-  if (platform.includes(','))
-    throw new EngineError(
-      'unsupported',
-      `--platform ${platform}: an image is built for one platform at a time`,
-    )
-  const target = parsePlatform(platform)
-  if (target.os === 'linux') return target
-  throw new EngineError('unsupported', `--platform ${platform}: images are built for linux alone`)
+/** What images are for, each once; empty: nobody said. Throws kind `invalid` or `unsupported`. */
+export function targetPlatforms({ platform = '' }: BuildRequest): Platform[] {
+  const names = platform.split(',').map((name) => name.trim())
+  const targets = names.filter((name) => name !== '').map(parsePlatform)
+  if (targets.some(({ os }) => os !== 'linux'))
+    throw new EngineError('unsupported', `--platform ${platform}: images are built for linux alone`)
+  return [...new Map(targets.map((target) => [formatPlatform(target), target])).values()]
 }

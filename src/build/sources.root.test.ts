@@ -384,7 +384,7 @@ test('images for other platforms are built without RUN', async () => {
   )
   await assert.rejects(
     build('FROM scratch\n', { platform: 'linux/amd64,linux/arm64' }),
-    /one platform at a time/,
+    /for several platforms are pushed/,
   )
   await assert.rejects(build('FROM scratch\n', { platform: 'windows/amd64' }), { kind: 'unsupported' })
 })

@@ -57,7 +57,7 @@ export interface Jobs {
   /** Digest of the layer archive that `tar` would give. */
   hash: { in: { dir: string; epoch?: number }; out: { digest: Digest; size: number; tarSize: number } }
   /** Output: a tar stream. */
-  tar: { in: { dir: string; form: 'layer' | 'tree' }; out: { size: number } }
+  tar: { in: { dir: string; form: 'layer' | 'tree'; into?: string }; out: { size: number } }
   copy: {
     in: {
       from: string

@@ -238,13 +238,13 @@ export class Snapshots {
     return this.#pool.run(op, 'usage', { dir: join(this.#existing(id), 'upper') })
   }
 
-  /** The whole tree, mounted or not, as a tar stream. */
-  exportTar(op: Op, id: string): Readable {
+  /** The whole tree, mounted or not, as a tar stream; `into` a folder, it has no end and more may follow (`endOfTar`). */
+  exportTar(op: Op, id: string, o: { into?: string } = {}): Readable {
     const dir = this.#existing(id)
     if (isMountPoint(join(dir, 'merged')))
-      return this.#pool.stream(op, { dir: join(dir, 'merged'), form: 'tree' })
+      return this.#pool.stream(op, { dir: join(dir, 'merged'), form: 'tree', ...o })
     const view = this.#view(op, [join(dir, 'upper'), ...this.#layers.stack(this.#readStack(id))])
-    const stream = this.#pool.stream(op, { dir: view.path, form: 'tree' })
+    const stream = this.#pool.stream(op, { dir: view.path, form: 'tree', ...o })
     stream.once('close', () => view[Symbol.dispose]())
     return stream
   }

@@ -34,7 +34,12 @@ export interface TarOptions {
   readonly form: 'layer' | 'tree'
   /** Times after this (Unix seconds) become this, on disk too, so that a later run gives the same bytes. */
   readonly epoch?: number
+  /** A folder that all entries are put into, made by the first entry: a part of an archive, without its end. */
+  readonly into?: string
 }
+
+/** What an archive ends with. */
+export const endOfTar = Buffer.alloc(2 * blockSize)
 
 /**
  * A directory as a tar stream that depends on its content alone: names in byte order, a directory before what is in
@@ -46,8 +51,9 @@ export function* tarOf(
   o: TarOptions & { reuse?: boolean },
 ): Generator<Buffer, { size: number }> {
   const walk = new TreeWalk(root, o)
+  if (o.into !== undefined) yield encodeHeader(folder(o.into))
   yield* walk.directory('')
-  yield Buffer.alloc(2 * blockSize)
+  if (o.into === undefined) yield endOfTar
   return { size: walk.size }
 }
 
@@ -156,13 +162,19 @@ class TreeWalk {
   }
 
   #describe(path: string, stat: FileStat, first: string | undefined): Described {
+    const within = this.#o.into === undefined ? '' : `${this.#o.into}/`
     const type = first === undefined ? types[stat.kind] : 'hardlink'
     if (type === undefined)
       throw new EngineError('internal', `${showName(path)} has no form in a tar archive`)
     return {
-      name: path,
+      name: within + path,
       type,
-      linkName: first ?? (type === 'symlink' ? this.#root.readlink(bytesOf(path)).toString('latin1') : ''),
+      linkName:
+        first === undefined
+          ? type === 'symlink'
+            ? this.#root.readlink(bytesOf(path)).toString('latin1')
+            : ''
+          : within + first,
       mode: stat.mode,
       uid: stat.uid,
       gid: stat.gid,
@@ -176,12 +188,13 @@ class TreeWalk {
 }
 
 /** Whiteouts have no attributes of their own. */
-function marker(name: string): TarEntry {
+const marker = (name: string): TarEntry => plain({ name, type: 'file', mode: 0 })
+const folder = (name: string): TarEntry => plain({ name, type: 'directory', mode: 0o755 })
+
+function plain(o: Pick<TarEntry, 'name' | 'type' | 'mode'>): TarEntry {
   return {
-    name,
-    type: 'file',
+    ...o,
     linkName: '',
-    mode: 0,
     uid: 0,
     gid: 0,
     size: 0,

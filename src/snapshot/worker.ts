@@ -280,7 +280,7 @@ function extract(input: Jobs['extract']['in']): Session {
 
 function tar(id: number, input: Jobs['tar']['in']): Session {
   const root = RootDir.open(input.dir, { symlinks: false, cache: input.form === 'layer' })
-  const chunks = tarOf(root, { form: input.form })
+  const chunks = tarOf(root, input)
   let credit = windowSize
   // Headers are small: sent together, one message carries hundreds of files.
   let batch: Buffer[] = []

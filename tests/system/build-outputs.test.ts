@@ -123,6 +123,96 @@ suite('outputs and caches of builds, and bake', { skip: missing('gantry') }, () 
     'FROM busybox AS tools\nRUN echo tools > /tools\nCOPY src /src\nRUN cat /src > /app\n' +
     'FROM busybox\nRUN echo base > /base\nCOPY --from=tools /app /app\n'
 
+  test('images for several platforms: equal steps run once, and an index leads to them', async () => {
+    await using registry = await TestRegistry.start()
+    const text =
+      'FROM --platform=$BUILDPLATFORM busybox AS made\nRUN echo shared > /shared\n' +
+      'ARG TARGETARCH\nRUN echo -n $TARGETARCH > /arch\n' +
+      'FROM scratch\nARG TARGETARCH\nCOPY --from=made /shared /arch /\nCOPY bin-$TARGETARCH /bin\nCMD ["/bin"]\n'
+    const path = folder({ Dockerfile: text, 'bin-amd64': 'x86', 'bin-arm64': 'arm', 'bin-s390x': 'no' })
+    const build = (...args: string[]) =>
+      s.run([
+        'build',
+        '--progress=plain',
+        '--platform',
+        'linux/amd64',
+        '--platform',
+        'linux/arm64',
+        ...args,
+        path,
+      ])
+
+    // Files of each in a folder of its own.
+    const out = join(path, 'out')
+    const local = await build('-o', out)
+    assert.equal(local.code, 0, local.stderr)
+    const host = process.arch === 'x64' ? 'amd64' : 'arm64'
+    const other = host === 'amd64' ? 'arm64' : 'amd64'
+    const steps = [
+      ...new Set(local.stderr.split('\n').flatMap((line) => / (\[linux.*)$/.exec(line)?.[1] ?? [])),
+    ]
+    const shown = steps.filter((step) => / RUN | COPY /.test(step)).toSorted()
+    assert.deepEqual(
+      shown,
+      [
+        `[linux/${host} made 2/3] RUN echo shared > /shared`,
+        `[linux/${host} made 3/3] RUN echo -n $TARGETARCH > /arch`,
+        `[linux/${host}->${other} made 3/3] RUN echo -n $TARGETARCH > /arch`,
+        ...['amd64', 'arm64'].flatMap((arch) => [
+          `[linux/${arch} stage-1 1/2] COPY --from=made /shared /arch /`,
+          `[linux/${arch} stage-1 2/2] COPY bin-$TARGETARCH /bin`,
+        ]),
+      ].toSorted(),
+    )
+    assert.deepEqual(readdirSync(out), ['linux_amd64', 'linux_arm64'])
+    const files = (dir: string) =>
+      readdirSync(dir).map((name) => `${name} ${readFileSync(join(dir, name), 'utf8').trim()}`)
+    assert.deepEqual(files(join(out, 'linux_arm64')), ['arch arm64', 'bin arm', 'shared shared'])
+    assert.deepEqual(files(join(out, 'linux_amd64')), ['arch amd64', 'bin x86', 'shared shared'])
+    const tar = await build('-q', '-o', '-')
+    const names = execFileSync('tar', ['t'], { input: tar.stdout }).toString().trim().split('\n')
+    const inEach = ['', 'arch', 'bin', 'shared']
+    assert.deepEqual(
+      names,
+      ['amd64', 'arm64'].flatMap((arch) => inEach.map((name) => `linux_${arch}/${name}`)),
+    )
+
+    // A layout, and a registry.
+    const layout = join(path, 'layout')
+    const annotations = ['--annotation', 'a=all', '--annotation', 'manifest[linux/arm64]:a=arm']
+    const archive = await build('-q', '-o', `type=oci,dest=${layout},tar=false`, ...annotations)
+    assert.equal(archive.code, 0, archive.stderr)
+    const read = (digest: string) =>
+      JSON.parse(readFileSync(join(layout, 'blobs', digest.replace(':', '/')), 'utf8'))
+    const top = JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8'))
+    const index = read(top.manifests[0].digest)
+    assert.deepEqual(
+      index.manifests.map((each: { platform: unknown; digest: string }) => [
+        each.platform,
+        read(each.digest).annotations,
+        read(read(each.digest).config.digest).architecture,
+      ]),
+      [
+        [{ os: 'linux', architecture: 'amd64' }, { a: 'all' }, 'amd64'],
+        [{ os: 'linux', architecture: 'arm64' }, { a: 'arm' }, 'arm64'],
+      ],
+    )
+    const name = `${registry.host}/team/both:1`
+    const pushed = await build('--push', '-t', name, '--provenance=true')
+    assert.equal(pushed.code, 0, pushed.stderr)
+    const there = JSON.parse(registry.manifests.get('team/both')?.get('1')?.data.toString() ?? '{}')
+    assert.deepEqual(
+      there.manifests.map(({ platform }: { platform: { architecture: string } }) => platform.architecture),
+      ['amd64', 'arm64', 'unknown', 'unknown'],
+    )
+    for (const arch of ['arm64', 'amd64']) {
+      await s.ok('pull', '-q', '--platform', `linux/${arch}`, name)
+      assert.equal(await s.ok('image', 'inspect', '-f', '{{.Architecture}}', name), arch)
+    }
+    const store = await build('-t', 'both')
+    assert.match(store.stderr, /images for several platforms are pushed/)
+  })
+
   test('steps are found in caches of other machines, whichever way they came', async () => {
     await using registry = await TestRegistry.start()
     const path = folder({ Dockerfile: staged, src: 'one' })

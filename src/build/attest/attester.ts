@@ -24,6 +24,11 @@ export interface Attestations {
   readonly provenance?: 'min' | 'max'
 }
 
+export function wantsAttestations({ attestations }: Pick<BuildRequest, 'attestations'>): boolean {
+  const { sbom, provenance } = attestations ?? {}
+  return sbom === true || provenance !== undefined
+}
+
 const inToto = 'application/vnd.in-toto+json'
 
 /** Says what the attestations of one build say. */
@@ -45,8 +50,7 @@ export class Attester {
   }
 
   get wanted(): boolean {
-    const { sbom, provenance } = this.#request.attestations ?? {}
-    return sbom === true || provenance !== undefined
+    return wantsAttestations(this.#request)
   }
 
   usesImage(reference: string, image: Image): void {

@@ -16,8 +16,7 @@ import { StageBuilder } from './stage.ts'
 import { StepCounter } from './steps.ts'
 import {
   contextName,
-  contextSource,
-  namedSource,
+  ContextSources,
   treeSource,
   type FoundContext,
   type NamedContext,
@@ -59,6 +58,23 @@ export async function convert(op: Op, program: Program, options: ConvertOptions)
   return draft
 }
 
+/** The same for several platforms; `each` differs in these alone. Equal steps of theirs are one vertex. */
+export async function convertAll(
+  op: Op,
+  program: Program,
+  each: readonly (ConvertOptions & { platform: Platform })[],
+): Promise<ImageDraft[]> {
+  const drafts: ImageDraft[] = []
+  let sources: ContextSources | undefined
+  for (const options of each) {
+    sources ??= new ContextSources(options.works)
+    const converter = new Converter(program, options, { sources, several: true })
+    drafts.push((await converter.stage(op, converter.target())).draft)
+    if (drafts.length === 1) converter.warnUnusedArgs()
+  }
+  return drafts
+}
+
 export class Converter {
   readonly program: Program
   readonly options: ConvertOptions
@@ -66,15 +82,33 @@ export class Converter {
   readonly host: Platform
   readonly #stages = new Map<number, Promise<ConvertedStage>>()
   readonly #images = new Map<string, Promise<{ image: Image; vertex: Vertex<Tree> }>>()
-  readonly context: FileSource
-  readonly #named = new Map<string, FileSource>()
+  readonly #sources: ContextSources
+  readonly #several: boolean
 
-  constructor(program: Program, options: ConvertOptions) {
+  constructor(
+    program: Program,
+    options: ConvertOptions,
+    o: { sources?: ContextSources; several?: boolean } = {},
+  ) {
     this.program = program
     this.options = options
     this.host = hostPlatform()
     this.globals = this.#readGlobals()
-    this.context = contextSource(options.works)
+    this.#sources = o.sources ?? new ContextSources(options.works)
+    this.#several = o.several ?? false
+  }
+
+  get context(): FileSource {
+    return this.#sources.main
+  }
+
+  /** The numbers of a stage's steps; `platform`: the stage's, which BuildKit names where images for several are built. */
+  counter(
+    stage: Stage,
+    o: { fromImage: boolean; triggers: number; platform: Platform | undefined },
+  ): StepCounter {
+    const platform = this.#several ? crossName(o.platform ?? this.host, this.options.platform) : undefined
+    return new StepCounter(this.program, stage, { ...o, platform })
   }
 
   target(): Stage {
@@ -229,9 +263,7 @@ export class Converter {
       const { image, vertex } = await this.#image(op, context.reference, { ...o, range })
       return { files: treeSource(vertex), image }
     }
-    let files = this.#named.get(key)
-    if (!files) this.#named.set(key, (files = namedSource(key, context, this.options.works)))
-    return { files }
+    return { files: this.#sources.named(key, context) }
   }
 
   async #onImage(
@@ -284,15 +316,20 @@ export class Converter {
           )
         }
       })
-      .then((image) => ({ image, vertex: this.#imageVertex(reference, image, o.stage) }))
+      .then((image) => ({ image, vertex: this.#imageVertex(reference, image, { ...o, platform }) }))
     this.#images.set(key, found)
     return found
   }
 
-  #imageVertex(reference: string, image: Image, stage: Stage): Vertex<Tree> {
-    const steps = new StepCounter(this.program, stage, {
+  #imageVertex(
+    reference: string,
+    image: Image,
+    { stage, platform }: { stage: Stage; platform: Platform | undefined },
+  ): Vertex<Tree> {
+    const steps = this.counter(stage, {
       fromImage: true,
       triggers: image.config.config?.OnBuild?.length ?? 0,
+      platform,
     })
     const { prefix, step } = steps.next(stage.from, `FROM ${reference}`)
     return makeVertex(['image', image.id], {
@@ -344,4 +381,11 @@ export class Converter {
     const why = `FROM --platform=${text} is not supported: images are built for linux alone`
     throw fail(site, why, from.platform?.range, 'unsupported')
   }
+}
+
+/** BuildKit: `linux/amd64->arm64` is a stage that runs on the one to make something for the other. */
+function crossName(own: Platform, target: Platform | undefined): string {
+  const name = formatPlatform(own)
+  if (!target || formatPlatform(target) === name) return name
+  return `${name}->${formatPlatform(target).replace(/^linux\//, '')}`
 }

@@ -35,7 +35,7 @@ export function treeSource(vertex: Vertex<Tree> | undefined): FileSource | undef
 }
 
 /** A context of which only what was asked for is read; `name` is absent for the build's own. */
-export function contextSource(works: Works, name?: string): FileSource {
+function contextSource(works: Works, name?: string): FileSource {
   const wanted = new Set<string>()
   let vertex: Vertex<Tree> | undefined
   return {
@@ -52,7 +52,25 @@ export function contextSource(works: Works, name?: string): FileSource {
   }
 }
 
-export function namedSource(
+/** The sources of one build: a context is read once, with all that the images for its platforms want of it. */
+export class ContextSources {
+  readonly main: FileSource
+  readonly #works: Works
+  readonly #named = new Map<string, FileSource>()
+
+  constructor(works: Works) {
+    this.#works = works
+    this.main = contextSource(works)
+  }
+
+  named(key: string, context: Exclude<NamedContext, { kind: 'image' }>): FileSource {
+    let files = this.#named.get(key)
+    if (!files) this.#named.set(key, (files = namedSource(key, context, this.#works)))
+    return files
+  }
+}
+
+function namedSource(
   name: string,
   context: Exclude<NamedContext, { kind: 'image' }>,
   works: Works,

@@ -16,7 +16,7 @@ import { quoteList, showHealth, showPorts } from './go-format.ts'
 import { planMounts } from './mounts.ts'
 import { parsePort } from './ports.ts'
 import { envMap, expandWord, fail, Scope, type Site } from './scope.ts'
-import { StepCounter } from './steps.ts'
+import type { StepCounter } from './steps.ts'
 import type { FileSource, Tree } from './tree.ts'
 import type { RunMount, RunStep, WorkdirStep } from './works.ts'
 
@@ -45,7 +45,9 @@ export class StageBuilder {
     this.#draft = base.draft
     this.#scope = new Scope(envMap(base.draft.config.Env ?? []), base.args)
     const { fromImage, triggers } = base
-    this.#steps = new StepCounter(converter.program, stage, { fromImage, triggers: triggers.length })
+    const { os, architecture, variant } = base.draft
+    const platform = { os, architecture, ...(variant !== undefined && { variant }) }
+    this.#steps = converter.counter(stage, { fromImage, triggers: triggers.length, platform })
     if (fromImage) this.#steps.next(stage.from, '')
     this.#instructions = [...triggers, ...stage.body]
   }

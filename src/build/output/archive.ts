@@ -1,23 +1,22 @@
-import { layoutArchive, type Descriptor, type Images, type OciImage } from '../../image/index.ts'
+import { layoutArchive, type Descriptor, type Images } from '../../image/index.ts'
 import type { Op } from '../../lib/op.ts'
 import { canonical, familiar } from '../../lib/reference.ts'
 import type { Lease } from '../../store/index.ts'
-import type { Attester } from '../attest/attester.ts'
 import type { Io } from '../solver/vertex.ts'
 import type { ExporterResponse } from './deliver.ts'
 import type { ArchiveOutput } from './outputs.ts'
-import { annotate, packageImage, type ImagePackage } from './package.ts'
+import { annotate, packageImages, type FinishedImage, type ImagePackage } from './package.ts'
 
-/** Sends the image as an OCI layout, for `docker` as a docker-archive too. */
+/** Sends the images as an OCI layout, for `docker` (which has one) as a docker-archive too. */
 export async function sendArchive(
   op: Op,
   output: ArchiveOutput,
-  o: { config: OciImage; images: Images; lease: Lease; io: Io; attester: Attester | undefined },
+  o: { finished: readonly FinishedImage[]; images: Images; lease: Lease; io: Io },
 ): Promise<ExporterResponse> {
-  const image = await packageImage(op, output.manifest, { ...o, names: output.names })
+  const image = await packageImages(op, output.manifest, { ...o, names: output.names })
   const sent = o.io.status('sending tarball')
   const layout = {
-    manifests: named(image.root, output, o.config.created),
+    manifests: named(image.root, output, o.finished[0]?.config.created),
     documents: [...image.configs, ...image.manifests],
     layers: image.layers,
     ...(output.format === 'docker' && { dockerManifest: [dockerEntry(image, output)] }),
@@ -28,9 +27,11 @@ export async function sendArchive(
 }
 
 export function packageResponse(image: ImagePackage, output: Pick<ArchiveOutput, 'names'>): ExporterResponse {
+  const [only, ...more] = image.images
   return {
     'containerimage.digest': image.root.digest,
-    'containerimage.config.digest': image.configDigest,
+    // BuildKit: of several there is none to name.
+    ...(only && more.length === 0 && { 'containerimage.config.digest': only.config.descriptor.digest }),
     'containerimage.descriptor': image.root,
     ...(output.names.length > 0 && { 'image.name': output.names.map(canonical).join(',') }),
   }
@@ -52,7 +53,7 @@ function named(root: Descriptor, output: ArchiveOutput, created: string | undefi
 function dockerEntry(image: ImagePackage, output: ArchiveOutput): object {
   const pathOf = (digest: string) => `blobs/${digest.replace(':', '/')}`
   return {
-    Config: pathOf(image.configDigest),
+    Config: pathOf(image.images[0]?.config.descriptor.digest ?? ''),
     RepoTags: output.names.map(familiar),
     Layers: image.layers.map((layer) => pathOf(layer.digest)),
   }

@@ -48,9 +48,12 @@ export class Attrs {
   }
 
   annotations(): Annotations {
-    const all: Annotations = new Map()
-    for (const [name, value] of this.#left) if (readAnnotation(all, name, value)) this.#left.delete(name)
-    return all
+    return [...this.#left].flatMap(([name, value]) => {
+      const annotation = readAnnotation(name, value)
+      if (!annotation) return []
+      this.#left.delete(name)
+      return [annotation]
+    })
   }
 
   refuse(name: string): never {

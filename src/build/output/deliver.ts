@@ -1,17 +1,34 @@
-import type { Distribution, Images, OciImage } from '../../image/index.ts'
+import {
+  choosePlatform,
+  hostPlatform,
+  type Distribution,
+  type Image,
+  type Images,
+  type OciImage,
+} from '../../image/index.ts'
 import type { Digest } from '../../lib/digest.ts'
 import { EngineError } from '../../lib/errors.ts'
 import { detached, type Op } from '../../lib/op.ts'
 import { canonical, familiar } from '../../lib/reference.ts'
 import type { Snapshots } from '../../snapshot/index.ts'
 import type { Lease } from '../../store/index.ts'
+import type { Platform } from '../../wire/registry.ts'
 import type { Attester } from '../attest/attester.ts'
 import type { AuthSource } from '../request.ts'
 import type { Progress } from '../solver/progress.ts'
 import { sendArchive } from './archive.ts'
 import { sendFiles } from './files.ts'
-import type { ArchiveOutput, FilesOutput, Output } from './outputs.ts'
+import type { ArchiveOutput, FilesOutput, Output, StoreOutput } from './outputs.ts'
+import { platformOf, type FinishedImage } from './package.ts'
 import { pushOutput } from './push.ts'
+
+/** What the build made for one platform. */
+export interface BuiltImage {
+  readonly layers: readonly Digest[]
+  readonly makeConfig: () => OciImage
+  readonly platform: Platform
+  readonly attester: Attester
+}
 
 /** What exporters say about what they made, under BuildKit's keys: `containerimage.digest`, `image.name`, … */
 export type ExporterResponse = Readonly<Record<string, unknown>>
@@ -32,28 +49,28 @@ export async function deliver(
   op: Op,
   outputs: readonly Output[],
   o: {
-    layers: readonly Digest[]
-    makeConfig: () => OciImage
+    /** One for each platform. */
+    built: readonly BuiltImage[]
     images: Images
     snapshots: Snapshots
     lease: Lease
     progress: Progress
     distribution: Distribution | undefined
     auth: AuthSource | undefined
-    attester?: Attester | undefined
   },
 ): Promise<Delivered> {
-  const { progress, images } = o
+  const { progress } = o
   const wantsImage = outputs.some((output) => output.kind === 'store' || output.kind === 'archive')
-  const config = wantsImage ? o.makeConfig() : undefined
+  const finished = wantsImage
+    ? o.built.map(({ makeConfig, attester }) => ({ config: makeConfig(), attester }))
+    : []
   let response: ExporterResponse = {}
   let imageId: Digest | '' = ''
   const tags: string[] = []
   for (const output of outputs) {
     if (output.kind !== 'archive' && output.kind !== 'files') continue
     const made = await progress.task(titleOf(output), async (io) => {
-      if (output.kind === 'archive' && config)
-        return await sendArchive(op, output, { ...o, attester: o.attester, config, io })
+      if (output.kind === 'archive') return await sendArchive(op, output, { ...o, finished, io })
       if (output.kind === 'files') await sendFiles(op, output, { ...o, io })
       return {}
     })
@@ -62,33 +79,49 @@ export async function deliver(
   const digest = response['containerimage.config.digest']
   if (typeof digest === 'string') imageId = digest as Digest
   for (const output of outputs) {
-    if (output.kind !== 'store' || !config) continue
-    const image = await progress.task('exporting to image', async (io) => {
-      io.status('exporting layers')()
-      // Committed from here on: names move all together or not at all.
-      op.signal.throwIfAborted()
-      const made = await images.create(detached(op, 60_000), config, output.names.map(canonical))
-      io.status(`writing image ${made.id}`)()
-      for (const name of output.names) io.status(`naming to ${canonical(name)}`)()
-      return made
-    })
-    imageId = image.id
-    tags.push(...output.names.map(familiar))
-    response = {
-      ...response,
-      'containerimage.digest': image.id,
-      'containerimage.config.digest': image.id,
-      ...(output.names.length > 0 && { 'image.name': output.names.map(canonical).join(',') }),
+    if (output.kind !== 'store') continue
+    const image = await keepImage(op, output, { ...o, finished })
+    if (image) {
+      imageId = image.id
+      tags.push(...output.names.map(familiar))
+      response = {
+        ...response,
+        'containerimage.digest': image.id,
+        'containerimage.config.digest': image.id,
+        ...(output.names.length > 0 && { 'image.name': output.names.map(canonical).join(',') }),
+      }
     }
     if (!output.push) continue
     const { distribution } = o
     if (!distribution) throw new EngineError('unsupported', 'push: registries are not supported yet')
     const pushed = await progress.task('pushing to registry', (io) =>
-      pushOutput(op, output, { ...o, attester: o.attester, distribution, config, io }),
+      pushOutput(op, output, { ...o, distribution, finished, io }),
     )
     response = { ...response, ...pushed }
   }
   return { imageId, tags, response }
+}
+
+/** Of several images the store has that for this host, if there is one: what a pull of them would give. */
+async function keepImage(
+  op: Op,
+  output: StoreOutput,
+  o: { finished: readonly FinishedImage[]; images: Images; progress: Progress },
+): Promise<Image | undefined> {
+  const { finished, images } = o
+  const [only, ...others] = finished
+  const offered = finished.map(({ config }) => ({ platform: platformOf(config), config }))
+  const config = others.length === 0 ? only?.config : choosePlatform(offered, hostPlatform())?.config
+  if (!config) return undefined
+  return await o.progress.task('exporting to image', async (io) => {
+    io.status('exporting layers')()
+    // Committed from here on: names move all together or not at all.
+    op.signal.throwIfAborted()
+    const made = await images.create(detached(op, 60_000), config, output.names.map(canonical))
+    io.status(`writing image ${made.id}`)()
+    for (const name of output.names) io.status(`naming to ${canonical(name)}`)()
+    return made
+  })
 }
 
 function titleOf(output: ArchiveOutput | FilesOutput): string {

@@ -1,21 +1,56 @@
+import { Readable } from 'node:stream'
+import { formatPlatform } from '../../image/index.ts'
 import type { Digest } from '../../lib/digest.ts'
 import { newId } from '../../lib/id.ts'
 import { detached, type Op } from '../../lib/op.ts'
-import type { Snapshots } from '../../snapshot/index.ts'
+import { endOfTar, type Snapshots } from '../../snapshot/index.ts'
 import type { Lease } from '../../store/index.ts'
+import type { Platform } from '../../wire/registry.ts'
 import type { Io } from '../solver/vertex.ts'
 import type { FilesOutput } from './outputs.ts'
 
-/** Sends all files of the image's root. */
+interface FilesOf {
+  readonly layers: readonly Digest[]
+  readonly platform: Platform
+}
+
+/** Sends all files of the images' roots; each image's in a folder of its own where that is asked for. */
 export async function sendFiles(
   op: Op,
   output: FilesOutput,
-  o: { layers: readonly Digest[]; snapshots: Snapshots; lease: Lease; io: Io },
+  o: { built: readonly FilesOf[]; snapshots: Snapshots; lease: Lease; io: Io },
 ): Promise<void> {
+  await using undo = new AsyncDisposableStack()
+  const { snapshots } = o
+  const sent = o.io.status(output.format === 'local' ? 'copying files' : 'sending tarball')
+  const roots: { id: string; into: string }[] = []
+  for (const one of o.built)
+    // BuildKit's name for the folder.
+    roots.push({
+      id: await prepare(op, one, { ...o, undo }),
+      into: formatPlatform(one.platform).replaceAll('/', '_'),
+    })
+  const [first] = roots
+  if (first && !output.split) await output.send(op, snapshots.exportTar(op, first.id))
+  else {
+    const parts = (async function* () {
+      for (const { id, into } of roots) yield* snapshots.exportTar(op, id, { into })
+      yield endOfTar
+    })()
+    await output.send(op, Readable.from(parts, { objectMode: false }))
+  }
+  sent()
+}
+
+/** A workspace that is the image's root; it goes with `undo`. */
+async function prepare(
+  op: Op,
+  { layers }: FilesOf,
+  o: { snapshots: Snapshots; lease: Lease; undo: AsyncDisposableStack },
+): Promise<string> {
   const { snapshots } = o
   const id = `b${newId().slice(0, 12)}`
-  await using undo = new AsyncDisposableStack()
-  undo.defer(async () => {
+  o.undo.defer(async () => {
     try {
       await snapshots.remove(detached(op, 30_000), id)
     } catch (error) {
@@ -23,8 +58,6 @@ export async function sendFiles(
     }
   })
   o.lease.add(`workspace:${id}`)
-  await snapshots.prepare(op, id, { lowers: o.layers })
-  const sent = o.io.status(output.format === 'local' ? 'copying files' : 'sending tarball')
-  await output.send(op, snapshots.exportTar(op, id))
-  sent()
+  await snapshots.prepare(op, id, { lowers: layers })
+  return id
 }

@@ -1,17 +1,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { canonical } from '../../lib/reference.ts'
+import { annotationsOf } from './annotations.ts'
 import { checkAttestations, parseOutputs, type Output } from './outputs.ts'
 
 const send = () => Promise.resolve()
 const one = (type: string, attrs: Record<string, string> = {}, tags: string[] = [], sent = false): Output => {
-  const [output] = parseOutputs([{ type, attrs, ...(sent && { send }) }], tags)
+  const [output] = parseOutputs([{ type, attrs, ...(sent && { send }) }], { tags, several: false })
   assert.ok(output)
   return output
 }
 
 test('without outputs the result is an image of the store, with the tags', () => {
-  const [output] = parseOutputs(undefined, ['app:1'])
+  const [output] = parseOutputs(undefined, { tags: ['app:1'], several: false })
   assert.ok(output?.kind === 'store' && !output.push)
   assert.deepEqual(output.names.map(canonical), ['docker.io/library/app:1'])
 })
@@ -38,7 +39,29 @@ test('annotations and compression are read, and make manifests OCI ones', () => 
   )
   assert.ok(output.kind === 'archive')
   assert.deepEqual(output.manifest.layers, { compression: 'zstd', level: 7, force: false })
-  assert.deepEqual(output.manifest.annotations.get('index'), { k: 'v' })
+  assert.deepEqual(annotationsOf(output.manifest.annotations, 'index'), { k: 'v' })
+})
+
+test('annotations of one platform are for its manifest alone', () => {
+  const output = one('oci', { 'annotation.a': '1', 'annotation[linux/arm64/v8].a': '2' }, [], true)
+  assert.ok(output.kind === 'archive')
+  const { annotations } = output.manifest
+  const of = (architecture: string) => annotationsOf(annotations, 'manifest', { os: 'linux', architecture })
+  assert.deepEqual([of('amd64'), of('arm64')], [{ a: '1' }, { a: '2' }])
+})
+
+test('files of several platforms go into folders, those of one only when asked to', () => {
+  const files = (attrs: Record<string, string>, several: boolean) => {
+    const [output] = parseOutputs([{ type: 'local', attrs, send }], { tags: [], several })
+    return output?.kind === 'files' && output.split
+  }
+  assert.deepEqual(
+    [files({}, false), files({}, true), files({ 'platform-split': 'true' }, false)],
+    [false, true, true],
+  )
+  assert.throws(() => files({ 'platform-split': 'false' }, true), /platform-split=false .* is not supported/)
+  const archive = () => parseOutputs([{ type: 'docker', attrs: {}, send }], { tags: [], several: true })
+  assert.throws(archive, /docker exporter does not support exporting manifest lists/)
 })
 
 test('what an output cannot do is refused by name', () => {

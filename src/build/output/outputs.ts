@@ -27,6 +27,8 @@ export interface ArchiveOutput {
 export interface FilesOutput {
   readonly kind: 'files'
   readonly format: 'local' | 'tar'
+  /** Each platform's files are in a folder of their own. */
+  readonly split: boolean
   readonly send: SendTar
 }
 
@@ -36,34 +38,39 @@ export interface ManifestOptions {
   readonly annotations: Annotations
 }
 
+interface Wanted {
+  readonly tags: readonly string[]
+  /** The result are images for several platforms. */
+  readonly several: boolean
+}
+
 /** What was asked for, with everything decided that can be before the build. Throws for what cannot be done. */
-export function parseOutputs(
-  requests: readonly OutputRequest[] | undefined,
-  tags: readonly string[],
-): Output[] {
+export function parseOutputs(requests: readonly OutputRequest[] | undefined, o: Wanted): Output[] {
   const all = requests?.length ? requests : [{ type: 'image', attrs: {} }]
   // buildx: asks for nothing but that the cache has it.
   const wanted = all.filter(({ type }) => type !== 'cacheonly')
-  return wanted.map((request) => parseOutput(request, tags))
+  return wanted.map((request) => parseOutput(request, o))
 }
 
-function parseOutput(request: OutputRequest, tags: readonly string[]): Output {
+function parseOutput(request: OutputRequest, o: Wanted): Output {
   const attrs = new Attrs(request, 'output')
-  const output = read(request, attrs, tags)
+  const output = read(request, attrs, o)
   attrs.refuseRest()
   return output
 }
 
-function read(request: OutputRequest, attrs: Attrs, tags: readonly string[]): Output {
+function read(request: OutputRequest, attrs: Attrs, o: Wanted): Output {
   const { type, send } = request
+  const { tags } = o
   switch (type) {
     case 'local':
     case 'tar':
-      attrs.flag('platform-split', false)
       if (!send) throw new EngineError('invalid', `output ${type} needs a receiver`)
-      return { kind: 'files', format: type, send }
+      return { kind: 'files', format: type, split: splits(attrs, o), send }
     case 'oci':
     case 'docker':
+      if (type === 'docker' && o.several)
+        throw new EngineError('unsupported', 'docker exporter does not support exporting manifest lists')
       if (send) {
         const names = namesOf(attrs, tags)
         return {
@@ -75,12 +82,12 @@ function read(request: OutputRequest, attrs: Attrs, tags: readonly string[]): Ou
         }
       }
       if (type === 'oci') throw new EngineError('invalid', 'output oci needs a receiver')
-      return storeOutput(attrs, tags, false)
+      return storeOutput(attrs, o, false)
     case 'image':
     case 'moby':
-      return storeOutput(attrs, tags, false)
+      return storeOutput(attrs, o, false)
     case 'registry':
-      return storeOutput(attrs, tags, true)
+      return storeOutput(attrs, o, true)
     // For the cache alone.
     case 'cacheonly':
       return { kind: 'nothing' }
@@ -89,12 +96,24 @@ function read(request: OutputRequest, attrs: Attrs, tags: readonly string[]): Ou
   }
 }
 
-function storeOutput(attrs: Attrs, tags: readonly string[], registry: boolean): StoreOutput {
+/** BuildKit: unless told otherwise, the files of one image stand by themselves, and those of several in folders. */
+function splits(attrs: Attrs, o: Wanted): boolean {
+  const split = attrs.flag('platform-split', o.several)
+  if (o.several && !split) attrs.refuse('platform-split=false for several platforms')
+  return split
+}
+
+function storeOutput(attrs: Attrs, { tags, several }: Wanted, registry: boolean): StoreOutput {
   const push = attrs.flag('push', registry)
+  if (several && !push)
+    throw new EngineError(
+      'unsupported',
+      'images for several platforms are pushed (--push) or written to a file (--output type=oci,dest=FILE): the local store has one platform of an image',
+    )
   const manifest = manifestOptions(attrs, false)
   // What the local store does in any case.
   for (const name of ['unpack', 'store']) if (!attrs.flag(name, true)) attrs.refuse(name)
-  if (!push && manifest.annotations.size > 0)
+  if (!push && manifest.annotations.length > 0)
     throw new EngineError(
       'unsupported',
       'annotations are kept in manifests, which images of the local store do not have: use --push, or output type oci',
@@ -122,7 +141,7 @@ function manifestOptions(attrs: Attrs, oci: boolean): ManifestOptions {
   const annotations = attrs.annotations()
   return {
     layers,
-    ociTypes: attrs.flag('oci-mediatypes', oci) || annotations.size > 0,
+    ociTypes: attrs.flag('oci-mediatypes', oci) || annotations.length > 0,
     annotations,
   }
 }

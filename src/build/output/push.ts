@@ -1,53 +1,51 @@
-import type { Distribution, Images, OciImage } from '../../image/index.ts'
+import type { Distribution, Images } from '../../image/index.ts'
 import type { Op } from '../../lib/op.ts'
 import { canonical, repositoryOf } from '../../lib/reference.ts'
 import type { Lease } from '../../store/index.ts'
 import type { ProgressMessage } from '../../wire/image.ts'
 import type { AuthSource } from '../request.ts'
-import type { Attester } from '../attest/attester.ts'
 import type { Io } from '../solver/vertex.ts'
 import { packageResponse } from './archive.ts'
 import type { ExporterResponse } from './deliver.ts'
 import type { StoreOutput } from './outputs.ts'
-import { packageImage } from './package.ts'
+import { packageImages, type FinishedImage } from './package.ts'
 
-/** Brings an image of the local store to the registries that its names say. */
+/** Brings what was built to the registries that its names say. */
 export async function pushOutput(
   op: Op,
   output: StoreOutput,
   o: {
     /** As it was made: what is read again from the store may have lost what is not ours. */
-    config: OciImage
+    finished: readonly FinishedImage[]
     images: Images
     distribution: Pick<Distribution, 'push' | 'pushDocuments'>
     auth: AuthSource | undefined
     lease: Lease
     io: Io
-    attester: Attester | undefined
   },
 ): Promise<ExporterResponse> {
-  const { distribution, images, io, lease } = o
+  const { distribution, images, io, lease, finished } = o
   let response: ExporterResponse = {}
   for (const name of output.names) {
     const auth = await o.auth?.of(op, name.domain)
     const told = layerNews(io)
     const options = { auth, report: told.report }
     try {
-      if (isPlain(output) && !o.attester?.wanted) {
+      if (finished.length === 1 && isPlain(output) && !finished[0]?.attester?.wanted) {
         const { digest } = await distribution.push(op, canonical(name), options)
         response = { 'containerimage.digest': digest }
         io.status(`pushing manifest for ${canonical(name)}@${digest}`)()
         continue
       }
-      const made = await packageImage(op, output.manifest, {
+      const made = await packageImages(op, output.manifest, {
         ...o,
         names: output.names,
       })
       await distribution.pushDocuments(op, name, { ...options, ...made })
       io.status(`pushing manifest for ${canonical(name)}@${made.root.digest}`)()
-      const [config] = made.configs
       const byDigest = `${repositoryOf(name)}@${made.root.digest}`
-      if (config) await images.adopt(op, config.data, { refs: [byDigest], lease })
+      const [only, ...more] = made.images
+      if (only && more.length === 0) await images.adopt(op, only.config.data, { refs: [byDigest], lease })
       response = packageResponse(made, output)
     } finally {
       told.end()
@@ -64,7 +62,7 @@ function isPlain({ manifest }: StoreOutput): boolean {
     layers.level === undefined &&
     !layers.force &&
     !ociTypes &&
-    annotations.size === 0
+    annotations.length === 0
   )
 }
 
