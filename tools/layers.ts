@@ -22,6 +22,8 @@ export const clientSide: string[][] = [['lib'], ['wire'], ['client'], ['compose'
 
 /** Folders without an index: their files are imported one by one. All others are entered by their index.ts. */
 const byFile = new Set(['lib', 'wire', 'host'])
+/** Parts with an index of their own: who serves a registry alone loads no engine. */
+const byPart = new Set(['api/registry/index.ts'])
 const known = new Set([...daemonSide, ...clientSide].flat())
 /** What a source file may read outside `src`: data shipped with the package. */
 const shipped = /^(\.\.\/)(data\/|package\.json$)/
@@ -74,7 +76,8 @@ export function violation(file: string, target: string): string | undefined {
   if (!allowed(from, to)) return `src/${from} may not import src/${to} (rows import only the rows above)`
   if (byFile.has(to)) {
     if (path === `${to}/index.ts`) return `src/${to} has no index.ts: import the file itself`
-  } else if (path !== `${to}/index.ts`) return `import src/${to}/index.ts, not a file inside src/${to}`
+  } else if (path !== `${to}/index.ts` && !byPart.has(path))
+    return `import src/${to}/index.ts, not a file inside src/${to}`
   return undefined
 }
 

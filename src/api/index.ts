@@ -13,7 +13,6 @@ export { dockerRoutes } from './docker/routes.ts'
 export { configRules, hostConfigRules } from './docker/unsupported.ts'
 export type { Route } from './docker/route.ts'
 export type { ApiServer, TlsIdentity } from './docker/server.ts'
-export { RegistryApi, type Observation, type RegistryApiOptions } from './registry/server.ts'
 
 /** The Docker Engine API over an engine; `httpServer()` makes what listens. */
 export function serveDocker(engine: Engine, log: Logger): ApiServer {

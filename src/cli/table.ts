@@ -362,6 +362,11 @@ export const entries: readonly Entry[] = [
     load: async () => (await transfer()).push,
   },
   {
+    names: ['registry serve'],
+    about: 'Serve a registry of images, in the foreground',
+    load: async () => (await import('./commands/registry.ts')).serve,
+  },
+  {
     names: ['login'],
     about: 'Authenticate to a registry',
     load: async () => (await import('./commands/login.ts')).login,
@@ -474,6 +479,7 @@ export const groups: Readonly<Record<string, string>> = {
   image: 'Manage images',
   manifest: 'Manage Docker image manifests and manifest lists',
   network: 'Manage networks',
+  registry: 'Be a registry',
   system: 'Manage Gantry',
   volume: 'Manage volumes',
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { registryOptions, type RegistryOption } from '../wire/registry-options.ts'
 import { parseFlags } from './flags.ts'
@@ -99,14 +100,12 @@ test('logins: passwords, our tokens, those of another server', () => {
 const refused: [argv: string, message: RegExp][] = [
   ['--listen=here', /^listen "here": want ADDRESS:PORT or :PORT$/],
   ['--listen=:70000', /^listen ":70000"/],
-  ['--storage=relative', /^storage "relative": want an absolute path or s3:/],
   ['--storage=s3://b', /^storage in S3 needs state/],
   ['--state=/x', /^state is for storage in S3/],
   ['--s3-region=eu', /^s3-region is set, but storage is not s3:/],
   ['--storage=s3://b --state=/s --s3-profile=x', /^s3-profile is of a file/],
   ['--tls-cert=/c', /^TLS needs both tls-cert and tls-key$/],
   ['--tls-client-ca=/c', /^tls-client-ca needs/],
-  ['--htpasswd=relative', /^htpasswd "relative": want an absolute path$/],
   ['--rights=/r', /^rights needs htpasswd/],
   ['--token-endpoint', /^token-endpoint needs htpasswd/],
   ['--token-service=x', /^token-service is set, but neither token-endpoint nor token-keys is$/],
@@ -135,11 +134,29 @@ test('a wrong file is refused by key', () => {
   wrong({ config: 'x' }, /don't match any configuration option: config/)
   wrong({ 'read-only': 'yes' }, /r\.json: read-only: /)
   wrong([], /want a JSON object/)
+  assert.throws(() => resolve(file({ storage: 'x' })), {
+    message: /^storage "x": want an absolute path or s3:/,
+  })
+  assert.throws(() => resolve(file({ htpasswd: 'x' })), { message: 'htpasswd "x": want an absolute path' })
   assert.throws(() => parseRegistryFile('r.json', '{'), { kind: 'invalid', message: /r\.json: .*JSON/ })
 })
 
+test('paths of flags may be relative', () => {
+  const { storage, login } = flags('--storage=here', '--htpasswd=./users')
+  assert.deepEqual(storage, { kind: 'files', root: join(process.cwd(), 'here') })
+  assert.deepEqual(login, { kind: 'basic', htpasswd: join(process.cwd(), 'users'), rights: undefined })
+})
+
 test('every option can be given as a flag', () => {
-  const values = { string: '/x', boolean: 'true', integer: '7', size: '1m', duration: '2m', level: 'warn' }
+  const values = {
+    string: '/x',
+    path: '/x',
+    boolean: 'true',
+    integer: '7',
+    size: '1m',
+    duration: '2m',
+    level: 'warn',
+  }
   const options: readonly RegistryOption[] = registryOptions
   for (const { name, type, noKey } of options)
     if (noKey !== true) assert.ok(name in settings(`--${name}=${values[type]}`), name)

@@ -1,3 +1,4 @@
+import { resolve as resolvePath } from 'node:path'
 import { z } from 'zod'
 import { EngineError } from '../lib/errors.ts'
 import type { LogLevel } from '../lib/log.ts'
@@ -10,6 +11,7 @@ type Name = (typeof registryOptions)[number]['name']
 
 interface Decoded {
   readonly string: string
+  readonly path: string
   readonly boolean: boolean
   readonly integer: number
   /** Bytes. */
@@ -35,6 +37,7 @@ const duration = z.union([
 ])
 const schemas: Record<RegistryOptionType, z.ZodType> = {
   string: z.string().min(1),
+  path: z.string().min(1),
   boolean: z.boolean(),
   integer: z.int().nonnegative(),
   size,
@@ -79,7 +82,10 @@ export function registrySettingsOfFlags(flags: Flags): RegistrySettings {
   const given = keys.flatMap(({ name, type }): [string, unknown][] => {
     const value = flags.get(name)
     if (value === undefined) return []
-    return [[name, type === 'integer' && /^\d+$/.test(String(value)) ? Number(value) : value]]
+    const text = String(value)
+    if (type === 'integer' && /^\d+$/.test(text)) return [[name, Number(text)]]
+    if (type === 'path' && text !== '' && !text.startsWith('s3://')) return [[name, resolvePath(text)]]
+    return [[name, value]]
   })
   return decode(
     given,

@@ -2,7 +2,8 @@
  * Every flag of `gantry registry serve` in one table. Each is also a key of the registry's configuration file and of the object
  * `registry` in daemon.json, unless it says otherwise; docs/registry-server.md is held to this table.
  */
-export type RegistryOptionType = 'string' | 'boolean' | 'integer' | 'size' | 'duration' | 'level'
+/** `path`: a flag may say it relative to the working directory. */
+export type RegistryOptionType = 'string' | 'path' | 'boolean' | 'integer' | 'size' | 'duration' | 'level'
 
 export interface RegistryOption {
   /** Of the flag, without dashes, and of the key. */
@@ -20,7 +21,7 @@ export interface RegistryOption {
 export const registryOptions = [
   {
     name: 'config',
-    type: 'string',
+    type: 'path',
     value: 'file',
     noKey: true,
     help: 'Configuration file: a JSON object with the names of these flags as keys',
@@ -34,14 +35,14 @@ export const registryOptions = [
   },
   {
     name: 'storage',
-    type: 'string',
+    type: 'path',
     value: 'dir|s3://bucket/prefix',
     initial: '/var/lib/gantry-registry',
     help: 'Where images are kept',
   },
   {
     name: 'state',
-    type: 'string',
+    type: 'path',
     value: 'dir',
     help: 'Directory for uploads under way and the key of tokens: by default within the storage, needed with S3',
   },
@@ -59,7 +60,7 @@ export const registryOptions = [
   },
   {
     name: 's3-credentials',
-    type: 'string',
+    type: 'path',
     value: 'file',
     help: 'Credentials in Amazon’s format; else AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of the environment',
   },
@@ -70,23 +71,23 @@ export const registryOptions = [
     initial: 'default',
     help: 'Section of the file of credentials',
   },
-  { name: 'tls-cert', type: 'string', value: 'file', help: 'Certificate (PEM, with its chain): serve https' },
-  { name: 'tls-key', type: 'string', value: 'file', help: 'Private key of the certificate (PEM)' },
+  { name: 'tls-cert', type: 'path', value: 'file', help: 'Certificate (PEM, with its chain): serve https' },
+  { name: 'tls-key', type: 'path', value: 'file', help: 'Private key of the certificate (PEM)' },
   {
     name: 'tls-client-ca',
-    type: 'string',
+    type: 'path',
     value: 'file',
     help: 'Only take connections with a client certificate that this authority signed (PEM)',
   },
   {
     name: 'htpasswd',
-    type: 'string',
+    type: 'path',
     value: 'file',
     help: 'Users and bcrypt hashes of their passwords (htpasswd -B)',
   },
   {
     name: 'rights',
-    type: 'string',
+    type: 'path',
     value: 'file',
     help: 'Who may pull, push and delete where (JSON); without it, every user may do everything',
   },
@@ -97,7 +98,7 @@ export const registryOptions = [
   },
   {
     name: 'token-keys',
-    type: 'string',
+    type: 'path',
     value: 'file',
     help: 'Take the tokens of another server: its public keys or certificates (PEM), or a JSON Web Key Set',
   },
@@ -161,13 +162,13 @@ export const registryOptions = [
   },
   {
     name: 'retention',
-    type: 'string',
+    type: 'path',
     value: 'file',
     help: 'Rules for which tags and manifests to keep (JSON)',
   },
   {
     name: 'upstream',
-    type: 'string',
+    type: 'path',
     value: 'file',
     help: 'Registries to fetch from what is missing here (JSON)',
   },

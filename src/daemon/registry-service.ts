@@ -1,0 +1,171 @@
+import { readFile } from 'node:fs/promises'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import {
+  Pages,
+  readOnly,
+  RegistryApi,
+  registryHttpServer,
+  RegistryMetrics,
+  renewIdentity,
+  SlowClients,
+  type RegistryIdentity,
+} from '../api/registry/index.ts'
+import { FilesStorage, Registry, type Storage } from '../distribution/index.ts'
+import { EngineError, messageOf } from '../lib/errors.ts'
+import type { Op } from '../lib/op.ts'
+import { openRegistryAccess } from './registry-access.ts'
+import { addressText, type Address, type RegistryConfig, type RegistryTls } from './registry-config.ts'
+
+/** How long requests under way may go on once the server is told to stop. Milliseconds. */
+const drainTime = 10_000
+
+/** A registry that is served. */
+export interface RegistryService {
+  /** As it became: port 0 is a free one. */
+  readonly address: string
+  readonly metricsAddress: string | undefined
+  /** Reads certificates and the files of logins again. */
+  reload(op: Op): Promise<void>
+  /** Lets requests under way end, for a while, and closes everything. */
+  close(op: Op): Promise<void>
+}
+
+/** Opens the storage and serves it, or leaves nothing behind. */
+export async function openRegistryService(op: Op, config: RegistryConfig): Promise<RegistryService> {
+  for (const name of ['retention', 'upstream'] as const)
+    if (config[name] !== undefined) throw new EngineError('unsupported', `${name} is not supported yet`)
+  await using undo = new AsyncDisposableStack()
+  const identity = config.tls && (await readIdentity(config.tls))
+  const logins = await openRegistryAccess(config)
+  const storage = await openStorage(config)
+  const registry = undo.use(
+    await Registry.open({ storage, spool: config.uploads, graceMs: config.gcGrace }).catch(
+      async (error: unknown) => {
+        await storage[Symbol.asyncDispose]()
+        throw error
+      },
+    ),
+  )
+  const slowClients = undo.use(new SlowClients({ timeout: config.clientTimeout, log: op.log }))
+  const counts = { connections: 0, refused: 0 }
+  const figures = new RegistryMetrics({
+    connections: () => counts.connections,
+    refusedConnections: () => counts.refused,
+    slowClients: () => slowClients.ended,
+  })
+  const api = new RegistryApi({
+    registry,
+    log: op.log,
+    limits: { maxBlobSize: config.maxBlobSize },
+    access: config.readOnly ? readOnly(logins.access) : logins.access,
+    observe: (_, observation) => figures.observe(observation),
+  })
+  const pages = new Pages({
+    log: op.log,
+    metrics: figures.metrics,
+    probe: (probe) => registry.storage.stat(probe, 'blobs'),
+    metricsAccess: config.metricsListen ? undefined : logins.access,
+    tokens: logins.tokens,
+  })
+
+  const server = registryHttpServer(pages.before(api.listener), { ...config, tls: identity })
+  server.on('connection', (socket) => {
+    counts.connections++
+    socket.once('close', () => counts.connections--)
+  })
+  server.on('drop', () => counts.refused++)
+  slowClients.watch(server)
+  undo.defer(() => closeAll(server))
+  const address = await listen(server, 'listen', config.listen)
+  const metricsServer =
+    config.metricsListen &&
+    registryHttpServer(pages.metricsListener, { ...config, tls: undefined, maxConnections: 100 })
+  if (metricsServer) undo.defer(() => closeAll(metricsServer))
+  const metricsAddress =
+    metricsServer &&
+    config.metricsListen &&
+    (await listen(metricsServer, 'metrics-listen', config.metricsListen))
+  warnOfOpenDoors(op, config)
+
+  const held = undo.move()
+  return {
+    address,
+    metricsAddress,
+    async reload(reloading) {
+      await logins.reload(reloading)
+      if (config.tls) renewIdentity(server, await readIdentity(config.tls))
+    },
+    async close(closing) {
+      pages.stop()
+      const closed = new Promise((resolve) => server.close(resolve))
+      server.closeIdleConnections()
+      const late = AbortSignal.timeout(drainTime)
+      await Promise.race([closed, new Promise((resolve) => late.addEventListener('abort', resolve))])
+      if (late.aborted) closing.log.warn('requests under way are ended', { connections: counts.connections })
+      await api.stop()
+      await held.disposeAsync()
+    },
+  }
+}
+
+async function openStorage({ storage }: RegistryConfig): Promise<Storage> {
+  if (storage.kind === 's3') throw new EngineError('unsupported', 'storage in S3 is not supported yet')
+  return await FilesStorage.open(storage.root)
+}
+
+async function readIdentity(tls: RegistryTls): Promise<RegistryIdentity> {
+  const read = async (name: string, path: string) => {
+    try {
+      return await readFile(path, 'utf8')
+    } catch (cause) {
+      throw new EngineError('invalid', `Cannot read ${name} ${path}: ${messageOf(cause)}`, { cause })
+    }
+  }
+  return {
+    cert: await read('tls-cert', tls.cert),
+    key: await read('tls-key', tls.key),
+    clientCa: tls.clientCa === undefined ? undefined : await read('tls-client-ca', tls.clientCa),
+  }
+}
+
+function listen(server: Server, name: string, where: Address): Promise<string> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause) =>
+      reject(
+        new EngineError('conflict', `Cannot listen on ${name} ${addressText(where)}: ${messageOf(cause)}`, {
+          cause,
+        }),
+      ),
+    )
+    const { host, port } = where
+    server.listen({ port, ...(host === '' ? {} : { host }), backlog: 511 }, () => {
+      server.removeAllListeners('error')
+      // A TCP server's address is never a path.
+      resolve(addressText({ host, port: (server.address() as AddressInfo).port }))
+    })
+  })
+}
+
+async function closeAll(server: Server): Promise<void> {
+  const closed = new Promise((resolve) => server.close(resolve))
+  server.closeAllConnections()
+  await closed
+}
+
+function warnOfOpenDoors(op: Op, config: RegistryConfig): void {
+  const { listen: where, login, tls } = config
+  const isLocal = /^(127\.|::1$|localhost$)/.test(where.host)
+  if (isLocal) return
+  if (login.kind === 'open' && !config.readOnly && tls?.clientCa === undefined)
+    op.log.warn(
+      'whoever reaches this address may push and delete: use --htpasswd, --token-keys or --read-only',
+      {
+        address: addressText(where),
+      },
+    )
+  if (login.kind !== 'open' && !tls)
+    op.log.warn('passwords and tokens travel without encryption: use --tls-cert, or TLS before this server', {
+      address: addressText(where),
+    })
+}
