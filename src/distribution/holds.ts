@@ -1,3 +1,8 @@
+/** Longer than any collection takes. */
+const collectionMs = 24 * 3_600_000
+/** After so many holds those of long ago are forgotten, also where no collection ever runs. */
+const forgetEvery = 10_000
+
 /**
  * What pushes in flight count on. A push looks whether a blob is here, and minutes later names it in a manifest: until then no
  * record refers to it, and only this memory keeps the collector away. Whoever looks, holds first:
@@ -14,6 +19,7 @@ export class Holds {
   readonly #touched = new Map<string, number>()
   readonly #removals = new Map<string, Promise<void>>()
   readonly #now: () => number
+  #sinceForgotten = 0
 
   constructor(o: { graceMs: number; now?: () => number }) {
     this.graceMs = o.graceMs
@@ -25,6 +31,8 @@ export class Holds {
   async hold(...digests: readonly string[]): Promise<void> {
     const now = this.#now()
     for (const digest of digests) this.#touched.set(digest, now)
+    this.#sinceForgotten += digests.length
+    if (this.#sinceForgotten > forgetEvery) this.forget(now - collectionMs)
     const removals = digests.flatMap((digest) => this.#removals.get(digest) ?? [])
     if (removals.length > 0) await Promise.all(removals)
   }
@@ -54,6 +62,7 @@ export class Holds {
 
   /** At the start of a collection: what was last held longer ago than the grace period. */
   forget(begun: number): void {
+    this.#sinceForgotten = 0
     for (const [digest, at] of this.#touched) if (at < begun - this.graceMs) this.#touched.delete(digest)
   }
 }

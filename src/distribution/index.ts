@@ -25,3 +25,4 @@ export { digestOf, isDigest, parseDigest, type Algorithm, type Digest } from './
 export { openS3Storage } from './s3.ts'
 export { parseS3Location, type S3Settings } from './s3-settings.ts'
 export { credentialsOfEnvironment, credentialsOfFile, type S3CredentialsSource } from './s3-credentials.ts'
+export { collect, defaultUploadAgeMs, type Collected, type CollectOptions } from './gc.ts'

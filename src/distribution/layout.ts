@@ -33,8 +33,9 @@ export const manifestKey = (name: string, digest: Digest) => `${manifestsPrefix(
 export const tagsPrefix = (name: string) => `${repositoryPrefix(name)}/_tags`
 export const tagKey = (name: string, tag: string) => `${tagsPrefix(name)}/${tag}`
 
+export const allReferrersPrefix = (name: string) => `${repositoryPrefix(name)}/_referrers`
 export const referrersPrefix = (name: string, subject: Digest) =>
-  `${repositoryPrefix(name)}/_referrers/${hexOf(subject)}`
+  `${allReferrersPrefix(name)}/${hexOf(subject)}`
 export const referrerKey = (name: string, o: { subject: Digest; referrer: Digest }) =>
   `${referrersPrefix(name, o.subject)}/${hexOf(o.referrer)}`
 

@@ -1,0 +1,74 @@
+import { z } from 'zod'
+import { messageOf } from '../lib/errors.ts'
+import type { Op } from '../lib/op.ts'
+import { isDigest, type Digest } from './digest.ts'
+import { blobKey, digestOfKey, manifestsPrefix } from './layout.ts'
+import { readObject } from './records.ts'
+import type { Storage } from './storage.ts'
+
+/** Manifests that are read at the same time: in S3 each one is a round trip. */
+const readsAtOnce = 16
+
+/** What one repository needs. */
+export interface Marks {
+  readonly manifests: ReadonlySet<Digest>
+  /** All that they refer to, and themselves. */
+  readonly reachable: ReadonlySet<Digest>
+  /** A manifest cannot be read: what it needs is not known, so nothing of the repository may be taken for garbage. */
+  readonly damaged: boolean
+}
+
+const descriptor = z.object({
+  digest: z.custom<Digest>((value) => typeof value === 'string' && isDigest(value)),
+})
+const descriptors = z.array(descriptor).nullish()
+/** Whatever kind it is: what looks like a reference counts as one. */
+const references = z.object({
+  config: descriptor.nullish(),
+  layers: descriptors,
+  manifests: descriptors,
+  blobs: descriptors,
+})
+
+/** Every manifest of the repository keeps what it refers to, with a tag or without. */
+export async function markRepository(op: Op, storage: Storage, name: string): Promise<Marks> {
+  const manifests = new Set<Digest>()
+  const reachable = new Set<Digest>()
+  let damaged = false
+  const read = async (digest: Digest) => {
+    try {
+      for (const one of await referencesOf(op, storage, digest)) reachable.add(one)
+    } catch (error) {
+      op.signal.throwIfAborted()
+      damaged = true
+      op.log.error('a manifest cannot be read: the collection leaves its repository as it is', {
+        repository: name,
+        manifest: digest,
+        error: messageOf(error),
+      })
+    }
+  }
+  const reading = new Set<Promise<void>>()
+  for await (const { key } of storage.list(op, manifestsPrefix(name))) {
+    const digest = digestOfKey(key)
+    if (!digest) continue
+    manifests.add(digest)
+    reachable.add(digest)
+    const one: Promise<void> = read(digest).finally(() => reading.delete(one))
+    reading.add(one)
+    if (reading.size >= readsAtOnce) await Promise.race(reading)
+  }
+  await Promise.all(reading)
+  return { manifests, reachable, damaged }
+}
+
+/** Blobs and manifests that a manifest needs; its subject is none of them. */
+export async function referencesOf(op: Op, storage: Storage, digest: Digest): Promise<Digest[]> {
+  const data = await readObject(op, storage, blobKey(digest))
+  // It went after it was listed, or its bytes are lost: then nobody can pull what it refers to by it.
+  if (!data) return []
+  const { config, layers, manifests, blobs } = references.parse(JSON.parse(data.toString('utf8')))
+  return [...(config ? [config] : []), ...(layers ?? []), ...(manifests ?? []), ...(blobs ?? [])].map(
+    (one) => one.digest,
+  )
+}
