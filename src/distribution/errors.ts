@@ -12,12 +12,14 @@ export type FaultCode =
   | 'NAME_INVALID'
   | 'NAME_UNKNOWN'
   | 'SIZE_INVALID'
-  /** Docker's registry: the reference is neither a tag nor a digest. */
+  /** The reference is neither a tag nor a digest. */
   | 'TAG_INVALID'
   /** A chunk that does not begin where the last one ended. */
   | 'RANGE_INVALID'
   /** More than this registry takes. */
   | 'TOO_LARGE'
+  /** The tag is not what the request makes its condition. */
+  | 'CONDITION_FAILED'
 
 const kinds: Record<FaultCode, ErrorKind> = {
   BLOB_UNKNOWN: 'not-found',
@@ -33,6 +35,7 @@ const kinds: Record<FaultCode, ErrorKind> = {
   TAG_INVALID: 'invalid',
   RANGE_INVALID: 'invalid',
   TOO_LARGE: 'invalid',
+  CONDITION_FAILED: 'conflict',
 }
 
 /** One thing that is wrong, as clients are told. */

@@ -27,7 +27,7 @@ const descriptor = z.object({
 })
 const common = {
   mediaType: mediaType.nullish(),
-  artifactType: mediaType.nullish(),
+  artifactType: z.string().max(255).nullish(),
   subject: descriptor.nullish(),
   annotations: z.record(z.string(), z.string()).nullish(),
 }
@@ -67,10 +67,14 @@ const artifactType = 'application/vnd.oci.artifact.manifest.v1+json'
 /** Layers that are kept elsewhere, by licence; Docker: they need not be in the registry. */
 const foreign = /^application\/vnd\.(?:docker\.image\.rootfs\.foreign|oci\.image\.layer\.nondistributable)\./
 
-/** Reads a manifest that was pushed as `type`. Throws MANIFEST_INVALID, saying what is wrong. */
-export function readManifest(data: Uint8Array, type: string): ManifestDocument {
+/**
+ * Reads a manifest that was pushed as `type`; empty: as what it says itself. Throws MANIFEST_INVALID, saying what is wrong.
+ */
+export function readManifest(data: Uint8Array, pushedAs: string): ManifestDocument {
+  const value = parse(data)
+  const type = pushedAs || decode(z.object({ mediaType: common.mediaType }), value).mediaType || ''
   if (images.has(type)) {
-    const found = decode(image, data)
+    const found = decode(image, value)
     const { config, layers } = found
     const kept = layers.filter((layer) => !foreign.test(layer.mediaType))
     return documentOf(found, {
@@ -81,17 +85,17 @@ export function readManifest(data: Uint8Array, type: string): ManifestDocument {
     })
   }
   if (indexes.has(type)) {
-    const found = decode(index, data)
+    const found = decode(index, value)
     return documentOf(found, { type, blobs: [], manifests: found.manifests.map((one) => one.digest) })
   }
   if (type === artifactType) {
-    const found = decode(artifact, data)
+    const found = decode(artifact, value)
     const blobs = (found.blobs ?? []).map((blob) => blob.digest)
     return documentOf(found, { type, blobs, manifests: [] })
   }
   throw invalid(
     type === ''
-      ? 'the manifest comes without a Content-Type'
+      ? 'neither the Content-Type nor the manifest says what it is'
       : `manifests of the type ${JSON.stringify(type.slice(0, 255))} are not supported`,
   )
 }
@@ -119,13 +123,15 @@ function documentOf(
   }
 }
 
-function decode<T>(schema: z.ZodType<T>, data: Uint8Array): T {
-  let value: unknown
+function parse(data: Uint8Array): unknown {
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(data))
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(data))
   } catch (cause) {
     throw invalid(`the manifest is not JSON: ${cause instanceof Error ? cause.message.slice(0, 200) : ''}`)
   }
+}
+
+function decode<T>(schema: z.ZodType<T>, value: unknown): T {
   const result = schema.safeParse(value)
   if (result.success) return result.data
   const issue = result.error.issues[0]

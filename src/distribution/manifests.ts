@@ -25,13 +25,22 @@ export interface ManifestsOptions {
   readonly storage: Storage
   readonly holds: Holds
   readonly tags: Tags
-  /** Per repository and digest: a tag is not set to what is being deleted. */
+  /** By repository and digest, so that no tag is set to what is being deleted; and by repository and tag. */
   readonly locks: KeyedLock
 }
 
 export interface StoredManifest {
   readonly digest: Digest
   readonly record: ManifestRecord
+}
+
+export interface PutOptions {
+  /** Empty: what the document itself says. */
+  readonly mediaType: string
+  readonly digest: Digest | undefined
+  readonly tag: string | undefined
+  /** Of what the tag points to before. */
+  readonly condition?: ((current: Digest | undefined) => boolean) | undefined
 }
 
 export interface PutManifest {
@@ -69,15 +78,11 @@ export class Manifests {
   }
 
   /**
-   * Takes a manifest whose parts are here, and then sets the tags; all of it is durable when it resolves. `digest` is the one that was
-   * asked for, if any. Throws MANIFEST_INVALID, MANIFEST_BLOB_UNKNOWN, DIGEST_INVALID, TAG_INVALID.
+   * Takes a manifest whose parts are here, and then sets the tag; all of it is durable when it resolves. `digest` is the one that was
+   * asked for, if any. Throws MANIFEST_INVALID, MANIFEST_BLOB_UNKNOWN, DIGEST_INVALID, TAG_INVALID, CONDITION_FAILED.
    */
-  async put(
-    op: Op,
-    data: Uint8Array,
-    o: { mediaType: string; digest?: Digest | undefined; tags: readonly string[] },
-  ): Promise<PutManifest> {
-    for (const tag of o.tags) checkTag(tag)
+  async put(op: Op, data: Uint8Array, o: PutOptions): Promise<PutManifest> {
+    if (o.tag !== undefined) checkTag(o.tag)
     const document = readManifest(data, o.mediaType)
     const digest = digestOf(data, o.digest === undefined ? 'sha256' : algorithmOf(o.digest))
     if (o.digest !== undefined && digest !== o.digest)
@@ -86,32 +91,11 @@ export class Manifests {
         `the manifest has the digest ${digest}, not ${o.digest} as promised`,
         { digest: o.digest },
       )
-    const { repository, storage, holds, tags } = this.#o
-    const record: ManifestRecord = {
-      mediaType: document.mediaType,
-      size: data.length,
-      ...(document.subject && { subject: document.subject }),
-      ...(document.artifactType && { artifactType: document.artifactType }),
-      ...(document.annotations && { annotations: document.annotations }),
-      pushedAt: new Date().toISOString(),
-    }
     using _held = await this.#lock(op, digest)
-    await holds.hold(digest, ...document.blobs, ...document.manifests)
+    await this.#o.holds.hold(digest, ...document.blobs, ...document.manifests)
     await this.#checkParts(op, document)
-    await storage.write(op, blobKey(digest), data)
-    await writeRecord(op, storage, { key: manifestKey(repository, digest), value: record })
-    if (document.subject) {
-      const value: ReferrerRecord = {
-        mediaType: record.mediaType,
-        digest,
-        size: record.size,
-        ...(record.artifactType && { artifactType: record.artifactType }),
-        ...(record.annotations && { annotations: record.annotations }),
-      }
-      const key = referrerKey(repository, { subject: document.subject, referrer: digest })
-      await writeRecord(op, storage, { key, value })
-    }
-    for (const tag of o.tags) await tags.set(op, tag, digest)
+    await this.#store(op, data, { digest, document })
+    if (o.tag !== undefined) await this.#setTag(op, o.tag, { digest, condition: o.condition })
     return { digest, subject: document.subject }
   }
 
@@ -131,6 +115,44 @@ export class Manifests {
 
   #lock(op: Op, digest: Digest): Promise<Disposable> {
     return this.#o.locks.acquire(`${this.#o.repository}@${digest}`, op.signal)
+  }
+
+  /** The record comes after the bytes, and what leads to the record after it. */
+  async #store(op: Op, data: Uint8Array, o: { digest: Digest; document: ManifestDocument }): Promise<void> {
+    const { repository, storage } = this.#o
+    const { digest } = o
+    const { mediaType, subject, artifactType, annotations } = o.document
+    const common = {
+      mediaType,
+      size: data.length,
+      ...(artifactType && { artifactType }),
+      ...(annotations && { annotations }),
+    }
+    const record: ManifestRecord = {
+      ...common,
+      ...(subject && { subject }),
+      pushedAt: new Date().toISOString(),
+    }
+    await storage.write(op, blobKey(digest), data)
+    await writeRecord(op, storage, { key: manifestKey(repository, digest), value: record })
+    if (!subject) return
+    const value: ReferrerRecord = { ...common, digest }
+    await writeRecord(op, storage, { key: referrerKey(repository, { subject, referrer: digest }), value })
+  }
+
+  async #setTag(
+    op: Op,
+    tag: string,
+    o: { digest: Digest; condition: PutOptions['condition'] },
+  ): Promise<void> {
+    const { repository, locks, tags } = this.#o
+    using _held = await locks.acquire(`${repository}:${tag}`, op.signal)
+    if (o.condition && !o.condition((await tags.get(op, tag))?.digest))
+      throw new DistributionError(
+        'CONDITION_FAILED',
+        `the tag ${tag} of ${repository} is not what the request makes its condition`,
+      )
+    await tags.set(op, tag, o.digest)
   }
 
   /** The parts are held: no collection takes one that is found here before the manifest keeps it. */

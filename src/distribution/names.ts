@@ -7,10 +7,14 @@ const name = new RegExp(`^${component}(?:/${component})*$`)
 /** "Pull": a tag. */
 const tag = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/
 
+export function isName(text: string): boolean {
+  // The bound first: it keeps long text away from the regular expression.
+  return text.length <= maxNameLength && name.test(text)
+}
+
 /** Throws NAME_INVALID. Only names that passed become keys and paths. */
 export function checkName(text: string): string {
-  // The bound first: it keeps long text away from the regular expression.
-  if (text.length > maxNameLength || !name.test(text))
+  if (!isName(text))
     throw new DistributionError(
       'NAME_INVALID',
       `invalid repository name ${JSON.stringify(text.slice(0, maxNameLength))}`,

@@ -2,7 +2,7 @@ import type { Op } from '../lib/op.ts'
 import type { Digest } from './digest.ts'
 import { DistributionError } from './errors.ts'
 import { tagKey, tagsPrefix } from './layout.ts'
-import { checkTag } from './names.ts'
+import { checkTag, isTag } from './names.ts'
 import { readRecord, tagRecord, writeRecord, type TagRecord } from './records.ts'
 import type { Storage } from './storage.ts'
 
@@ -16,14 +16,25 @@ export class Tags {
     this.#storage = o.storage
   }
 
-  /** Undefined when there is no such tag; throws TAG_INVALID. */
-  get(op: Op, tag: string): Promise<TagRecord | undefined> {
-    return readRecord(op, this.#storage, { key: tagKey(this.#repository, checkTag(tag)), schema: tagRecord })
+  /** Undefined when there is no such tag, or it is none. */
+  async get(op: Op, tag: string): Promise<TagRecord | undefined> {
+    if (!isTag(tag)) return undefined
+    return await readRecord(op, this.#storage, { key: tagKey(this.#repository, tag), schema: tagRecord })
   }
 
-  /** In order. */
-  list(op: Op, after?: string): AsyncIterable<string> {
-    return this.#storage.children(op, tagsPrefix(this.#repository), after)
+  /** In the order of the storage. */
+  list(op: Op): AsyncIterable<string> {
+    return this.#storage.children(op, tagsPrefix(this.#repository))
+  }
+
+  /** Those after `after`, be that there or not, "in lexical order (i.e. case-insensitive alphanumeric order)" ("Listing Tags"). */
+  async sorted(op: Op, after?: string): Promise<string[]> {
+    const tags = await Array.fromAsync(this.list(op), (tag) => ({ tag, order: orderOf(tag) }))
+    const from = after === undefined ? '' : orderOf(after)
+    return tags
+      .filter(({ order }) => order > from)
+      .sort((a, b) => (a.order < b.order ? -1 : 1))
+      .map(({ tag }) => tag)
   }
 
   /** Durable when it resolves. The manifest has to be there, under the lock of its digest. */
@@ -45,3 +56,6 @@ export class Tags {
     await this.#storage.remove(op, tagKey(this.#repository, tag))
   }
 }
+
+/** Tags that differ in case alone have an order, too. No tag has a space. */
+const orderOf = (tag: string) => `${tag.toLowerCase()} ${tag}`

@@ -16,22 +16,23 @@ export interface WireError {
   readonly detail?: unknown
 }
 
-/** Status, and the code where the specification has no such one. */
+/** Status, and the code where the specification has no such one: 4xx answers have those of its table alone. */
 const answers: Record<FaultCode, { status: number; code?: string }> = {
   BLOB_UNKNOWN: { status: 404 },
   BLOB_UPLOAD_INVALID: { status: 400 },
   BLOB_UPLOAD_UNKNOWN: { status: 404 },
   DIGEST_INVALID: { status: 400 },
-  // "Pushing Manifests": 404 when a blob is unknown; docker's clients look at the code.
+  // "Endpoints", end-7.
   MANIFEST_BLOB_UNKNOWN: { status: 404 },
   MANIFEST_INVALID: { status: 400 },
   MANIFEST_UNKNOWN: { status: 404 },
   NAME_INVALID: { status: 400 },
   NAME_UNKNOWN: { status: 404 },
   SIZE_INVALID: { status: 400 },
-  TAG_INVALID: { status: 400 },
-  RANGE_INVALID: { status: 416 },
+  TAG_INVALID: { status: 400, code: 'MANIFEST_INVALID' },
+  RANGE_INVALID: { status: 416, code: 'BLOB_UPLOAD_INVALID' },
   TOO_LARGE: { status: 413, code: 'SIZE_INVALID' },
+  CONDITION_FAILED: { status: 412, code: 'DENIED' },
 }
 
 const byKind: Record<ErrorKind, { status: number; code: string }> = {

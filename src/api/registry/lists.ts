@@ -1,5 +1,4 @@
-import { parseDigest, type ReferrerRecord } from '../../distribution/index.ts'
-import { DistributionError } from '../../distribution/index.ts'
+import { DistributionError, parseDigest, type ReferrerRecord } from '../../distribution/index.ts'
 import { AnswerError } from './errors.ts'
 import type { Call, RepositoryCall } from './call.ts'
 import { pathOf, sendJson } from './respond.ts'
@@ -14,15 +13,10 @@ export async function listTags(call: RepositoryCall): Promise<void> {
   const { repository, query } = call
   const limit = limitOf(query)
   const last = query.get('last') ?? undefined
-  const tags: string[] = []
-  let more = false
-  if (limit !== 0)
-    for await (const tag of repository.tags.list(call.op, last)) {
-      more = tags.length === limit
-      if (more) break
-      tags.push(tag)
-    }
-  if (tags.length === 0 && !(await repository.exists(call.op)))
+  const all = await repository.tags.sorted(call.op, last)
+  const tags = all.slice(0, limit)
+  const more = tags.length > 0 && tags.length < all.length
+  if (all.length === 0 && !(await repository.exists(call.op)))
     throw new DistributionError('NAME_UNKNOWN', `no repository ${JSON.stringify(repository.name)}`, {
       name: repository.name,
     })
@@ -91,8 +85,7 @@ function limitOf(query: URLSearchParams): number | undefined {
       status: 400,
       errors: [
         {
-          // Docker's code.
-          code: 'PAGINATION_NUMBER_INVALID',
+          code: 'UNSUPPORTED',
           message: `invalid number of results ${JSON.stringify(text.slice(0, 50))}`,
         },
       ],

@@ -1,6 +1,7 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import { isDigest, parseDigest, type StoredManifest } from '../../distribution/index.ts'
 import type { RepositoryCall } from './call.ts'
-import { isKnown, pathOf, readBody, sendEmpty } from './respond.ts'
+import { isKnown, matches, pathOf, readBody, sendEmpty } from './respond.ts'
 
 /** "Checking if content exists in the registry". */
 export async function headManifest(call: RepositoryCall, reference: string): Promise<void> {
@@ -31,7 +32,8 @@ export async function putManifest(call: RepositoryCall, reference: string): Prom
   const put = await repository.manifests.put(call.committed, data, {
     mediaType: mediaTypeOf(request.headers['content-type'] ?? ''),
     digest,
-    tags: digest === undefined ? [reference] : [],
+    tag: digest === undefined ? reference : undefined,
+    condition: conditionOf(request.headers),
   })
   sendEmpty(call.response, 201, {
     Location: pathOf(repository.name, `manifests/${put.digest}`),
@@ -55,6 +57,16 @@ const isDigestLike = (reference: string) => reference.includes(':')
 /** Throws DIGEST_INVALID for what looks like a digest and is none. */
 function checked(reference: string): string {
   return isDigestLike(reference) && !isDigest(reference) ? parseDigest(reference) : reference
+}
+
+/** RFC 9110, 13.1: clients that keep a list in a tag ("Referrers Tag Schema") do not want to lose another's change. */
+function conditionOf(headers: IncomingHttpHeaders): ((current: string | undefined) => boolean) | undefined {
+  const { 'if-match': match, 'if-none-match': noneMatch } = headers
+  if (match === undefined && noneMatch === undefined) return undefined
+  const names = (header: string, current: string | undefined) =>
+    current !== undefined && matches(header, `"${current}"`)
+  return (current) =>
+    (match === undefined || names(match, current)) && (noneMatch === undefined || !names(noneMatch, current))
 }
 
 /** Without its parameters (RFC 9110, 8.3.1), in lower case. */

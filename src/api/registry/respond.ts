@@ -1,5 +1,4 @@
-import type { ServerResponse } from 'node:http'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { DistributionError } from '../../distribution/index.ts'
 import type { Call } from './call.ts'
 
@@ -41,7 +40,11 @@ export async function readBody(request: IncomingMessage, max: number, what: stri
 /** `"<digest>"` in `If-None-Match` (RFC 9110, 13.1.2): content that is named by its digest never changes. */
 export function isKnown(request: IncomingMessage, etag: string): boolean {
   const header = request.headers['if-none-match']
-  if (header === undefined) return false
+  return header !== undefined && matches(header, etag)
+}
+
+/** Whether a list of entity tags, or `*`, has this one. */
+export function matches(header: string, etag: string): boolean {
   return header.split(',').some((one) => one.trim() === '*' || one.trim().replace(/^W\//, '') === etag)
 }
 

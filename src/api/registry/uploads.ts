@@ -1,4 +1,11 @@
-import { DistributionError, parseDigest, type Digest, type Upload } from '../../distribution/index.ts'
+import {
+  DistributionError,
+  isDigest,
+  isName,
+  parseDigest,
+  type Digest,
+  type Upload,
+} from '../../distribution/index.ts'
 import type { RepositoryCall } from './call.ts'
 import { AnswerError, answerOf } from './errors.ts'
 import { parseChunkRange } from './range.ts'
@@ -8,7 +15,7 @@ import { pathOf, sendEmpty } from './respond.ts'
 export async function startUpload(call: RepositoryCall): Promise<void> {
   const { query, repository, response } = call
   const mount = query.get('mount')
-  if (mount !== null && (await mounted(call, mount))) return sendCreated(call, parseDigest(mount))
+  if (mount !== null && isDigest(mount) && (await mounted(call, mount))) return sendCreated(call, mount)
   const digest = mount === null ? query.get('digest') : null
   if (digest === null) {
     const upload = await repository.blobs.start(call.op)
@@ -61,12 +68,10 @@ export async function cancelUpload(call: RepositoryCall, id: string): Promise<vo
 }
 
 /** "Mounting a blob from another repository". False when there is nothing to mount, or nothing that the caller may see. */
-async function mounted(call: RepositoryCall, text: string): Promise<boolean> {
+async function mounted(call: RepositoryCall, digest: Digest): Promise<boolean> {
   const from = call.query.get('from')
-  if (from === null) return false
-  const digest = parseDigest(text)
+  if (from === null || !isName(from) || !call.identity.allows(from, 'pull')) return false
   const source = call.registry.repository(from)
-  if (!call.identity.allows(from, 'pull')) return false
   return await call.repository.blobs.mount(call.committed, digest, source.blobs)
 }
 
