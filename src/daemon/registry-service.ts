@@ -37,7 +37,6 @@ export async function openRegistryService(op: Op, config: RegistryConfig): Promi
     if (config[name] !== undefined) throw new EngineError('unsupported', `${name} is not supported yet`)
   await using undo = new AsyncDisposableStack()
   const identity = config.tls && (await readIdentity(config.tls))
-  const logins = await openRegistryAccess(config)
   const storage = await openStorage(config)
   const registry = undo.use(
     await Registry.open({ storage, spool: config.uploads, graceMs: config.gcGrace }).catch(
@@ -47,6 +46,8 @@ export async function openRegistryService(op: Op, config: RegistryConfig): Promi
       },
     ),
   )
+  // The storage's directory is there now, for a key of tokens.
+  const logins = await openRegistryAccess(config)
   const slowClients = undo.use(new SlowClients({ timeout: config.clientTimeout, log: op.log }))
   const counts = { connections: 0, refused: 0 }
   const figures = new RegistryMetrics({

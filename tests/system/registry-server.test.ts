@@ -1,0 +1,360 @@
+/** The registry server with the clients in use: gantry, docker, skopeo, podman and oras, where they are. */
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { createConnection } from 'node:net'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import bcrypt from 'bcrypt'
+import { digestOf } from '../../src/lib/digest.ts'
+import { dockerArchive } from './archives.ts'
+import { busyboxTar, command, eventually, missing, root, Session, system } from './harness.ts'
+import { get, missingProgram, putBlob, RegistryServer } from './registry-server.ts'
+
+const home = mkdtempSync('/tmp/gr-')
+after(() => rmSync(home, { recursive: true, force: true }))
+const place = (name: string) => join(home, name)
+const file = (name: string, text: string) => {
+  writeFileSync(place(name), text)
+  return place(name)
+}
+
+/** A program that must succeed. */
+async function ok(argv: string[], o: { env?: Record<string, string> } = {}): Promise<string> {
+  const env = { HOME: home, XDG_RUNTIME_DIR: place('run'), ...o.env }
+  const result = await command(argv, { timeout: 60_000, env })
+  assert.equal(result.code, 0, `${argv.join(' ')}: ${result.code}\n${result.stderr}${result.stdout}`)
+  return result.stdout.trim()
+}
+
+describe('a registry of files', () => {
+  const s = system()
+  let server: RegistryServer
+  before(async () => {
+    server = await RegistryServer.start(`--storage=${place('files')}`)
+  })
+  after(() => server.stop())
+
+  test('gantry pushes, and pulls after the server was killed', async () => {
+    const name = `${server.host}/team/app:v1`
+    await s.ok('tag', 'busybox', name)
+    assert.match(await s.ok('push', name), /v1: digest: sha256:\w+ size: \d+$/)
+    const id = await s.ok('images', '-q', '--no-trunc', name)
+    await s.ok('rmi', '-f', name)
+    await server.kill()
+    server = await server.again()
+    await s.ok('pull', '-q', name)
+    assert.equal(await s.ok('images', '-q', '--no-trunc', name), id)
+    assert.equal(await s.ok('run', '--rm', name, 'echo', 'here'), 'here')
+    assert.deepEqual(JSON.parse((await get(`${server.url}/v2/team/app/tags/list`)).text), {
+      name: 'team/app',
+      tags: ['v1'],
+    })
+  })
+
+  test('a second server on the same storage is refused', async () => {
+    await assert.rejects(
+      RegistryServer.start(`--storage=${place('files')}`),
+      new RegExp(`Cannot open the registry's storage ${place('files')}: process ${server.pid} uses it`),
+    )
+  })
+
+  test('docker pushes and pulls', { skip: missing('docker') }, async () => {
+    const docker = new Session('docker', s.daemon)
+    const name = `${server.host}/docker/app`
+    await docker.ok('tag', 'busybox', name)
+    await docker.ok('push', '-q', name)
+    await docker.ok('rmi', name)
+    await docker.ok('pull', '-q', name)
+    await docker.ok('manifest', 'inspect', '--insecure', name)
+  })
+
+  // Where a real dockerd is at hand: GANTRY_TEST_DOCKERD=unix:///var/run/docker.sock
+  const dockerd = process.env['GANTRY_TEST_DOCKERD']
+  test(
+    'a real dockerd pushes and pulls',
+    { skip: dockerd === undefined && 'no GANTRY_TEST_DOCKERD' },
+    async () => {
+      const env = { DOCKER_HOST: dockerd ?? '' }
+      const name = `${server.host}/dockerd/app:${randomBytes(4).toString('hex')}`
+      const tarball = place('dockerd.tar')
+      writeFileSync(tarball, await dockerArchive({ layers: [await busyboxTar()], tags: [name], config: {} }))
+      await ok(['docker', 'load', '-q', '-i', tarball], { env })
+      await ok(['docker', 'push', '-q', name], { env })
+      await ok(['docker', 'rmi', '-f', name], { env })
+      await ok(['docker', 'pull', '-q', name], { env })
+      await ok(['docker', 'rmi', '-f', name], { env })
+    },
+  )
+
+  test('skopeo copies, lists and deletes', { skip: missingProgram('skopeo') }, async () => {
+    const tarball = place('skopeo.tar')
+    const layers = [await busyboxTar()]
+    writeFileSync(tarball, await dockerArchive({ layers, tags: ['app:1'], config: {} }))
+    const name = `docker://${server.host}/skopeo/app`
+    const copy = ['skopeo', 'copy', '--insecure-policy', '--quiet']
+    for (const [tag, format] of Object.entries({ v2: 'v2s2', oci: 'oci' }))
+      await ok([
+        ...copy,
+        `--format=${format}`,
+        '--dest-tls-verify=false',
+        `docker-archive:${tarball}`,
+        `${name}:${tag}`,
+      ])
+    const listed = await ok(['skopeo', 'list-tags', '--tls-verify=false', name])
+    assert.deepEqual((JSON.parse(listed) as { Tags: string[] }).Tags, ['oci', 'v2'])
+    await ok([...copy, '--src-tls-verify=false', `${name}:oci`, `dir:${place('skopeo')}`])
+    assert.ok(readdirSync(place('skopeo')).includes('manifest.json'))
+    await ok(['skopeo', 'delete', '--tls-verify=false', `${name}:v2`])
+    const left = await ok(['skopeo', 'list-tags', '--tls-verify=false', name])
+    assert.deepEqual((JSON.parse(left) as { Tags: string[] }).Tags, ['oci'])
+    // From repository to repository: skopeo mounts the blobs.
+    const both = ['--src-tls-verify=false', '--dest-tls-verify=false']
+    await ok([...copy, ...both, `${name}:oci`, `docker://${server.host}/skopeo/other:1`])
+  })
+
+  test('podman pushes and pulls', { skip: missingProgram('podman') }, async () => {
+    const own = ['--root', place('podman'), '--runroot', place('podman-run'), '--storage-driver', 'vfs']
+    const podman = (...argv: string[]) => ok(['podman', ...own, ...argv])
+    const policy = [
+      '--signature-policy',
+      file('policy.json', '{"default":[{"type":"insecureAcceptAnything"}]}'),
+    ]
+    const name = `${server.host}/podman/app:1`
+    const tarball = place('podman.tar')
+    writeFileSync(tarball, await dockerArchive({ layers: [await busyboxTar()], tags: [name], config: {} }))
+    await podman('load', '-q', ...policy, '-i', tarball)
+    await podman('push', '-q', '--tls-verify=false', ...policy, name)
+    await podman('rmi', '-f', name)
+    await podman('pull', '-q', '--tls-verify=false', ...policy, name)
+    await podman('rmi', '-f', name)
+  })
+
+  test('oras pushes artifacts, attaches, discovers and pulls', { skip: missingProgram('oras') }, async () => {
+    const name = `${server.host}/oras/thing:1`
+    file('note.txt', 'a note')
+    file('bill.txt', 'a bill')
+    const oras = (...argv: string[]) => ok(['env', '-C', home, 'oras', ...argv])
+    await oras('push', '--plain-http', name, 'note.txt:text/plain')
+    await oras('attach', '--plain-http', '--artifact-type', 'test/bill', name, 'bill.txt:text/plain')
+    assert.match(await oras('discover', '--plain-http', name), /test\/bill/)
+    await oras('pull', '--plain-http', '-o', place('oras'), name)
+    assert.deepEqual(readdirSync(place('oras')), ['note.txt'])
+    assert.equal(await oras('repo', 'tags', '--plain-http', `${server.host}/oras/thing`), '1')
+  })
+
+  test('health, readiness and metrics', async () => {
+    assert.deepEqual((await get(`${server.url}/healthz`)).text, 'ok\n')
+    assert.deepEqual((await get(`${server.url}/readyz`)).status, 200)
+    const { text, headers } = await get(`${server.url}/metrics`)
+    assert.match(headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/)
+    assert.match(text, /^gantry_registry_requests_total\{method="PUT",target="manifest",status="201"\} \d+$/m)
+    assert.match(text, /^gantry_registry_connections [1-9]/m)
+    assert.match(text, /^process_resident_memory_bytes \d{7,}$/m)
+  })
+
+  test('stopping lets what is under way end', async () => {
+    const data = randomBytes(1 << 20)
+    const begun = await get(`${server.url}/v2/late/app/blobs/uploads/`, { method: 'POST' })
+    const location = new URL(begun.headers.get('location') ?? '', server.url)
+    location.searchParams.set('digest', digestOf(data))
+    const socket = createConnection(Number(location.port), location.hostname)
+    let answer = ''
+    socket.on('data', (chunk: Buffer) => (answer += chunk.toString()))
+    socket.write(
+      `PUT ${location.pathname}${location.search} HTTP/1.1\r\nHost: x\r\nContent-Length: ${data.length}\r\n\r\n`,
+    )
+    socket.write(data.subarray(0, 1000))
+    await sleep(100)
+    const stopped = server.stop()
+    await sleep(100)
+    await assert.rejects(get(`${server.url}/v2/`))
+    socket.write(data.subarray(1000))
+    await eventually(() => assert.match(answer, /^HTTP\/1\.1 201 /))
+    socket.destroy()
+    const { code, stderr } = await stopped
+    assert.equal(code, 0)
+    assert.match(stderr, /"signal":"SIGTERM","msg":"stopping".*"msg":"stopped"/s)
+    server = await server.again()
+    const found = await get(`${server.url}/v2/late/app/blobs/${digestOf(data)}`, { method: 'HEAD' })
+    assert.equal(found.status, 200)
+  })
+})
+
+describe('logins', () => {
+  const s = system('gantry', { flags: [`--certs-dir=${place('certs.d')}`] })
+  const users = (password: string) =>
+    `ann:${bcrypt.hashSync(password, 4)}\nbob:${bcrypt.hashSync('his', 4)}\n`
+  const htpasswd = file('htpasswd', users('secret'))
+  const rights = file(
+    'rights.json',
+    JSON.stringify({
+      rules: [
+        { users: ['ann'], repositories: ['**'], allow: ['pull', 'push', 'delete'] },
+        { users: ['*'], repositories: ['team/**'], allow: ['pull'] },
+        { anonymous: true, repositories: ['public/*'], allow: ['pull'] },
+      ],
+    }),
+  )
+  const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: home, stdio: 'pipe' })
+  const makeCertificate = () =>
+    openssl(
+      ...'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost'.split(
+        ' ',
+      ),
+      ...'-addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout tls.key -out tls.crt'.split(' '),
+    )
+  makeCertificate()
+  const tls = [`--tls-cert=${place('tls.crt')}`, `--tls-key=${place('tls.key')}`]
+  const logins = [`--htpasswd=${htpasswd}`, `--rights=${rights}`]
+  const trust = (host: string) => {
+    mkdirSync(place(`certs.d/${host}`), { recursive: true })
+    execFileSync('cp', [place('tls.crt'), place(`certs.d/${host}/ca.crt`)])
+  }
+  const login = (host: string, user: string, password: string) =>
+    s.run(['login', '-u', user, '--password-stdin', host], { input: password })
+
+  for (const [kind, flags] of Object.entries({ 'with each request': [], 'for tokens': ['--token-endpoint'] }))
+    test(`passwords ${kind}, over TLS, with rights`, async () => {
+      writeFileSync(htpasswd, users('secret'))
+      const server = await RegistryServer.start(`--storage=${place(kind)}`, ...tls, ...logins, ...flags)
+      try {
+        const { host } = server
+        trust(host)
+        const app = `${host}/team/app`
+        const open = `${host}/public/app`
+        await s.ok('tag', 'busybox', app)
+        await s.ok('tag', 'busybox', open)
+        await s.fails(1, /denied|unauthorized|authentication required/i, 'push', app)
+        const wrong = await login(host, 'ann', 'guess')
+        assert.equal(wrong.code, 1)
+        assert.match(wrong.stderr, /unauthorized/i)
+        assert.equal((await login(host, 'ann', 'secret')).code, 0)
+        await s.ok('push', '-q', app)
+        await s.ok('push', '-q', open)
+        await s.ok('logout', host)
+        await s.ok('pull', '-q', open)
+        await s.fails(1, /denied|unauthorized|authentication required/i, 'pull', app)
+        assert.equal((await login(host, 'bob', 'his')).code, 0)
+        await s.ok('pull', '-q', app)
+        await s.fails(1, /may not|the token is not for/, 'push', app)
+        await s.ok('logout', host)
+
+        // The new certificate and the new password count after SIGHUP, without a restart.
+        assert.equal((await login(host, 'ann', 'secret')).code, 0)
+        writeFileSync(htpasswd, users('next'))
+        makeCertificate()
+        server.signal('SIGHUP')
+        trust(host)
+        await eventually(async () => assert.equal((await login(host, 'bob', 'his')).code, 0))
+        assert.equal((await login(host, 'ann', 'secret')).code, 1)
+        assert.equal((await login(host, 'ann', 'next')).code, 0)
+        await s.ok('push', '-q', app)
+      } finally {
+        const { stderr } = await server.stop()
+        for (const secret of ['secret', 'guess', 'next', '$2b$', 'eyJ'])
+          assert.ok(!stderr.includes(secret), stderr)
+      }
+    })
+
+  test('skopeo and podman log in, by either scheme', { skip: missingProgram('skopeo') }, async () => {
+    writeFileSync(htpasswd, users('secret'))
+    const tarball = place('login.tar')
+    writeFileSync(tarball, await dockerArchive({ layers: [await busyboxTar()], tags: ['a:1'], config: {} }))
+    for (const flags of [[], ['--token-endpoint']]) {
+      const server = await RegistryServer.start(`--storage=${place('skopeo-login')}`, ...logins, ...flags)
+      try {
+        const copy = ['skopeo', 'copy', '--insecure-policy', '--quiet', '--dest-tls-verify=false']
+        const to = `docker://${server.host}/public/app:1`
+        await assert.rejects(ok([...copy, `docker-archive:${tarball}`, to]), /unauthorized|authentication/)
+        await ok([...copy, '--dest-creds=ann:secret', `docker-archive:${tarball}`, to])
+        // Anybody may pull this one.
+        await ok(['skopeo', 'inspect', '--tls-verify=false', to])
+        const inner = `docker://${server.host}/team/app:1`
+        await ok([...copy, '--dest-creds=ann:secret', '--src-tls-verify=false', to, inner])
+        await assert.rejects(ok(['skopeo', 'inspect', '--tls-verify=false', inner]))
+        await ok(['skopeo', 'inspect', '--tls-verify=false', '--creds=bob:his', inner])
+      } finally {
+        await server.stop()
+      }
+    }
+  })
+})
+
+describe('limits', () => {
+  test('read-only, sizes, slow clients, connections', async () => {
+    const data = randomBytes(2000)
+    const first = await RegistryServer.start(
+      `--storage=${place('limits')}`,
+      '--max-blob-size=1k',
+      '--client-timeout=1s',
+      '--max-connections=2',
+    )
+    const port = Number(new URL(first.url).port)
+    assert.equal(await putBlob(first, 'a', { data, digest: digestOf(data) }), 413)
+    const small = data.subarray(0, 500)
+    assert.equal(await putBlob(first, 'a', { data: small, digest: digestOf(small) }), 201)
+
+    const talk = (text: string) => {
+      const socket = createConnection(port, '127.0.0.1')
+      const started = performance.now()
+      socket.on('error', () => {})
+      socket.write(text)
+      const over = new Promise<number>((resolve) =>
+        socket.once('close', () => resolve(performance.now() - started)),
+      )
+      socket.resume()
+      return { socket, over }
+    }
+    // Nothing at all; a header that never ends; a body that trickles.
+    for (const text of ['', 'GET /v2/ HTTP/1.1\r\nHost: x\r\nX-Slow: ']) {
+      const ms = await talk(text).over
+      assert.ok(ms > 500 && ms < 5000, `${JSON.stringify(text)}: ${ms} ms`)
+    }
+    const begun = await get(`${first.url}/v2/a/blobs/uploads/`, { method: 'POST' })
+    const upload = new URL(begun.headers.get('location') ?? '', first.url).pathname
+    const trickle = talk(`PATCH ${upload} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n`)
+    const drops = setInterval(() => trickle.socket.write('x'), 100)
+    const ms = await trickle.over
+    clearInterval(drops)
+    assert.ok(ms > 900 && ms < 5000, `${ms} ms`)
+
+    const busy = [talk('GET /v2/'), talk('GET /v2/')]
+    await sleep(100)
+    await assert.rejects(get(`${first.url}/v2/`))
+    for (const { socket } of busy) socket.destroy()
+    await eventually(async () => {
+      const { text } = await get(`${first.url}/metrics`)
+      assert.match(text, /^gantry_registry_refused_connections_total [1-9]/m)
+      assert.match(text, /^gantry_registry_slow_clients_total 1$/m)
+    })
+    await first.stop()
+
+    const second = await first.again('--read-only')
+    const get405 = await get(`${second.url}/v2/a/blobs/uploads/`, { method: 'POST' })
+    assert.equal(get405.status, 405)
+    assert.match(get405.text, /"UNSUPPORTED","message":"this registry is read-only/)
+    assert.equal((await get(`${second.url}/v2/a/blobs/${digestOf(small)}`)).status, 200)
+    await second.stop()
+  })
+})
+
+test('what is wrong is said in one line', async () => {
+  const serve = (...flags: string[]) => command([join(root, 'bin/gantry'), 'registry', 'serve', ...flags])
+  const wrong: [flags: string[], message: RegExp][] = [
+    [['--listen=nowhere'], /^gantry registry serve: listen "nowhere": want ADDRESS:PORT or :PORT\n$/],
+    [[`--storage=${place('w')}`, '--htpasswd=/gone'], /^gantry registry serve: Cannot read \/gone: ENOENT/],
+    [[`--config=${file('c.json', '{"listn": ":1"}')}`], /listn \(did you mean listen\?\)\n$/],
+    [['--listen=192.0.2.1:5000', `--storage=${place('w')}`], /^gantry registry serve: Cannot listen on/],
+  ]
+  for (const [flags, message] of wrong) {
+    const { code, stderr } = await serve(...flags)
+    assert.match(stderr, message)
+    assert.equal(code, 1)
+  }
+  const unknown = await serve('--unknown')
+  assert.match(unknown.stderr, /^unknown flag: --unknown\n/)
+  assert.equal(unknown.code, 125)
+})
