@@ -160,7 +160,9 @@ function endAfterUpload(request: IncomingMessage, response: ServerResponse): voi
   request.resume()
 }
 
-function split(url: string): { path: string; query: URLSearchParams } {
+function split(text: string): { path: string; query: URLSearchParams } {
+  // RFC 9112, 3.2.2: the absolute form has to be taken, too.
+  const url = text.replace(/^https?:\/\/[^/?]*/i, '')
   const question = url.indexOf('?')
   return {
     path: question < 0 ? url : url.slice(0, question),
