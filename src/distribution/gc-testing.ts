@@ -72,7 +72,7 @@ export async function pushImage(
 export async function pushIndex(
   registry: Registry,
   name: string,
-  o: { manifests: readonly Descriptor[]; tag?: string },
+  o: { manifests: readonly Descriptor[]; tag?: string | undefined },
 ): Promise<Descriptor> {
   const document = { schemaVersion: 2, mediaType: indexType, manifests: o.manifests }
   return await putManifest(registry, name, { document, tag: o.tag })

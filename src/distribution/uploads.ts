@@ -31,6 +31,8 @@ export class Uploads {
   readonly #spool: string
   /** Those that were used since the start. */
   readonly #open = new Map<string, Upload>()
+  /** Those that have not all their files yet: they look like what a killed process left. */
+  readonly #starting = new Set<string>()
 
   private constructor(spool: string) {
     this.#spool = spool
@@ -46,6 +48,7 @@ export class Uploads {
     const directory = join(this.#spool, id)
     const startedAt = new Date()
     const state: UploadState = { repository, startedAt: startedAt.toISOString() }
+    this.#starting.add(id)
     try {
       await mkdir(directory, { mode: 0o700 })
       await writeFile(join(directory, 'state'), JSON.stringify(state), { mode: 0o600 })
@@ -53,6 +56,8 @@ export class Uploads {
     } catch (error) {
       await rm(directory, { recursive: true, force: true })
       throw error
+    } finally {
+      this.#starting.delete(id)
     }
     return this.#add({ id, repository, startedAt, size: 0 })
   }
@@ -98,6 +103,7 @@ export class Uploads {
 
   /** One that an earlier process began. */
   async #load(op: Op, id: string): Promise<Upload | undefined> {
+    if (this.#starting.has(id)) return undefined
     const directory = join(this.#spool, id)
     const data = await statIfThere(join(directory, 'data'))
     const state = data && (await readState(join(directory, 'state')))
