@@ -22,7 +22,7 @@ test('nothing said: loopback, files, nobody needs a login', () => {
     listen: { host: '127.0.0.1', port: 5000 },
     metricsListen: undefined,
     storage: { kind: 'files', root: '/var/lib/r' },
-    uploads: '/var/lib/r/uploads',
+    state: '/var/lib/r',
     tls: undefined,
     login: { kind: 'open' },
     readOnly: false,
@@ -53,7 +53,7 @@ test('a file says the same as flags', () => {
 })
 
 test('S3 wants a directory for uploads, and its settings nothing else', () => {
-  const { storage, uploads } = flags(
+  const { storage, state } = flags(
     '--storage=s3://bucket/some/prefix',
     '--state=/s',
     '--s3-endpoint=http://s3.test:9000',
@@ -68,7 +68,7 @@ test('S3 wants a directory for uploads, and its settings nothing else', () => {
     pathStyle: true,
     credentials: { path: '/c', profile: 'default' },
   })
-  assert.equal(uploads, '/s/uploads')
+  assert.equal(state, '/s')
 })
 
 test('logins: passwords, our tokens, those of another server', () => {

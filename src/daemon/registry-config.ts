@@ -56,7 +56,8 @@ export interface RegistryConfig {
   readonly listen: Address
   readonly metricsListen: Address | undefined
   readonly storage: StorageConfig
-  readonly uploads: string
+  /** Directory for what is not in the storage itself: uploads under way, the key of tokens. */
+  readonly state: string
   readonly tls: RegistryTls | undefined
   readonly login: LoginConfig
   readonly readOnly: boolean
@@ -83,7 +84,7 @@ export function resolveRegistry(s: RegistrySettings, defaults: { storage: string
     listen: addressOf('listen', s.listen ?? '127.0.0.1:5000'),
     metricsListen: s['metrics-listen'] ? addressOf('metrics-listen', s['metrics-listen']) : undefined,
     storage,
-    uploads: join(state, 'uploads'),
+    state,
     tls: tlsOf(s),
     login: loginOf(s, join(state, 'token-key.pem')),
     readOnly: s['read-only'] ?? false,

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import {
   Pages,
   readOnly,
@@ -11,10 +12,12 @@ import {
   SlowClients,
   type RegistryIdentity,
 } from '../api/registry/index.ts'
-import { FilesStorage, Registry, type Storage } from '../distribution/index.ts'
+import { Registry } from '../distribution/index.ts'
 import { EngineError, messageOf } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
 import { openRegistryAccess } from './registry-access.ts'
+import { Maintenance } from './registry-maintenance.ts'
+import { openRegistryStorage } from './registry-storage.ts'
 import { addressText, type Address, type RegistryConfig, type RegistryTls } from './registry-config.ts'
 
 /** How long requests under way may go on once the server is told to stop. Milliseconds. */
@@ -37,15 +40,12 @@ export async function openRegistryService(op: Op, config: RegistryConfig): Promi
     if (config[name] !== undefined) throw new EngineError('unsupported', `${name} is not supported yet`)
   await using undo = new AsyncDisposableStack()
   const identity = config.tls && (await readIdentity(config.tls))
-  const storage = await openStorage(config)
-  const registry = undo.use(
-    await Registry.open({ storage, spool: config.uploads, graceMs: config.gcGrace }).catch(
-      async (error: unknown) => {
-        await storage[Symbol.asyncDispose]()
-        throw error
-      },
-    ),
-  )
+  const { storage } = undo.use(await openRegistryStorage(op, config))
+  const registry = await Registry.open({
+    storage,
+    spool: join(config.state, 'uploads'),
+    graceMs: config.gcGrace,
+  })
   // The storage's directory is there now, for a key of tokens.
   const logins = await openRegistryAccess(config)
   const slowClients = undo.use(new SlowClients({ timeout: config.clientTimeout, log: op.log }))
@@ -70,6 +70,14 @@ export async function openRegistryService(op: Op, config: RegistryConfig): Promi
     tokens: logins.tokens,
   })
 
+  const maintenance = new Maintenance({
+    registry,
+    metrics: figures.metrics,
+    interval: config.gcInterval,
+    uploadAge: config.uploadTimeout,
+  })
+  undo.defer(() => maintenance.close())
+
   const server = registryHttpServer(pages.before(api.listener), { ...config, tls: identity })
   server.on('connection', (socket) => {
     counts.connections++
@@ -87,6 +95,7 @@ export async function openRegistryService(op: Op, config: RegistryConfig): Promi
     metricsServer &&
     config.metricsListen &&
     (await listen(metricsServer, 'metrics-listen', config.metricsListen))
+  maintenance.start(op)
   warnOfOpenDoors(op, config)
 
   const held = undo.move()
@@ -108,11 +117,6 @@ export async function openRegistryService(op: Op, config: RegistryConfig): Promi
       await held.disposeAsync()
     },
   }
-}
-
-async function openStorage({ storage }: RegistryConfig): Promise<Storage> {
-  if (storage.kind === 's3') throw new EngineError('unsupported', 'storage in S3 is not supported yet')
-  return await FilesStorage.open(storage.root)
 }
 
 async function readIdentity(tls: RegistryTls): Promise<RegistryIdentity> {

@@ -1,0 +1,78 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { collect, type Collected, type Registry } from '../distribution/index.ts'
+import { isAbort } from '../lib/errors.ts'
+import type { Metrics } from '../lib/metrics.ts'
+import type { Op } from '../lib/op.ts'
+
+export interface MaintenanceOptions {
+  readonly registry: Registry
+  readonly metrics: Metrics
+  /** Milliseconds between two rounds; 0: none at all. */
+  readonly interval: number
+  /** Of uploads that nobody goes on with. Milliseconds. */
+  readonly uploadAge: number
+}
+
+/** What a registry does by itself, round after round: it collects its garbage. A round that fails is logged, and the next one comes. */
+export class Maintenance {
+  readonly #o: MaintenanceOptions
+  readonly #stop = new AbortController()
+  #loop: Promise<void> = Promise.resolve()
+  readonly #totals = { rounds: 0, failures: 0, blobs: 0, bytes: 0, uploads: 0, last: 0, seconds: 0 }
+
+  constructor(o: MaintenanceOptions) {
+    this.#o = o
+    const totals = this.#totals
+    const { metrics } = o
+    const counter = (name: string, help: string, of: keyof typeof totals) =>
+      metrics.counterOf(`gantry_registry_gc_${name}_total`, help, () => totals[of])
+    counter('rounds', 'Garbage collections that were completed.', 'rounds')
+    counter('failures', 'Garbage collections that failed.', 'failures')
+    counter('removed_blobs', 'Blobs that nothing referred to.', 'blobs')
+    counter('freed_bytes', 'Bytes of removed blobs and abandoned uploads.', 'bytes')
+    counter('removed_uploads', 'Abandoned uploads.', 'uploads')
+    metrics.gauge('gantry_registry_gc_last_success_time_seconds', 'End of the last one.', () => totals.last)
+    metrics.gauge('gantry_registry_gc_last_duration_seconds', 'How long it took.', () => totals.seconds)
+  }
+
+  start(op: Op): void {
+    if (this.#o.interval === 0) return
+    this.#loop = this.#run({ log: op.log, signal: this.#stop.signal })
+  }
+
+  /** Ends a round under way at its next step. */
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await this.#loop
+  }
+
+  async #run(op: Op): Promise<void> {
+    while (!op.signal.aborted) {
+      try {
+        await sleep(this.#o.interval, undefined, { signal: op.signal })
+        await this.#round(op)
+      } catch (error) {
+        if (isAbort(error)) return
+        this.#totals.failures++
+        op.log.error('garbage collection failed', { error })
+      }
+    }
+  }
+
+  async #round(op: Op): Promise<void> {
+    const found = await collect(op, this.#o.registry, { uploadAgeMs: this.#o.uploadAge })
+    this.#count(found)
+    const level = found.blobsRemoved + found.linksRemoved + found.uploadsRemoved > 0 ? 'info' : 'debug'
+    op.log[level]('garbage collected', { ...found })
+  }
+
+  #count(found: Collected): void {
+    const totals = this.#totals
+    totals.rounds++
+    totals.blobs += found.blobsRemoved
+    totals.uploads += found.uploadsRemoved
+    totals.bytes += found.bytesRemoved + found.uploadBytesRemoved
+    totals.last = Date.now() / 1000
+    totals.seconds = found.milliseconds / 1000
+  }
+}
