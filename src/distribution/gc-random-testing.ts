@@ -50,9 +50,9 @@ export class Model {
   async client(until: () => boolean): Promise<void> {
     while (!until()) {
       const what = this.#random()
-      if (what < 0.55) await this.#push()
-      else if (what < 0.65) await this.#pushIndex()
-      else if (what < 0.85) await this.#delete()
+      if (what < 0.45) await this.#push()
+      else if (what < 0.5) await this.#pushIndex()
+      else if (what < 0.9) await this.#delete()
       else await this.#pull()
     }
   }
@@ -71,8 +71,11 @@ export class Model {
     const layers: Descriptor[] = []
     for (let count = 1 + Math.floor(this.#random() * 3); count > 0; count--)
       layers.push(await this.#layer(name))
-    const document = { schemaVersion: 2, mediaType: imageType, config: await this.#layer(name), layers }
-    if (this.#random() < 0.3) await sleep(this.#random() * 30)
+    const config = await this.#layer(name)
+    // No two pushes are of the same manifest: one that is deleted by one client and pushed by another has no right answer.
+    const annotations = { number: `${this.#random()}` }
+    const document = { schemaVersion: 2, mediaType: imageType, config, layers, annotations }
+    if (this.#random() < 0.5) await sleep(this.#random() * this.#registry.holds.graceMs * 0.7)
     try {
       this.#acknowledge(name, await putManifest(this.#registry, name, { document, tag: this.#tag() }))
     } catch (error) {
@@ -83,7 +86,7 @@ export class Model {
 
   /** As clients do: look first, then mount, then upload. Few contents, so that pushes share them. */
   async #layer(name: string): Promise<Descriptor> {
-    const data = Buffer.from(`layer ${Math.floor(this.#random() * 12)}`)
+    const data = Buffer.from(`layer ${Math.floor(this.#random() * 30)}`)
     const digest = digestOf(data)
     const { blobs } = this.#registry.repository(name)
     const mediaType = 'application/octet-stream'

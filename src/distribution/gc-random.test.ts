@@ -13,6 +13,7 @@ import { FilesStorage } from './files-storage.ts'
 import { collect } from './gc.ts'
 import { Model, randomOf } from './gc-random-testing.ts'
 import { keysOf, missingOf, op, openRegistry } from './gc-testing.ts'
+import { MemoryStorage } from './memory-storage-testing.ts'
 import { Registry } from './registry.ts'
 import { S3Storage } from './s3-storage.ts'
 import type { Storage } from './storage.ts'
@@ -21,11 +22,16 @@ import type { Storage } from './storage.ts'
 const graceMs = 400
 const runMs = 3000
 
-async function holdsItsPromises(storage: Storage | undefined, t: { diagnostic: (text: string) => void }) {
-  await using at = await openRegistry({ graceMs, ...(storage && { storage }) })
+async function holdsItsPromises(
+  t: { diagnostic: (text: string) => void },
+  o: { storage?: (random: () => number) => Storage | Promise<Storage>; graceMs: number },
+) {
   const seed = Math.floor(Math.random() * 2 ** 32)
   t.diagnostic(`seed ${seed}`)
-  const model = new Model({ registry: at.registry, random: randomOf(seed) })
+  const random = randomOf(seed)
+  const storage = await o.storage?.(random)
+  await using at = await openRegistry({ graceMs: o.graceMs, ...(storage && { storage }) })
+  const model = new Model({ registry: at.registry, random })
   const end = Date.now() + runMs
   const until = () => Date.now() > end
   await Promise.all([...Array.from({ length: 8 }, () => model.client(until)), model.collector(until)])
@@ -42,18 +48,22 @@ async function holdsItsPromises(storage: Storage | undefined, t: { diagnostic: (
     const [name = '', digest = ''] = key.split(' ')
     await at.registry.repository(name).manifests.remove(op, digest as Digest)
   }
-  await sleep(graceMs + 50)
+  await sleep(o.graceMs + 50)
   await collect(op, at.registry, { uploadAgeMs: 0 })
   assert.deepEqual(await keysOf(at.registry), [])
 }
 
+test('pushes, deletions and collections at once lose nothing and leave nothing, in memory', async (t) => {
+  await holdsItsPromises(t, { graceMs: 100, storage: (random) => new MemoryStorage(random) })
+})
+
 test('pushes, deletions and collections at once lose nothing and leave nothing, on files', async (t) => {
-  await holdsItsPromises(undefined, t)
+  await holdsItsPromises(t, { graceMs })
 })
 
 test('pushes, deletions and collections at once lose nothing and leave nothing, on S3', async (t) => {
   await using server = await startFauxS3()
-  await holdsItsPromises(await S3Storage.open(op, server.settings), t)
+  await holdsItsPromises(t, { graceMs, storage: () => S3Storage.open(op, server.settings) })
 })
 
 test('a server that is killed while it collects has kept what it acknowledged', async (t) => {
