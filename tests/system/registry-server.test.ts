@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import bcrypt from 'bcrypt'
+import { startFauxS3 } from '../../src/distribution/fauxqs-testing.ts'
 import { digestOf } from '../../src/lib/digest.ts'
 import { dockerArchive } from './archives.ts'
 import { busyboxTar, command, eventually, missing, root, Session, system } from './harness.ts'
@@ -181,6 +182,78 @@ describe('a registry of files', () => {
     const found = await get(`${server.url}/v2/late/app/blobs/${digestOf(data)}`, { method: 'HEAD' })
     assert.equal(found.status, 200)
   })
+})
+
+describe('a registry in S3', () => {
+  const s = system()
+
+  test('the same server, its images in a bucket', async () => {
+    const s3 = await startFauxS3()
+    const { endpoint, bucket } = s3.settings
+    const { accessKeyId, secretAccessKey } = await s3.settings.credentials()
+    const keys = `[default]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\n`
+    const flags = [
+      `--storage=s3://${bucket}/some/where`,
+      `--state=${place('s3-state')}`,
+      `--s3-endpoint=${endpoint.origin}`,
+      `--s3-credentials=${file('s3-keys', keys)}`,
+    ]
+    let server = await RegistryServer.start(...flags)
+    const name = `${server.host}/team/app:v1`
+    await s.ok('tag', 'busybox', name)
+    await s.ok('push', '-q', name)
+    const id = await s.ok('images', '-q', '--no-trunc', name)
+    await s.ok('rmi', '-f', name)
+    await assert.rejects(RegistryServer.start(...flags), /state .* process \d+ uses it/)
+    await server.kill()
+    server = await server.again()
+    await s.ok('pull', '-q', name)
+    assert.equal(await s.ok('images', '-q', '--no-trunc', name), id)
+    assert.equal((await get(`${server.url}/readyz`)).status, 200)
+    await s3[Symbol.asyncDispose]()
+    await eventually(async () => assert.equal((await get(`${server.url}/readyz`)).status, 503))
+    assert.equal((await get(`${server.url}/healthz`)).status, 200)
+    const { stderr } = await server.stop()
+    assert.ok(!stderr.includes(secretAccessKey) && !stderr.includes(accessKeyId), stderr)
+    assert.deepEqual(readdirSync(place('s3-state/uploads')), [])
+  })
+})
+
+test('what is deleted gives its space back while the server runs', async () => {
+  const storage = place('collected')
+  const server = await RegistryServer.start(`--storage=${storage}`, '--gc-interval=1s', '--gc-grace=1s')
+  try {
+    const data = randomBytes(1 << 20)
+    const config = Buffer.from('{}')
+    for (const blob of [data, config])
+      assert.equal(await putBlob(server, 'a', { data: blob, digest: digestOf(blob) }), 201)
+    const manifest = JSON.stringify({
+      schemaVersion: 2,
+      mediaType: 'application/vnd.oci.image.manifest.v1+json',
+      config: { mediaType: 'application/vnd.oci.empty.v1+json', digest: digestOf(config), size: 2 },
+      layers: [{ mediaType: 'application/octet-stream', digest: digestOf(data), size: data.length }],
+    })
+    const headers = { 'content-type': 'application/vnd.oci.image.manifest.v1+json' }
+    const at = `${server.url}/v2/a/manifests`
+    assert.equal((await get(`${at}/v1`, { method: 'PUT', body: manifest, headers })).status, 201)
+    const directory = join(storage, 'objects/blobs')
+    const size = () => {
+      // It goes with its last file.
+      if (!existsSync(directory)) return 0
+      const found = readdirSync(directory, { recursive: true, withFileTypes: true })
+      return found.filter((entry) => entry.isFile()).length
+    }
+    await sleep(3000)
+    assert.equal(size(), 3)
+    assert.equal((await get(`${at}/${digestOf(manifest)}`, { method: 'DELETE' })).status, 202)
+    await eventually(() => assert.equal(size(), 0))
+    await eventually(async () => {
+      const { text } = await get(`${server.url}/metrics`)
+      assert.match(text, /^gantry_registry_gc_removed_blobs_total 3$/m)
+    })
+  } finally {
+    await server.stop()
+  }
 })
 
 describe('logins', () => {
