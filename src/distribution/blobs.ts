@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { allDone } from './all-done.ts'
 import { EngineError } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
 import type { Digest } from './digest.ts'
@@ -64,8 +65,11 @@ export class Blobs {
     const { repository, storage, holds } = this.#o
     await upload.finish(op, digest, async ({ path, size }) => {
       await holds.hold(digest)
-      await storage.place(op, blobKey(digest), path, size)
-      await storage.write(op, linkKey(repository, digest), new Uint8Array())
+      // A blob is here when both are: it does not matter which comes first.
+      await allDone([
+        storage.place(op, blobKey(digest), path, size),
+        storage.write(op, linkKey(repository, digest), new Uint8Array()),
+      ])
     })
   }
 

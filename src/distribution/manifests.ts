@@ -1,3 +1,4 @@
+import { allDone } from './all-done.ts'
 import type { KeyedLock } from '../lib/lock.ts'
 import type { Op } from '../lib/op.ts'
 import { algorithmOf, digestOf, isDigest, type Digest } from './digest.ts'
@@ -58,10 +59,13 @@ export class Manifests {
 
   /** Of a tag or a digest. Throws MANIFEST_UNKNOWN. */
   async find(op: Op, reference: string): Promise<StoredManifest> {
-    const digest = isDigest(reference) ? reference : (await this.#o.tags.get(op, reference))?.digest
-    const record = digest && (await this.record(op, digest))
-    if (!record) throw unknown(this.#o.repository, reference)
-    return { digest, record }
+    const { repository, storage, tags } = this.#o
+    const digest = isDigest(reference) ? reference : (await tags.get(op, reference))?.digest
+    if (digest) {
+      const [record, bytes] = await Promise.all([this.record(op, digest), storage.stat(op, blobKey(digest))])
+      if (record && bytes) return { digest, record }
+    }
+    throw unknown(repository, reference)
   }
 
   /** Undefined when the repository has none of that digest. */
@@ -117,7 +121,7 @@ export class Manifests {
     return this.#o.locks.acquire(`${this.#o.repository}@${digest}`, op.signal)
   }
 
-  /** The record comes after the bytes, and what leads to the record after it. */
+  /** A manifest is here when its bytes and its record are: it does not matter which comes first. */
   async #store(op: Op, data: Uint8Array, o: { digest: Digest; document: ManifestDocument }): Promise<void> {
     const { repository, storage } = this.#o
     const { digest } = o
@@ -133,11 +137,14 @@ export class Manifests {
       ...(subject && { subject }),
       pushedAt: new Date().toISOString(),
     }
-    await storage.write(op, blobKey(digest), data)
-    await writeRecord(op, storage, { key: manifestKey(repository, digest), value: record })
-    if (!subject) return
     const value: ReferrerRecord = { ...common, digest }
-    await writeRecord(op, storage, { key: referrerKey(repository, { subject, referrer: digest }), value })
+    await allDone([
+      storage.write(op, blobKey(digest), data),
+      writeRecord(op, storage, { key: manifestKey(repository, digest), value: record }),
+      ...(subject
+        ? [writeRecord(op, storage, { key: referrerKey(repository, { subject, referrer: digest }), value })]
+        : []),
+    ])
   }
 
   async #setTag(

@@ -1,8 +1,9 @@
 import { createHash, type Hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { open, rm, stat } from 'node:fs/promises'
+import { open, rmdir, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
+import { hasCode } from '../lib/errors.ts'
 import { Lock } from '../lib/lock.ts'
 import type { Op } from '../lib/op.ts'
 import { BatchWriter } from './batch-writer.ts'
@@ -184,6 +185,14 @@ export class Upload {
   async #end(): Promise<void> {
     this.#ended = true
     this.#onEnd()
-    await rm(this.#directory, { recursive: true, force: true })
+    await Promise.all([removeFile(this.#data), removeFile(join(this.#directory, 'state'))])
+    await rmdir(this.#directory)
   }
+}
+
+async function removeFile(path: string): Promise<void> {
+  await unlink(path).catch((error: unknown) => {
+    // What was used is where it belongs.
+    if (!hasCode(error, 'ENOENT')) throw error
+  })
 }
