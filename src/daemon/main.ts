@@ -7,10 +7,12 @@ import { lockFile } from '../host/flock.ts'
 import { notify } from '../host/notify.ts'
 import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
 import { createLogger, type Logger } from '../lib/log.ts'
-import { background } from '../lib/op.ts'
+import { background, type Op } from '../lib/op.ts'
 import { parseFlags, type Flags } from './flags.ts'
 import { helpText } from './help.ts'
 import { checkHosts, listenAll } from './listen.ts'
+import type { RegistryConfig } from './registry-config.ts'
+import type { RegistryService } from './registry-service.ts'
 import { defaultConfigFile, resolve, type TlsFiles } from './resolve.ts'
 import { mergeSettings, parseConfigFile, settingsOfFlags } from './settings.ts'
 
@@ -20,6 +22,7 @@ const drainTime = 300
 interface Setup {
   readonly config: Config
   readonly tls: TlsFiles | undefined
+  readonly registry: RegistryConfig | undefined
 }
 
 async function main(argv: readonly string[]): Promise<void> {
@@ -61,7 +64,7 @@ function readConfigFile(path: string, flags: Flags): string {
   }
 }
 
-async function serve({ config, tls }: Setup, log: Logger): Promise<void> {
+async function serve({ config, tls, registry: registryConfig }: Setup, log: Logger): Promise<void> {
   const op = background(log)
   await checkHosts(config)
   mkdirSync(config.dataRoot, { recursive: true, mode: 0o710 })
@@ -72,18 +75,22 @@ async function serve({ config, tls }: Setup, log: Logger): Promise<void> {
       `data root ${config.dataRoot} is in use by another gantryd (pid ${locked.heldBy})`,
     )
   const stopping = Promise.withResolvers<NodeJS.Signals>()
-  onSignals(log, stopping.resolve)
+  const onReload = onSignals(log, stopping.resolve)
   if (config.pidFile !== '') writeFileSync(config.pidFile, `${process.pid}\n`)
   const engine = await Engine.open(op, config)
   const api = serveDocker(engine, log)
   let servers: Server[]
+  let registry: RegistryService | undefined
   try {
+    if (registryConfig) registry = await openRegistry(op, registryConfig)
     servers = await listenAll(op, api, { config, tls })
   } catch (error) {
     // Containers of an earlier daemon go on as if this one had never come; without any, nothing of it stays.
     if (engine.containers.live().length === 0) await engine.close(op)
+    await registry?.close(op)
     throw error
   }
+  if (registry) onReload(registry)
   tellManager(log, 'READY=1')
   log.info('ready', { version: productVersion, ms: Math.round(performance.now()) })
 
@@ -91,7 +98,7 @@ async function serve({ config, tls }: Setup, log: Logger): Promise<void> {
   log.info('stopping', { signal })
   tellManager(log, 'STOPPING=1')
   const closed = servers.map((server) => new Promise((done) => server.close(done)))
-  await engine.close(op)
+  await Promise.all([engine.close(op), registry?.close(op)])
   const drained = Promise.all(closed)
   for (const server of servers) server.closeIdleConnections()
   await Promise.race([drained, new Promise((done) => setTimeout(done, drainTime).unref())])
@@ -102,8 +109,20 @@ async function serve({ config, tls }: Setup, log: Logger): Promise<void> {
   process.exit(0)
 }
 
-/** The first signal asks for an orderly stop, the second ends the process at once. */
-function onSignals(log: Logger, stop: (signal: NodeJS.Signals) => void): void {
+/** Loaded only where it is wanted. */
+async function openRegistry(op: Op, config: RegistryConfig): Promise<RegistryService> {
+  const { openRegistryService } = await import('./registry-service.ts')
+  const service = await openRegistryService(op, config)
+  op.log.info('serving a registry', { address: service.address, metrics: service.metricsAddress })
+  return service
+}
+
+/**
+ * The first signal asks for an orderly stop, the second ends the process at once. Returns what is to be called once there is
+ * something that SIGHUP reloads.
+ */
+function onSignals(log: Logger, stop: (signal: NodeJS.Signals) => void): (registry: RegistryService) => void {
+  let registry: RegistryService | undefined
   let count = 0
   const onSignal = (signal: NodeJS.Signals) => {
     count++
@@ -114,8 +133,15 @@ function onSignals(log: Logger, stop: (signal: NodeJS.Signals) => void): void {
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
   // A terminal that goes away takes no daemon with it.
-  process.on('SIGHUP', () => log.info('SIGHUP: nothing of the configuration can be reloaded'))
+  process.on('SIGHUP', () => {
+    if (!registry) return log.info('SIGHUP: nothing of the configuration can be reloaded')
+    registry.reload(background(log)).then(
+      () => log.info('reloaded: certificates and logins of the registry'),
+      (error: unknown) => log.error('reload of the registry failed: all is as it was', { error }),
+    )
+  })
   process.on('SIGPIPE', () => log.debug('SIGPIPE'))
+  return (opened) => (registry = opened)
 }
 
 /**

@@ -14,6 +14,7 @@ export type OptionType =
   | 'pools'
   | 'builder'
   | 'proxies'
+  | 'registry'
 
 export interface DaemonOption {
   /** Long flag without dashes; absent: a key of daemon.json only. */
@@ -146,6 +147,7 @@ export const daemonOptions = [
   },
   { key: 'proxies', type: 'proxies', help: 'The three above in one object' },
   { flag: 'offline', key: 'offline', type: 'boolean', help: 'Never connect to a registry' },
+  { key: 'registry', type: 'registry', help: 'Serve a registry, too: the flags of gantry registry serve' },
   { flag: 'tls', key: 'tls', type: 'boolean', help: 'Use TLS on tcp hosts; implied by --tlsverify' },
   {
     flag: 'tlsverify',

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto'
 import { isIP } from 'node:net'
-import { isAbsolute } from 'node:path'
+import { isAbsolute, join } from 'node:path'
 import { gcFilter, historyLimits, parseCheckOptions } from '../build/index.ts'
 import type { Config } from '../engine/index.ts'
 import { EngineError, messageOf } from '../lib/errors.ts'
 import type { LogLevel } from '../lib/log.ts'
 import { parseDuration } from '../lib/units.ts'
+import { resolveRegistry, type RegistryConfig } from './registry-config.ts'
+import { registrySettingsOf } from './registry-settings.ts'
 import { registriesOf, type Environment } from './registries.ts'
 import { isCidr4, type Settings } from './settings.ts'
 
@@ -26,7 +28,7 @@ const levels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
 export function resolve(
   s: Settings,
   environment: Environment = {},
-): { config: Config; tls: TlsFiles | undefined } {
+): { config: Config; tls: TlsFiles | undefined; registry: RegistryConfig | undefined } {
   const execRoot = directory('exec-root', s['exec-root'] ?? defaultExecRoot)
   if (Buffer.byteLength(execRoot) > maxExecRoot)
     throw invalid(
@@ -74,7 +76,14 @@ export function resolve(
     defaultShmSize: s['default-shm-size'] ?? 64 * 1024 * 1024,
     defaultUlimits: Object.entries(s['default-ulimits'] ?? {}).map(([Name, limit]) => ({ ...limit, Name })),
   }
-  return { config: deepFreeze(config), tls: tlsOf(s) }
+  if (s.registry && 'log-level' in s.registry)
+    throw invalid('registry.log-level: the level of the daemon counts for all that it logs')
+  const registry =
+    s.registry &&
+    resolveRegistry(registrySettingsOf('the key registry of daemon.json', s.registry), {
+      storage: join(config.dataRoot, 'registry'),
+    })
+  return { config: deepFreeze(config), tls: tlsOf(s), registry }
 }
 
 function invalid(message: string): EngineError {

@@ -86,6 +86,8 @@ export const fileSchema = z.strictObject({
   'no-proxy': text.exactOptional(),
   proxies: proxies.exactOptional(),
   offline: z.boolean().exactOptional(),
+  /** Decoded by registry-settings.ts. */
+  registry: z.looseObject({}).exactOptional(),
   tls: z.boolean().exactOptional(),
   tlsverify: z.boolean().exactOptional(),
   tlscacert: text.exactOptional(),
@@ -174,6 +176,7 @@ function decode(option: DaemonOption, value: string | boolean | readonly string[
     case 'list':
     case 'builder':
     case 'proxies':
+    case 'registry':
       return value
     case 'integer':
       if (!/^-?\d+$/.test(String(value))) throw fail('want a whole number')

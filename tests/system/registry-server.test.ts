@@ -12,6 +12,7 @@ import { startFauxS3 } from '../../src/distribution/fauxqs-testing.ts'
 import { digestOf } from '../../src/lib/digest.ts'
 import { dockerArchive } from './archives.ts'
 import { busyboxTar, command, eventually, missing, root, Session, system } from './harness.ts'
+import { freePort } from './scenarios/network.ts'
 import { get, missingProgram, putBlob, RegistryServer } from './registry-server.ts'
 
 const home = mkdtempSync('/tmp/gr-')
@@ -411,6 +412,43 @@ describe('limits', () => {
     assert.match(get405.text, /"UNSUPPORTED","message":"this registry is read-only/)
     assert.equal((await get(`${second.url}/v2/a/blobs/${digestOf(small)}`)).status, 200)
     await second.stop()
+  })
+})
+
+describe('a registry inside the daemon', () => {
+  const s = system()
+  const json = join(s.daemon.home, 'daemon.json')
+  let host: string
+  before(async () => {
+    host = `127.0.0.1:${await freePort()}`
+    writeFileSync(json, JSON.stringify({ registry: { listen: host, 'max-blob-size': '1g' } }))
+    await s.daemon.stop()
+    await s.daemon.start()
+  })
+
+  test('it serves what the daemon pushes, and outlives it', async () => {
+    await s.ok('tag', 'busybox', `${host}/own/app`)
+    await s.ok('push', '-q', `${host}/own/app`)
+    await s.ok('rmi', `${host}/own/app`)
+    assert.ok(existsSync(join(s.daemon.dataRoot, 'registry/objects')))
+    await s.daemon.killHard()
+    await s.daemon.start()
+    await s.ok('pull', '-q', `${host}/own/app`)
+    assert.equal((await get(`http://${host}/readyz`)).status, 200)
+  })
+
+  test('what is wrong with it is said at the start', async () => {
+    const daemon = (registry: unknown) => {
+      const path = file('daemon.json', JSON.stringify({ registry }))
+      return command([join(root, 'bin/gantryd'), '--validate', `--config-file=${path}`])
+    }
+    assert.match(
+      (await daemon({ listn: ':1' })).stderr,
+      /the key registry of daemon\.json: .*did you mean listen/,
+    )
+    assert.match((await daemon({ 'log-level': 'warn' })).stderr, /registry\.log-level: /)
+    assert.match((await daemon('yes')).stderr, /registry: /)
+    assert.equal((await daemon({ listen: ':5000' })).stdout, 'configuration OK\n')
   })
 })
 
