@@ -38,8 +38,8 @@ export interface TarOptions {
   readonly into?: string
 }
 
-/** What an archive ends with. */
-export const endOfTar = Buffer.alloc(2 * blockSize)
+/** What an archive ends with; each its own, as chunks are handed over to other threads. */
+export const endOfTar = (): Buffer => Buffer.alloc(2 * blockSize)
 
 /**
  * A directory as a tar stream that depends on its content alone: names in byte order, a directory before what is in
@@ -53,7 +53,7 @@ export function* tarOf(
   const walk = new TreeWalk(root, o)
   if (o.into !== undefined) yield encodeHeader(folder(o.into))
   yield* walk.directory('')
-  if (o.into === undefined) yield endOfTar
+  if (o.into === undefined) yield endOfTar()
   return { size: walk.size }
 }
 

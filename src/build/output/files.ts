@@ -35,7 +35,7 @@ export async function sendFiles(
   else {
     const parts = (async function* () {
       for (const { id, into } of roots) yield* snapshots.exportTar(op, id, { into })
-      yield endOfTar
+      yield endOfTar()
     })()
     await output.send(op, Readable.from(parts, { objectMode: false }))
   }
