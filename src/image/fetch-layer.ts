@@ -2,7 +2,7 @@ import type { ContentStore } from '../content/index.ts'
 import { decompress } from '../host/decompress.ts'
 import type { Op } from '../lib/op.ts'
 import type { Repository } from '../registry/index.ts'
-import type { DiffId, Snapshots } from '../snapshot/index.ts'
+import type { DiffId, Pump, Snapshots } from '../snapshot/index.ts'
 import type { Lease } from '../store/index.ts'
 import type { RegistryDescriptor } from './registry-manifest.ts'
 
@@ -42,19 +42,18 @@ export async function fetchLayer(
     return
   }
   await using ingest = content.ingest()
-  const source = o.repository.blob(op, descriptor, {
-    progress: {
-      received: (current) => {
-        tell({ status: 'Downloading', current, total: size })
-        if (current < size) return
-        tell({ status: 'Download complete' })
-        // The worker is a little behind.
-        tell({ status: 'Extracting', current, total: size })
-      },
-      retrying: (ms) => tell({ status: 'Retrying', seconds: Math.ceil(ms / 1000) }),
+  const progress = {
+    received(current: number) {
+      tell({ status: 'Downloading', current, total: size })
+      if (current < size) return
+      tell({ status: 'Download complete' })
+      // The worker is a little behind.
+      tell({ status: 'Extracting', current, total: size })
     },
-  })
-  await snapshots.receive(op, source, {
+    retrying: (ms: number) => tell({ status: 'Retrying', seconds: Math.ceil(ms / 1000) }),
+  }
+  const pump: Pump = (inner, write) => o.repository.fetch(inner, descriptor, { write, progress })
+  await snapshots.receive(op, pump, {
     expected: diffId,
     blob: digest,
     copyTo: ingest.path,

@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream'
 import { createSecureContext } from 'node:tls'
 import { EngineError } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
+import { release } from '../lib/release.ts'
 import { errorOfSocket, errorOfStatus, maxErrorBody, RegistryError } from './errors.ts'
 import { proxyFor } from './proxy.ts'
 import type { RegistrySettings } from './settings.ts'
@@ -145,6 +146,8 @@ export class Http {
       timer.set(connectMs)
       call.on('socket', (socket) => {
         const connected = () => timer.set(source ? idleMs : (o.patience ?? answerMs))
+        socket.on('data', releaseSoon)
+        call.once('close', () => socket.off('data', releaseSoon))
         if (socket.connecting) socket.once(secure ? 'secureConnect' : 'connect', connected)
         else connected()
       })
@@ -228,6 +231,11 @@ class Deadline {
     clearTimeout(this.#timer)
     this.#timer = undefined
   }
+}
+
+/** The parser has made its own copy of what came, once all who listen have had it. */
+function releaseSoon(chunk: Buffer): void {
+  process.nextTick(release, chunk)
 }
 
 /** As Go writes it, without query and user: those may be secrets. */

@@ -14,7 +14,7 @@ import { createLogger, silentLogger } from '../lib/log.ts'
 import { background, type Op } from '../lib/op.ts'
 import type { AuthConfig } from '../wire/registry.ts'
 import { parseChallenge } from './challenge.ts'
-import { plainSettings, Registries, type RegistrySettings } from './index.ts'
+import { plainSettings, Registries, RegistryError, type RegistrySettings } from './index.ts'
 import { inNetwork, proxyFor } from './proxy.ts'
 import { fail, TestRegistry } from './testing.ts'
 
@@ -89,12 +89,31 @@ test('a download goes on where it broke off, also from a registry without ranges
   const repository = await open(registry)
   const news: number[] = []
   const progress = { retrying: (ms: number) => news.push(ms) }
-  assert.deepEqual(await buffer(repository.blob(op, blob, { progress })), data)
+  const parts: Buffer[] = []
+  const write = (chunk: Buffer) => {
+    parts.push(Buffer.from(chunk))
+    return parts.length % 2 === 0 ? Promise.resolve() : undefined
+  }
+  await repository.fetch(op, blob, { write, progress })
+  assert.deepEqual(Buffer.concat(parts), data)
   assert.equal(news.length, 4)
   assert.equal(registry.asked.at(-1)?.headers.range, 'bytes=280000-')
   cuts = 3
   registry.ranges = false
   assert.deepEqual(await buffer(repository.blob(op, blob)), data)
+})
+
+test('what the reader of a download throws ends it, and is not tried again', async () => {
+  await using registry = await TestRegistry.start()
+  const blob = registry.addBlob('a/b', randomBytes(300_000))
+  const repository = await open(registry)
+  const full = new RegistryError('unavailable', 'no room for more')
+  const refuse = () => {
+    throw full
+  }
+  await assert.rejects(repository.fetch(op, blob, { write: refuse }), full)
+  await assert.rejects(repository.fetch(op, blob, { write: () => Promise.reject(full) }), full)
+  assert.equal(registry.count(/^GET .*blobs/), 2)
 })
 
 test('a blob that is cut off for good, too long, or never there fails with its reason', async () => {

@@ -3,7 +3,14 @@ import { z } from 'zod'
 import { digestOf, isDigest, type Digest } from '../lib/digest.ts'
 import { EngineError } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
-import { blobStream, type BlobDescriptor, type BlobProgress } from './blob.ts'
+import {
+  blobStream,
+  fetchBlob,
+  type BlobDescriptor,
+  type BlobProgress,
+  type BlobWrite,
+  type Download,
+} from './blob.ts'
 import type { Connection, RegistryRequest } from './connection.ts'
 import { isTemporary, RegistryError } from './errors.ts'
 import { maxJson, readBody, type HttpResponse } from './http.ts'
@@ -107,23 +114,13 @@ export class Repository {
    * The bytes of a blob. A connection that breaks is taken up where it broke. Fails with kind `invalid` when there are more
    * or fewer bytes than the descriptor says; the digest is for the reader to check.
    */
-  blob(op: Op, blob: BlobDescriptor, o: { progress?: BlobProgress } = {}): Readable {
-    return blobStream(op, blob, {
-      open: (from) =>
-        this.#each(op, (connection) =>
-          connection.request(op, {
-            method: 'GET',
-            path: `${this.name}/blobs/${blob.digest}`,
-            headers: { 'Accept-Encoding': 'identity', ...(from > 0 && { Range: `bytes=${from}-` }) },
-            ok: [200, 206],
-            // blobStream counts the tries: it knows of progress.
-            retry: false,
-          }),
-        ),
-      attempts: this.#attempts,
-      pauseMs: this.#pauseMs,
-      ...(o.progress && { progress: o.progress }),
-    })
+  blob(op: Op, blob: BlobDescriptor): Readable {
+    return blobStream(op, blob, this.#download(blob))
+  }
+
+  /** As `blob`, without a stream in between: `write` has each chunk until it returns, and then its memory is used again. */
+  async fetch(op: Op, blob: BlobDescriptor, o: { write: BlobWrite; progress?: BlobProgress }): Promise<void> {
+    await fetchBlob(op, blob, { ...this.#download(blob), ...o })
   }
 
   async hasBlob(op: Op, digest: Digest): Promise<boolean> {
@@ -178,6 +175,24 @@ export class Repository {
     const [first] = this.#connections
     if (!first) throw new EngineError('internal', `no registry for ${this.name}`)
     return first
+  }
+
+  #download(blob: BlobDescriptor): Download {
+    return {
+      open: (op, from) =>
+        this.#each(op, (connection) =>
+          connection.request(op, {
+            method: 'GET',
+            path: `${this.name}/blobs/${blob.digest}`,
+            headers: { 'Accept-Encoding': 'identity', ...(from > 0 && { Range: `bytes=${from}-` }) },
+            ok: [200, 206],
+            // fetchBlob counts the tries: it knows of progress.
+            retry: false,
+          }),
+        ),
+      attempts: this.#attempts,
+      pauseMs: this.#pauseMs,
+    }
   }
 
   #manifestRequest(method: 'GET' | 'HEAD', reference: string): RegistryRequest {

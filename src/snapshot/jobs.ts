@@ -99,8 +99,8 @@ export type ToWorker =
   | { type: 'credit'; id: number; bytes: number }
 
 export type FromWorker =
-  /** With the memory of the chunk, where nothing looks at it any more: to be filled again. */
-  | { type: 'ack'; id: number; bytes: number; memory?: ArrayBuffer }
+  /** With the memory of the chunk, to be filled again. */
+  | { type: 'ack'; id: number; bytes: number; memory: ArrayBuffer }
   | { type: 'chunk'; id: number; chunk: Uint8Array }
   | { type: 'done'; id: number; result: unknown }
   | {

@@ -8,7 +8,7 @@ import { EngineError, messageOf } from '../lib/errors.ts'
 import { KeyedLock } from '../lib/lock.ts'
 import { background, detached, type Op } from '../lib/op.ts'
 import type { Lease, Leases, Store, Table } from '../store/index.ts'
-import type { Pool } from './pool.ts'
+import type { Pool, Pump } from './pool.ts'
 
 /** Digest of a layer's uncompressed archive. */
 export type DiffId = Digest
@@ -145,23 +145,20 @@ export class Layers {
   /** Unpacks an archive as it comes from elsewhere, and keeps it; see Snapshots. */
   async receive(
     op: Op,
-    source: Readable,
+    pump: Pump,
     o: { expected: DiffId; blob: Digest; copyTo: string; commit(): Promise<void>; lease?: Lease },
   ): Promise<Layer> {
     const { expected, blob } = o
     using _lock = await this.#lock.acquire(expected, op.signal)
     o.lease?.add(`layer:${expected}`)
     const present = this.#layers.get(expected)
-    if (present) {
-      source.destroy()
-      return present
-    }
+    if (present) return present
     const temporary = this.makeTemporary()
     try {
       const dir = join(temporary, 'fs')
       mkdirSync(dir, { mode: 0o755 })
       const input = { dir, copyTo: o.copyTo }
-      const unpacked = await this.#pool.feed(op, 'receive', { input, source })
+      const unpacked = await this.#pool.fill(op, 'receive', { input, pump })
       if (unpacked.blob !== blob)
         throw new EngineError('invalid', `filesystem layer verification failed for digest ${blob}`)
       checkUnpacked(op, unpacked, expected)

@@ -1,26 +1,26 @@
 import { availableParallelism } from 'node:os'
-import { Readable } from 'node:stream'
+import { addAbortSignal, Readable } from 'node:stream'
 import { Worker } from 'node:worker_threads'
 import { EngineError } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
-import { windowSize, type FromWorker, type Job, type JobKind, type Jobs, type ToWorker } from './jobs.ts'
+import { Feed, type Ack, type Session } from './feed.ts'
+import type { FromWorker, Job, JobKind, Jobs, ToWorker } from './jobs.ts'
 
 const idleMs = 60_000
-const batchSize = 1 << 18
 
-interface Session {
-  readonly id: number
-  readonly done: Promise<unknown>
-  send(message: ToWorker): void
-  /** Makes `done` reject with this, once the worker has stopped. */
-  abort(error: Error): void
-}
+/**
+ * Writes a job's input. The bytes of a chunk are the pump's own again when `write` returns; a promise that it returns is waited
+ * for before the next.
+ */
+export type Pump = (op: Op, write: (chunk: Buffer) => Promise<void> | undefined) => Promise<void>
+
+type FedJob = 'unpack' | 'receive' | 'extract'
 
 interface Pending {
   resolve(result: unknown): void
   reject(error: Error): void
   /** The worker has taken this many bytes of input. */
-  ack(bytes: number, memory?: ArrayBuffer): void
+  ack(bytes: number, memory: ArrayBuffer): void
   chunk(data: Buffer): void
 }
 
@@ -52,55 +52,55 @@ export class Pool {
   }
 
   /** Runs a job that takes a stream. The source is destroyed in any case. */
-  async feed<K extends 'unpack' | 'receive' | 'extract'>(
+  async feed<K extends FedJob>(
     op: Op,
     kind: K,
     o: { input: Jobs[K]['in']; source: Readable },
   ): Promise<Jobs[K]['out']> {
+    const { source } = o
     // The loop below reports it; until that runs, an early failure must not count as unhandled.
-    o.source.on('error', () => {})
-    const spare: ArrayBuffer[] = []
-    let inFlight = 0
-    let wake: (() => void) | undefined
-    let ended = false
-    const rouse = () => wake?.()
+    source.on('error', () => {})
     try {
-      op.signal.throwIfAborted()
-      const session = this.#start({ kind, input: o.input } as Job, {
-        ack(bytes, memory) {
-          if (memory?.byteLength === batchSize) spare.push(memory)
-          inFlight -= bytes
-          rouse()
+      return await this.fill(op, kind, {
+        input: o.input,
+        pump: async (inner, write) => {
+          addAbortSignal(inner.signal, source)
+          for await (const chunk of source as AsyncIterable<Buffer>) await write(chunk)
         },
       })
-      const result = this.#await<K>(op, session)
-      const stop = () => {
-        ended = true
-        rouse()
-        o.source.destroy()
-      }
-      const outcome = result.then(
-        (value) => ({ value }),
-        (error: unknown) => (stop(), { error }),
-      )
-      try {
-        for await (const chunk of batches(o.source as AsyncIterable<Buffer>, spare)) {
-          if (ended) break
-          session.send({ type: 'chunk', id: session.id, chunk })
-          inFlight += chunk.length
-          while (inFlight > windowSize && !ended) await new Promise<void>((resolve) => (wake = resolve))
-        }
-        if (!ended) session.send({ type: 'end', id: session.id })
-      } catch (error) {
-        // The job's own failure, which made us destroy the source, is the reason; else the source broke off.
-        if (!ended) session.abort(error instanceof Error ? error : new Error(String(error)))
-      }
-      const settled = await outcome
-      if ('error' in settled) throw settled.error
-      return settled.value
     } finally {
-      o.source.destroy()
+      source.destroy()
     }
+  }
+
+  /** Runs a job whose input `pump` writes. The pump is stopped when the job is over before its time. */
+  async fill<K extends FedJob>(
+    op: Op,
+    kind: K,
+    o: { input: Jobs[K]['in']; pump: Pump },
+  ): Promise<Jobs[K]['out']> {
+    op.signal.throwIfAborted()
+    const stop = new AbortController()
+    const feed = new Feed((ack) => this.#start({ kind, input: o.input } as Job, { ack }))
+    const outcome = this.#await<K>(op, feed.session).then(
+      (value) => ({ value }),
+      (error: Error) => {
+        feed.fail(error)
+        stop.abort(error)
+        return { error }
+      },
+    )
+    try {
+      const inner = { ...op, signal: AbortSignal.any([op.signal, stop.signal]) }
+      await o.pump(inner, (chunk) => feed.write(chunk))
+      feed.end()
+    } catch (error) {
+      // The job's own failure is the reason why it could not be written to; else the source broke off.
+      feed.session.abort(error instanceof Error ? error : new Error(String(error)))
+    }
+    const settled = await outcome
+    if ('error' in settled) throw settled.error
+    return settled.value
   }
 
   /** The output of a job that gives a stream. Destroying it stops the job. */
@@ -165,10 +165,7 @@ export class Pool {
     }
   }
 
-  #start(
-    job: Job,
-    on: { ack?(bytes: number, memory?: ArrayBuffer): void; chunk?(data: Buffer): void },
-  ): Session {
+  #start(job: Job, on: { ack?: Ack; chunk?(data: Buffer): void }): Session {
     if (this.#closed) throw new EngineError('unavailable', 'the engine is shutting down')
     const id = this.#nextId++
     const thread = this.#pick({ background: background.has(job.kind) })
@@ -176,7 +173,7 @@ export class Pool {
     const flag = new Int32Array(cancel)
     const send = (message: ToWorker) => {
       if (message.type !== 'chunk') return thread.worker.postMessage(message)
-      // Handed over; `batches` made it for this.
+      // Handed over: a Feed made it for this.
       thread.worker.postMessage(message, [message.chunk.buffer as ArrayBuffer])
     }
     let reason: Error | undefined
@@ -266,29 +263,6 @@ export class Pool {
     clearTimeout(thread.idle)
     await thread.worker.terminate()
   }
-}
-
-/** Few messages in place of many, each with memory of its own that can be handed over; `spare` comes from earlier ones. */
-async function* batches(source: AsyncIterable<Buffer>, spare: ArrayBuffer[]): AsyncGenerator<Buffer> {
-  const next = () => {
-    const memory = spare.pop()
-    return memory ? Buffer.from(memory) : Buffer.allocUnsafeSlow(batchSize)
-  }
-  let batch = next()
-  let used = 0
-  for await (const chunk of source) {
-    for (let taken = 0; taken < chunk.length;) {
-      const count = chunk.copy(batch, used, taken)
-      taken += count
-      used += count
-      if (used < batchSize) continue
-      yield batch
-      batch = next()
-      used = 0
-    }
-  }
-  // What is left has memory of just its size.
-  if (used > 0) yield Buffer.from(new Uint8Array(batch.subarray(0, used)).buffer)
 }
 
 function reasonOf(op: Op): Error {

@@ -25,7 +25,7 @@ import type { Change } from './inspect-tree.ts'
 import type { CopyEntry, Linked, Owner } from './jobs.ts'
 import type { LayerEntry } from './list-layer.ts'
 import { Layers, type DiffId, type Layer } from './layers.ts'
-import { Pool } from './pool.ts'
+import { Pool, type Pump } from './pool.ts'
 import { blockSize, bytesOf, encodeHeader, parseHeader } from './tar-header.ts'
 
 export type { DiffId, Layer } from './layers.ts'
@@ -94,10 +94,10 @@ export class Snapshots {
    */
   receive(
     op: Op,
-    source: Readable,
+    pump: Pump,
     o: { expected: DiffId; blob: Digest; copyTo: string; commit(): Promise<void>; lease?: Lease },
   ): Promise<Layer> {
-    return this.#layers.receive(op, source, o)
+    return this.#layers.receive(op, pump, o)
   }
 
   /** Unpacks any file system archive as a layer of our own making: `tar` gives its archive, no blob is kept. */

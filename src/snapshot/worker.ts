@@ -22,8 +22,8 @@ import { tarOf } from './tar-writer.ts'
 
 /** A job that takes or gives a stream. */
 interface Session {
-  /** What it returns is waited for before the bytes count as taken; true: nothing of them is kept. */
-  chunk?(data: Buffer): void | Promise<boolean>
+  /** Nothing of the bytes is kept. */
+  chunk?(data: Buffer): void
   /** The input is complete: gives the result. */
   end?(): unknown
   /** Bytes may be sent. Gives the result when there are no more. */
@@ -34,7 +34,7 @@ interface Session {
 const sessions = new Map<number, Session>()
 const port = parentPort
 function send(message: FromWorker): void {
-  if (message.type === 'ack' && message.memory) return port?.postMessage(message, [message.memory])
+  if (message.type === 'ack') return port?.postMessage(message, [message.memory])
   if (message.type !== 'chunk') return port?.postMessage(message)
   const { chunk } = message
   const whole = chunk.buffer.byteLength === chunk.length ? chunk : new Uint8Array(chunk)
@@ -63,24 +63,16 @@ function handle(message: ToWorker): void {
     }
     case 'chunk': {
       const { buffer, byteOffset, length } = message.chunk
-      const taken = session?.chunk?.(Buffer.from(buffer, byteOffset, length))
-      if (taken && session)
-        void later(id, session, async () => {
-          const mayReuse = await taken
-          send({ type: 'ack', id, bytes: length, ...(mayReuse && { memory: buffer as ArrayBuffer }) })
-        })
-      else if (session) send({ type: 'ack', id, bytes: length })
+      if (!session?.chunk) return
+      session.chunk(Buffer.from(buffer, byteOffset, length))
+      send({ type: 'ack', id, bytes: length, memory: buffer as ArrayBuffer })
       return
     }
     case 'end': {
       if (!session?.end) return
       const result = session.end()
-      const done = (value: unknown) => {
-        finish(id)
-        send({ type: 'done', id, result: value })
-      }
-      if (result instanceof Promise) void later(id, session, async () => done(await result))
-      else done(result)
+      finish(id)
+      send({ type: 'done', id, result })
       return
     }
     case 'credit': {
@@ -93,17 +85,6 @@ function handle(message: ToWorker): void {
     case 'abort':
       finish(id)
       throw new Error('cancelled')
-  }
-}
-
-/** Work that goes on behind a message; a session that has ended meanwhile has said why. */
-async function later(id: number, session: Session, work: () => Promise<void>): Promise<void> {
-  try {
-    await work()
-  } catch (error) {
-    if (sessions.get(id) !== session) return
-    finish(id)
-    send({ type: 'failed', id, failure: describe(error) })
   }
 }
 
@@ -121,7 +102,7 @@ function start(id: number, job: Job, cancel: Int32Array): { session: Session } |
     case 'unpack':
       return { session: unpack(job.input) }
     case 'receive':
-      return { session: receive(job.input) }
+      return { session: receive(job.input, check) }
     case 'extract':
       return { session: extract(job.input) }
     case 'tar':
@@ -226,27 +207,33 @@ function unpack(input: Jobs['unpack']['in']): Session {
   }
 }
 
-function receive(input: Jobs['receive']['in']): Session {
+function receive(input: Jobs['receive']['in'], check: () => void): Session {
   const inner = unpack({ dir: input.dir })
   const copy = openSync(input.copyTo, 'wx', 0o600)
   const hasher = createHash('sha256')
   let size = 0
   let stage: Decompressor | undefined
+  const unpackSome = (plain: Buffer) => {
+    // A few bytes can be a thousand times as many.
+    check()
+    inner.chunk?.(plain)
+  }
   return {
     chunk(data) {
       for (let done = 0; done < data.length;) done += writeSync(copy, data, done)
       hasher.update(data)
-      if (size === 0) stage = decompressor(data, (plain) => void inner.chunk?.(plain))
+      if (size === 0) stage = decompressor(data, unpackSome)
       size += data.length
-      return stage ? stage.write(data).then(() => true) : inner.chunk?.(data)
+      if (stage) stage.write(data)
+      else inner.chunk?.(data)
     },
-    async end(): Promise<Jobs['receive']['out']> {
-      await stage?.end()
+    end(): Jobs['receive']['out'] {
+      stage?.end()
       const unpacked = inner.end?.() as Jobs['unpack']['out']
       return { ...unpacked, blob: `sha256:${hasher.digest('hex')}`, blobSize: size }
     },
     close() {
-      stage?.close()
+      stage?.[Symbol.dispose]()
       inner.close()
       closeSync(copy)
     },
