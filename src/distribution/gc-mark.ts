@@ -4,7 +4,7 @@ import type { Op } from '../lib/op.ts'
 import { isDigest, type Digest } from './digest.ts'
 import { blobKey, digestOfKey, manifestsPrefix } from './layout.ts'
 import { readObject } from './records.ts'
-import type { Storage } from './storage.ts'
+import type { ObjectEntry, Storage } from './storage.ts'
 
 /** Manifests that are read at the same time: in S3 each one is a round trip. */
 const readsAtOnce = 16
@@ -14,6 +14,8 @@ export interface Marks {
   readonly manifests: ReadonlySet<Digest>
   /** All that they refer to, and themselves. */
   readonly reachable: ReadonlySet<Digest>
+  /** Records without the manifest's bytes: of a push that is under way, or was killed. */
+  readonly incomplete: readonly ObjectEntry[]
   /** A manifest cannot be read: what it needs is not known, so nothing of the repository may be taken for garbage. */
   readonly damaged: boolean
 }
@@ -34,10 +36,13 @@ const references = z.object({
 export async function markRepository(op: Op, storage: Storage, name: string): Promise<Marks> {
   const manifests = new Set<Digest>()
   const reachable = new Set<Digest>()
+  const incomplete: ObjectEntry[] = []
   let damaged = false
-  const read = async (digest: Digest) => {
+  const read = async (digest: Digest, record: ObjectEntry) => {
     try {
-      for (const one of await referencesOf(op, storage, digest)) reachable.add(one)
+      const found = await referencesOf(op, storage, digest)
+      if (!found) incomplete.push(record)
+      for (const one of found ?? []) reachable.add(one)
     } catch (error) {
       op.signal.throwIfAborted()
       damaged = true
@@ -49,24 +54,23 @@ export async function markRepository(op: Op, storage: Storage, name: string): Pr
     }
   }
   const reading = new Set<Promise<void>>()
-  for await (const { key } of storage.list(op, manifestsPrefix(name))) {
-    const digest = digestOfKey(key)
+  for await (const record of storage.list(op, manifestsPrefix(name))) {
+    const digest = digestOfKey(record.key)
     if (!digest) continue
     manifests.add(digest)
     reachable.add(digest)
-    const one: Promise<void> = read(digest).finally(() => reading.delete(one))
+    const one: Promise<void> = read(digest, record).finally(() => reading.delete(one))
     reading.add(one)
     if (reading.size >= readsAtOnce) await Promise.race(reading)
   }
   await Promise.all(reading)
-  return { manifests, reachable, damaged }
+  return { manifests, reachable, incomplete, damaged }
 }
 
-/** Blobs and manifests that a manifest needs; its subject is none of them. */
-export async function referencesOf(op: Op, storage: Storage, digest: Digest): Promise<Digest[]> {
+/** Blobs and manifests that a manifest needs; its subject is none of them. Undefined when its bytes are not there. */
+export async function referencesOf(op: Op, storage: Storage, digest: Digest): Promise<Digest[] | undefined> {
   const data = await readObject(op, storage, blobKey(digest))
-  // It went after it was listed, or its bytes are lost: then nobody can pull what it refers to by it.
-  if (!data) return []
+  if (!data) return undefined
   const { config, layers, manifests, blobs } = references.parse(JSON.parse(data.toString('utf8')))
   return [...(config ? [config] : []), ...(layers ?? []), ...(manifests ?? []), ...(blobs ?? [])].map(
     (one) => one.digest,

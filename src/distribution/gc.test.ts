@@ -51,6 +51,7 @@ describe('collect()', () => {
         bytesRemoved: 1000,
         linksRemoved: 1,
         referrersRemoved: 0,
+        incompleteRemoved: 0,
         uploadsRemoved: 0,
         uploadBytesRemoved: 0,
         milliseconds: 0,
@@ -129,6 +130,16 @@ describe('collect()', () => {
     await at.registry.storage.write(op, blobKey(image.digest), Buffer.from('{"layers": 7'))
     const done = await collectNow(at.registry)
     assert.deepEqual([done.linksRemoved, done.blobsRemoved], [0, 0])
+  })
+
+  test('removes the record of a manifest whose bytes never came', async () => {
+    await using at = await openRegistry()
+    const { registry } = at
+    const image = await pushImage(registry, 'a')
+    await registry.storage.remove(op, blobKey(image.digest))
+    await collectNow(registry)
+    assert.equal((await collectNow(registry)).blobsKept, 0)
+    assert.deepEqual(await keysOf(registry), [])
   })
 
   test('clears the lists of referrers of what is gone', async () => {

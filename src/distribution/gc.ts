@@ -26,6 +26,8 @@ export interface Collected {
   linksRemoved: number
   /** Entries in lists of referrers, of manifests that are gone. */
   referrersRemoved: number
+  /** Records of manifests whose bytes are not there: nobody could pull them. */
+  incompleteRemoved: number
   uploadsRemoved: number
   uploadBytesRemoved: number
   readonly milliseconds: number
@@ -75,6 +77,7 @@ class Collection {
       bytesRemoved: 0,
       linksRemoved: 0,
       referrersRemoved: 0,
+      incompleteRemoved: 0,
       uploadsRemoved: 0,
       uploadBytesRemoved: 0,
       milliseconds: 0,
@@ -101,6 +104,10 @@ class Collection {
       if (!digest || marks.reachable.has(digest)) continue
       if (!marks.damaged && (await this.#remove(op, link, digest))) this.#result.linksRemoved++
       else this.#needed.add(digest)
+    }
+    for (const record of marks.incomplete) {
+      const digest = digestOfKey(record.key)
+      if (digest && (await this.#remove(op, record, digest))) this.#result.incompleteRemoved++
     }
     await this.#collectReferrers(op, name, marks)
   }

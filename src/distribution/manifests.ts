@@ -14,6 +14,7 @@ import {
   writeRecord,
   type ManifestRecord,
   type ReferrerRecord,
+  type TagRecord,
 } from './records.ts'
 import type { Storage } from './storage.ts'
 import type { Tags } from './tags.ts'
@@ -42,6 +43,13 @@ export interface PutOptions {
   readonly tag: string | undefined
   /** Of what the tag points to before. */
   readonly condition?: ((current: Digest | undefined) => boolean) | undefined
+}
+
+/** A tag as it was when it was read. */
+export interface SeenTag {
+  readonly tag: string
+  readonly digest: Digest
+  readonly updatedAt: Date
 }
 
 export interface PutManifest {
@@ -95,26 +103,47 @@ export class Manifests {
         `the manifest has the digest ${digest}, not ${o.digest} as promised`,
         { digest: o.digest },
       )
-    using _held = await this.#lock(op, digest)
+    // Before the lock: a removal that is under way, and waited for, takes that, too.
     await this.#o.holds.hold(digest, ...document.blobs, ...document.manifests)
+    using _held = await this.#lock(op, digest)
     await this.#checkParts(op, document)
     await this.#store(op, data, { digest, document })
     if (o.tag !== undefined) await this.#setTag(op, o.tag, { digest, condition: o.condition })
     return { digest, subject: document.subject }
   }
 
-  /** With the tags that point to it; its referrers and what it refers to stay. Throws MANIFEST_UNKNOWN. */
-  async remove(op: Op, digest: Digest): Promise<void> {
-    const { repository, storage, tags } = this.#o
+  /**
+   * With the tags that point to it; its referrers and what it refers to stay. `tags`: those that may, where that is known. Throws
+   * MANIFEST_UNKNOWN.
+   */
+  async remove(op: Op, digest: Digest, o: { tags?: readonly SeenTag[] } = {}): Promise<void> {
+    const { repository, storage } = this.#o
     using _held = await this.#lock(op, digest)
     const record = await this.record(op, digest)
     if (!record) throw unknown(repository, digest)
     // The tags first: whatever a killed process leaves, no tag points to nothing.
-    for await (const tag of tags.list(op))
-      if ((await tags.get(op, tag))?.digest === digest) await storage.remove(op, tagKey(repository, tag))
+    const tags = o.tags?.map((one) => one.tag) ?? (await Array.fromAsync(this.#o.tags.list(op)))
+    for (const tag of tags) await this.#unset(op, tag, (current) => current.digest === digest)
     if (record.subject)
       await storage.remove(op, referrerKey(repository, { subject: record.subject, referrer: digest }))
     await storage.remove(op, manifestKey(repository, digest))
+  }
+
+  /** Removes a tag, if nobody has set it since it was seen. */
+  async untag(op: Op, seen: SeenTag): Promise<void> {
+    const same = (current: TagRecord) =>
+      current.digest === seen.digest && Date.parse(current.updatedAt) === seen.updatedAt.getTime()
+    await this.#unset(op, seen.tag, same)
+  }
+
+  async #unset(op: Op, tag: string, wanted: (current: TagRecord) => boolean): Promise<void> {
+    const { repository, locks, storage, tags } = this.#o
+    // Most tags point elsewhere: no need to wait for those who set them.
+    const seen = await tags.get(op, tag)
+    if (!seen || !wanted(seen)) return
+    using _held = await locks.acquire(`${repository}:${tag}`, op.signal)
+    const current = await tags.get(op, tag)
+    if (current && wanted(current)) await storage.remove(op, tagKey(repository, tag))
   }
 
   #lock(op: Op, digest: Digest): Promise<Disposable> {
