@@ -38,6 +38,7 @@ export class Upload {
   #hash: Hash | undefined
   #size: number
   #ended = false
+  #usedAt = Date.now()
   #interrupt: (() => void) | undefined
 
   constructor(o: {
@@ -61,6 +62,16 @@ export class Upload {
   /** Bytes that are here. */
   get size(): number {
     return this.#size
+  }
+
+  /** Nobody uses it, nor has for some milliseconds: whoever comes next can read its state from the disk. */
+  isIdle(ms: number): boolean {
+    return this.#lock.idle && !this.#ended && this.#usedAt < Date.now() - ms
+  }
+
+  /** It is about to be used. */
+  touch(): void {
+    this.#usedAt = Date.now()
   }
 
   /**
@@ -135,6 +146,7 @@ export class Upload {
   async #take(op: Op): Promise<Disposable> {
     this.#interrupt?.()
     const held = await this.#lock.acquire(op.signal)
+    this.touch()
     if (!this.#ended) return held
     held[Symbol.dispose]()
     throw new DistributionError('BLOB_UPLOAD_UNKNOWN', `the upload ${this.id} is finished or was cancelled`)
@@ -184,9 +196,13 @@ export class Upload {
 
   async #end(): Promise<void> {
     this.#ended = true
-    this.#onEnd()
-    await Promise.all([removeFile(this.#data), removeFile(join(this.#directory, 'state'))])
-    await rmdir(this.#directory)
+    try {
+      await Promise.all([removeFile(this.#data), removeFile(join(this.#directory, 'state'))])
+      await rmdir(this.#directory)
+    } finally {
+      // Known until then: what is left of it is not taken for one of an earlier process.
+      this.#onEnd()
+    }
   }
 }
 

@@ -150,3 +150,15 @@ test('uploads are listed with their size and age', async () => {
   }
   assert(existsSync(join(spool, upload.id, 'data')))
 })
+
+test('idle uploads are forgotten when there are many, and go on from the disk', async (t) => {
+  const { uploads } = await open()
+  const first = await uploads.start(op, 'a')
+  await append(first, 'begun ')
+  t.mock.timers.enable({ apis: ['Date'], now: Date.now() + 61_000 })
+  for (let n = 0; n < 1002; n++) await uploads.start(op, 'a')
+  const again = await uploads.get(op, 'a', first.id)
+  assert.notEqual(again, first)
+  await append(again, 'and done', { start: 6 })
+  await finish(again, digestOf('begun and done'))
+})

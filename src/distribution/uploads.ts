@@ -6,6 +6,10 @@ import type { Op } from '../lib/op.ts'
 import { DistributionError } from './errors.ts'
 import { Upload } from './upload.ts'
 
+/** Uploads that are kept in memory while they are idle, at most. */
+const maxOpen = 1000
+/** Longer than any request takes from finding its upload to using it. Milliseconds. */
+const idleTime = 60_000
 const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** What is written beside the data when an upload begins. */
@@ -70,6 +74,7 @@ export class Uploads {
         'BLOB_UPLOAD_UNKNOWN',
         `no upload ${JSON.stringify(id.slice(0, 100))} in ${repository}: it is finished, was cancelled, or never began`,
       )
+    upload.touch()
     return upload
   }
 
@@ -98,7 +103,18 @@ export class Uploads {
       onEnd: () => void this.#open.delete(o.id),
     })
     this.#open.set(o.id, upload)
+    this.#forget()
     return upload
+  }
+
+  /** Clients can begin any number of uploads and leave them: the disk remembers. */
+  #forget(): void {
+    let looks = 4
+    for (const [id, upload] of this.#open) {
+      if (this.#open.size <= maxOpen || looks-- === 0) return
+      this.#open.delete(id)
+      if (!upload.isIdle(idleTime)) this.#open.set(id, upload)
+    }
   }
 
   /** One that an earlier process began. */

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { isDigest, parseDigest, type StoredManifest } from '../../distribution/index.ts'
 import type { RepositoryCall } from './call.ts'
-import { isKnown, matches, pathOf, readBody, sendEmpty } from './respond.ts'
+import { isKnown, matches, pathOf, sendEmpty } from './respond.ts'
 
 /** "Checking if content exists in the registry". */
 export async function headManifest(call: RepositoryCall, reference: string): Promise<void> {
@@ -26,9 +26,9 @@ export async function getManifest(call: RepositoryCall, reference: string): Prom
 
 /** "Pushing Manifests". */
 export async function putManifest(call: RepositoryCall, reference: string): Promise<void> {
-  const { request, limits, repository } = call
+  const { request, limits, bodies, repository } = call
   const digest = isDigestLike(reference) ? parseDigest(reference) : undefined
-  const data = await readBody(request, limits.maxManifestSize, 'the manifest')
+  const data = await bodies.read(request, { max: limits.maxManifestSize, what: 'the manifest' })
   const put = await repository.manifests.put(call.committed, data, {
     mediaType: mediaTypeOf(request.headers['content-type'] ?? ''),
     digest,

@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { DistributionError } from '../../distribution/index.ts'
 import type { Call } from './call.ts'
 
 export function sendJson(call: Call, value: unknown, headers: Readonly<Record<string, string>> = {}): void {
@@ -20,21 +19,6 @@ export function sendEmpty(
   // 204 has no length (RFC 9110, 8.6).
   response.writeHead(status, { ...headers, ...(status === 204 ? {} : { 'Content-Length': '0' }) })
   response.end()
-}
-
-/** A body whole. Throws TOO_LARGE, before reading when its length is told. */
-export async function readBody(request: IncomingMessage, max: number, what: string): Promise<Buffer> {
-  const tooLarge = () =>
-    new DistributionError('TOO_LARGE', `${what} is larger than the ${max} bytes allowed here`)
-  if (Number(request.headers['content-length'] ?? 0) > max) throw tooLarge()
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > max) throw tooLarge()
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
 }
 
 /** `"<digest>"` in `If-None-Match` (RFC 9110, 13.1.2): content that is named by its digest never changes. */

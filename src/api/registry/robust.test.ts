@@ -86,6 +86,21 @@ test('a blob over the limit is refused with 413, in one piece or in chunks, and 
   assert.deepEqual(spooled(), [])
 })
 
+test('more manifests at the same time than there is memory for are put off', async () => {
+  await using small = await TestServer.start({ limits: { maxManifestMemory: 1000 } })
+  const head = 'PUT /v2/x/manifests/v1 HTTP/1.1\r\nHost: x\r\n'
+  const port = Number(new URL(small.url).port)
+  const slow = connect(port, '127.0.0.1')
+  slow.write(`${head}Content-Length: 900\r\n\r\n{`)
+  await new Promise((resolve) => setTimeout(resolve, 30))
+  const refused = await small.ask('PUT', '/v2/x/manifests/v1', { body: 'x'.repeat(200) })
+  assert.deepEqual([refused.status, refused.headers.get('retry-after')], [429, '1'])
+  assert.match(await refused.text(), /TOOMANYREQUESTS/)
+  slow.destroy()
+  await new Promise((resolve) => setTimeout(resolve, 30))
+  assert.equal((await small.ask('PUT', '/v2/x/manifests/v1', { body: 'x'.repeat(200) })).status, 400)
+})
+
 test('an upload whose connection breaks goes on where it broke', async () => {
   const begun = await server.ask('POST', '/v2/broken/blobs/uploads/')
   const location = begun.headers.get('location') ?? ''

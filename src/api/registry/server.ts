@@ -3,6 +3,7 @@ import type { Registry } from '../../distribution/index.ts'
 import { isAbort } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import { background, type Op } from '../../lib/op.ts'
+import { BodyBudget } from './body-budget.ts'
 import { openAccess, type Access } from './access.ts'
 import { AnswerError, answerOf, sendAnswer } from './errors.ts'
 import type { Call, Limits } from './call.ts'
@@ -32,12 +33,17 @@ export interface RegistryApiOptions {
   readonly observe?: (request: IncomingMessage, observation: Observation) => void
 }
 
-const defaultLimits: Limits = { maxBlobSize: Number.MAX_SAFE_INTEGER, maxManifestSize: 4 << 20 }
+const defaultLimits: Limits = {
+  maxBlobSize: Number.MAX_SAFE_INTEGER,
+  maxManifestSize: 4 << 20,
+  maxManifestMemory: 256 << 20,
+}
 
 /** The distribution API over a registry: a listener for any number of HTTP servers, which its caller makes, limits and closes. */
 export class RegistryApi {
   readonly #o: RegistryApiOptions
   readonly #limits: Limits
+  readonly #bodies: BodyBudget
   readonly #access: Access
   readonly #open = new Set<AbortController>()
   readonly #stop = new AbortController()
@@ -46,6 +52,7 @@ export class RegistryApi {
   constructor(o: RegistryApiOptions) {
     this.#o = o
     this.#limits = { ...defaultLimits, ...o.limits }
+    this.#bodies = new BodyBudget(this.#limits.maxManifestMemory)
     this.#access = o.access ?? openAccess
   }
 
@@ -123,6 +130,7 @@ export class RegistryApi {
       query: o.query,
       registry: this.#o.registry,
       limits: this.#limits,
+      bodies: this.#bodies,
       identity,
     }
     await handle(call, target, method)
