@@ -31,7 +31,7 @@ import { digestOf, hexOf, type Digest } from '../lib/digest.ts'
 import { silentLogger } from '../lib/log.ts'
 import { background, type Op } from '../lib/op.ts'
 import { Leases, Store } from '../store/index.ts'
-import { readTar, Snapshots, type DiffId } from './index.ts'
+import { endOfTar, readTar, Snapshots, type DiffId } from './index.ts'
 import { bzip2, rawBlock, tarArchive, xz, type TestEntry } from './testing.ts'
 
 const op = background(silentLogger)
@@ -508,6 +508,33 @@ test('exportTar() gives the whole tree, mounted or not', async () => {
   assert.equal((await lines(s.exportTar(op, 'fresh'))).length, 2)
   assert.deepEqual(await s.changes(op, 'fresh'), [])
   assert.deepEqual(inTmp(), [])
+})
+
+test('exportTar() into folders: parts that make one archive', async () => {
+  const lower = await unpack([
+    { name: 'a', data: '1' },
+    { name: 'b', type: 'hardlink', link: 'a' },
+    { name: 'l', type: 'symlink', link: '/a' },
+  ])
+  await s.prepare(op, 'w', { lowers: [lower.diffId] })
+  const whole = await buffer(s.exportTar(op, 'w'))
+  const parts = [
+    await buffer(s.exportTar(op, 'w', { into: 'one' })),
+    await buffer(s.exportTar(op, 'w', { into: 'two' })),
+  ]
+  const joined = await lines(Readable.from([...parts, endOfTar()]))
+  assert.deepEqual(joined, [
+    'directory one  755 0:0',
+    'file one/a  644 0:0 1',
+    'hardlink one/b one/a 644 0:0',
+    'symlink one/l /a 777 0:0',
+    'directory two  755 0:0',
+    'file two/a  644 0:0 1',
+    'hardlink two/b two/a 644 0:0',
+    'symlink two/l /a 777 0:0',
+  ])
+  // A thread gives its chunks away: what it sends later is not of them.
+  for (let again = 0; again < 4; again++) assert.deepEqual(await buffer(s.exportTar(op, 'w')), whole)
 })
 
 test('copyInto() keeps what it copies and never leaves either tree', async () => {
