@@ -3,6 +3,7 @@ import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
 import { suite, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { command, eventually, finished, missing, system, type ClientName } from '../harness.ts'
 
 /** What a child has written so far; grows. */
@@ -110,9 +111,11 @@ export function streamScenarios(client: ClientName): void {
       const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8')
       const terminal = readlinkSync(`/proc/${children.trim().split(' ')[0]}/fd/0`)
       await command(['stty', '-F', terminal, 'rows', '50', 'cols', '120'])
+      // stty sets one and then the other: the shell may have been asked in between.
       await eventually(async () => {
         child.stdin.write('stty size\n')
-        await until(seen, /50 120\r\n/)
+        await sleep(200)
+        assert.match(seen.text, /50 120\r\n/)
       })
       child.stdin.write('exit 7\n')
       assert.equal((await ended).code, 7)
