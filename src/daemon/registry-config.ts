@@ -68,6 +68,7 @@ export interface RegistryConfig {
   /** 0: never. */
   readonly gcInterval: number
   readonly gcGrace: number
+  readonly gcDryRun: boolean
   readonly retention: string | undefined
   readonly upstream: string | undefined
   readonly logLevel: LogLevel
@@ -94,7 +95,8 @@ export function resolveRegistry(s: RegistrySettings, defaults: { storage: string
     uploadTimeout: atLeast(s, 'upload-timeout', minute, 24 * hour),
     gcInterval: s['gc-interval'] === 0 ? 0 : atLeast(s, 'gc-interval', 1000, hour),
     gcGrace: atLeast(s, 'gc-grace', 1000, hour),
-    retention: fileOf('retention', s.retention),
+    gcDryRun: s['gc-dry-run'] ?? false,
+    retention: retentionOf(s),
     upstream: fileOf('upstream', s.upstream),
     logLevel: s['log-level'] ?? 'info',
   }
@@ -120,6 +122,12 @@ function fileOf(name: string, path: string | undefined): string | undefined {
   if (path !== undefined && !isAbsolute(path))
     throw invalid(`${name} ${JSON.stringify(path)}: want an absolute path`)
   return path
+}
+
+function retentionOf(s: RegistrySettings): string | undefined {
+  if (s.retention !== undefined && s['gc-interval'] === 0)
+    throw invalid('retention is part of garbage collection: it needs a gc-interval')
+  return fileOf('retention', s.retention)
 }
 
 function storageOf(s: RegistrySettings, initial: string): StorageConfig {

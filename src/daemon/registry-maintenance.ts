@@ -1,8 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { collect, type Collected, type Registry } from '../distribution/index.ts'
+import {
+  collect,
+  retain,
+  type Collected,
+  type Registry,
+  type Retained,
+  type RetentionPolicy,
+} from '../distribution/index.ts'
 import { isAbort } from '../lib/errors.ts'
 import type { Metrics } from '../lib/metrics.ts'
 import type { Op } from '../lib/op.ts'
+import type { ReloadedFile } from '../lib/reloaded-file.ts'
 
 export interface MaintenanceOptions {
   readonly registry: Registry
@@ -11,14 +19,27 @@ export interface MaintenanceOptions {
   readonly interval: number
   /** Of uploads that nobody goes on with. Milliseconds. */
   readonly uploadAge: number
+  readonly retention: ReloadedFile<RetentionPolicy> | undefined
+  /** Nothing is removed; the log says what would be. */
+  readonly dryRun: boolean
 }
 
-/** What a registry does by itself, round after round: it collects its garbage. A round that fails is logged, and the next one comes. */
+/** What a registry does by itself, round after round: rules remove tags and manifests, then garbage is collected. A round that fails is logged, and the next one comes. */
 export class Maintenance {
   readonly #o: MaintenanceOptions
   readonly #stop = new AbortController()
   #loop: Promise<void> = Promise.resolve()
-  readonly #totals = { rounds: 0, failures: 0, blobs: 0, bytes: 0, uploads: 0, last: 0, seconds: 0 }
+  readonly #totals = {
+    rounds: 0,
+    failures: 0,
+    blobs: 0,
+    bytes: 0,
+    uploads: 0,
+    tags: 0,
+    manifests: 0,
+    last: 0,
+    seconds: 0,
+  }
 
   constructor(o: MaintenanceOptions) {
     this.#o = o
@@ -31,6 +52,8 @@ export class Maintenance {
     counter('removed_blobs', 'Blobs that nothing referred to.', 'blobs')
     counter('freed_bytes', 'Bytes of removed blobs and abandoned uploads.', 'bytes')
     counter('removed_uploads', 'Abandoned uploads.', 'uploads')
+    counter('retention_removed_tags', 'Tags that the rules removed.', 'tags')
+    counter('retention_removed_manifests', 'Manifests that the rules removed.', 'manifests')
     metrics.gauge('gantry_registry_gc_last_success_time_seconds', 'End of the last one.', () => totals.last)
     metrics.gauge('gantry_registry_gc_last_duration_seconds', 'How long it took.', () => totals.seconds)
   }
@@ -60,19 +83,41 @@ export class Maintenance {
   }
 
   async #round(op: Op): Promise<void> {
-    const found = await collect(op, this.#o.registry, { uploadAgeMs: this.#o.uploadAge })
-    this.#count(found)
-    const level = found.blobsRemoved + found.linksRemoved + found.uploadsRemoved > 0 ? 'info' : 'debug'
-    op.log[level]('garbage collected', { ...found })
+    const { registry, retention, dryRun, uploadAge } = this.#o
+    if (retention) this.#countRetained(op, await this.#retain(op, await retention.current(op)))
+    this.#countCollected(op, await collect(op, registry, { uploadAgeMs: uploadAge, dryRun }))
   }
 
-  #count(found: Collected): void {
+  #retain(op: Op, policy: RetentionPolicy): Promise<Retained> {
+    const { registry, dryRun } = this.#o
+    // What is kept is of interest only to somebody who tries rules out.
+    return retain(op, registry, {
+      policy,
+      dryRun,
+      explain: (one) =>
+        op.log[one.keep ? 'debug' : 'info'](dryRun ? 'retention, dry run' : 'retention', { ...one }),
+    })
+  }
+
+  #countRetained(op: Op, found: Retained): void {
+    op.log.debug('retention applied', { ...found })
+    if (found.dryRun) return
+    this.#totals.tags += found.tagsRemoved
+    this.#totals.manifests += found.manifestsRemoved
+  }
+
+  #countCollected(op: Op, found: Collected): void {
+    const isNews = found.blobsRemoved + found.linksRemoved + found.uploadsRemoved > 0
+    op.log[isNews ? 'info' : 'debug'](found.dryRun ? 'garbage found, dry run' : 'garbage collected', {
+      ...found,
+    })
     const totals = this.#totals
     totals.rounds++
+    totals.last = Date.now() / 1000
+    totals.seconds = found.milliseconds / 1000
+    if (found.dryRun) return
     totals.blobs += found.blobsRemoved
     totals.uploads += found.uploadsRemoved
     totals.bytes += found.bytesRemoved + found.uploadBytesRemoved
-    totals.last = Date.now() / 1000
-    totals.seconds = found.milliseconds / 1000
   }
 }

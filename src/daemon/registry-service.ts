@@ -12,9 +12,10 @@ import {
   SlowClients,
   type RegistryIdentity,
 } from '../api/registry/index.ts'
-import { Registry } from '../distribution/index.ts'
+import { parseRetention, Registry } from '../distribution/index.ts'
 import { EngineError, messageOf } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
+import { ReloadedFile } from '../lib/reloaded-file.ts'
 import { openRegistryAccess } from './registry-access.ts'
 import { Maintenance } from './registry-maintenance.ts'
 import { openRegistryStorage } from './registry-storage.ts'
@@ -28,7 +29,7 @@ export interface RegistryService {
   /** As it became: port 0 is a free one. */
   readonly address: string
   readonly metricsAddress: string | undefined
-  /** Reads certificates and the files of logins again. */
+  /** Reads certificates and the files of logins and rules again. */
   reload(op: Op): Promise<void>
   /** Lets requests under way end, for a while, and closes everything. */
   close(op: Op): Promise<void>
@@ -36,8 +37,7 @@ export interface RegistryService {
 
 /** Opens the storage and serves it, or leaves nothing behind. */
 export async function openRegistryService(op: Op, config: RegistryConfig): Promise<RegistryService> {
-  for (const name of ['retention', 'upstream'] as const)
-    if (config[name] !== undefined) throw new EngineError('unsupported', `${name} is not supported yet`)
+  if (config.upstream !== undefined) throw new EngineError('unsupported', 'upstream is not supported yet')
   await using undo = new AsyncDisposableStack()
   const identity = config.tls && (await readIdentity(config.tls))
   const { storage } = undo.use(await openRegistryStorage(op, config))
@@ -70,11 +70,17 @@ export async function openRegistryService(op: Op, config: RegistryConfig): Promi
     tokens: logins.tokens,
   })
 
+  const retention =
+    config.retention === undefined
+      ? undefined
+      : await ReloadedFile.open(config.retention, (text) => parseRetention(text, 'the rules'))
   const maintenance = new Maintenance({
     registry,
     metrics: figures.metrics,
     interval: config.gcInterval,
     uploadAge: config.uploadTimeout,
+    retention,
+    dryRun: config.gcDryRun,
   })
   undo.defer(() => maintenance.close())
 
@@ -104,6 +110,7 @@ export async function openRegistryService(op: Op, config: RegistryConfig): Promi
     metricsAddress,
     async reload(reloading) {
       await logins.reload(reloading)
+      await retention?.reload(reloading)
       if (config.tls) renewIdentity(server, await readIdentity(config.tls))
     },
     async close(closing) {

@@ -167,6 +167,11 @@ export const registryOptions = [
     help: 'Rules for which tags and manifests to keep (JSON)',
   },
   {
+    name: 'gc-dry-run',
+    type: 'boolean',
+    help: 'Collections and retention log what they would remove, and why, and remove nothing',
+  },
+  {
     name: 'upstream',
     type: 'path',
     value: 'file',

@@ -222,7 +222,13 @@ describe('a registry in S3', () => {
 
 test('what is deleted gives its space back while the server runs', async () => {
   const storage = place('collected')
-  const server = await RegistryServer.start(`--storage=${storage}`, '--gc-interval=1s', '--gc-grace=1s')
+  const rules = { rules: [{ repositories: ['old/*'], keepLast: 1, removeUntagged: '1s' }] }
+  const server = await RegistryServer.start(
+    `--storage=${storage}`,
+    '--gc-interval=1s',
+    '--gc-grace=1s',
+    `--retention=${file('retention.json', JSON.stringify(rules))}`,
+  )
   try {
     const data = randomBytes(1 << 20)
     const config = Buffer.from('{}')
@@ -252,6 +258,23 @@ test('what is deleted gives its space back while the server runs', async () => {
       const { text } = await get(`${server.url}/metrics`)
       assert.match(text, /^gantry_registry_gc_removed_blobs_total 3$/m)
     })
+
+    // By rules: of these tags the last one stays.
+    assert.equal(await putBlob(server, 'old/app', { data: config, digest: digestOf(config) }), 201)
+    for (const tag of ['v1', 'v2', 'v3']) {
+      const body = JSON.stringify({ ...(JSON.parse(manifest) as object), layers: [], annotations: { tag } })
+      const put = await get(`${server.url}/v2/old/app/manifests/${tag}`, { method: 'PUT', body, headers })
+      assert.equal(put.status, 201, put.text)
+    }
+    await eventually(async () => {
+      const { text } = await get(`${server.url}/v2/old/app/tags/list`)
+      assert.deepEqual(JSON.parse(text), { name: 'old/app', tags: ['v3'] })
+      assert.equal(size(), 2)
+    })
+    assert.match(
+      (await get(`${server.url}/metrics`)).text,
+      /^gantry_registry_gc_retention_removed_tags_total 2$/m,
+    )
   } finally {
     await server.stop()
   }
