@@ -1,4 +1,5 @@
 import { allDone } from './all-done.ts'
+import { group } from '../lib/group.ts'
 import type { KeyedLock } from '../lib/lock.ts'
 import type { Op } from '../lib/op.ts'
 import { algorithmOf, digestOf, isDigest, type Digest } from './digest.ts'
@@ -19,6 +20,8 @@ import {
 import type { Storage } from './storage.ts'
 import type { Tags } from './tags.ts'
 
+/** Objects that are looked for at the same time: in S3 each look is a round trip. */
+const looksAtOnce = 16
 /** Missing blobs that an answer names; one manifest can refer to thousands. */
 const maxFaults = 100
 
@@ -34,6 +37,8 @@ export interface ManifestsOptions {
 export interface StoredManifest {
   readonly digest: Digest
   readonly record: ManifestRecord
+  /** A copy of what the upstream had; whether it still has, it cannot be asked. */
+  readonly stale?: boolean
 }
 
 export interface PutOptions {
@@ -76,6 +81,15 @@ export class Manifests {
     throw unknown(repository, reference)
   }
 
+  /** As `find`, for somebody who may count on it: it is not collected within the grace period. */
+  async promise(op: Op, reference: string): Promise<StoredManifest> {
+    const found = await this.find(op, reference)
+    await this.#o.holds.hold(found.digest)
+    const { repository, storage } = this.#o
+    if (!(await storage.stat(op, manifestKey(repository, found.digest)))) throw unknown(repository, reference)
+    return found
+  }
+
   /** Undefined when the repository has none of that digest. */
   record(op: Op, digest: Digest): Promise<ManifestRecord | undefined> {
     const key = manifestKey(this.#o.repository, digest)
@@ -113,6 +127,19 @@ export class Manifests {
   }
 
   /**
+   * Takes a copy of another registry's manifest, whose parts may come later or never. Durable when it resolves. Throws
+   * MANIFEST_INVALID for a kind that is not known here.
+   */
+  async copy(op: Op, data: Uint8Array, mediaType: string): Promise<Digest> {
+    const document = readManifest(data, mediaType)
+    const digest = digestOf(data)
+    await this.#o.holds.hold(digest)
+    using _held = await this.#lock(op, digest)
+    await this.#store(op, data, { digest, document })
+    return digest
+  }
+
+  /**
    * With the tags that point to it; its referrers and what it refers to stay. `tags`: those that may, where that is known. Throws
    * MANIFEST_UNKNOWN.
    */
@@ -123,7 +150,10 @@ export class Manifests {
     if (!record) throw unknown(repository, digest)
     // The tags first: whatever a killed process leaves, no tag points to nothing.
     const tags = o.tags?.map((one) => one.tag) ?? (await Array.fromAsync(this.#o.tags.list(op)))
-    for (const tag of tags) await this.#unset(op, tag, (current) => current.digest === digest)
+    const unsets = tags.map(
+      (tag) => (each: Op) => this.#unset(each, tag, (current) => current.digest === digest),
+    )
+    await group(op, unsets, { limit: looksAtOnce })
     if (record.subject)
       await storage.remove(op, referrerKey(repository, { subject: record.subject, referrer: digest }))
     await storage.remove(op, manifestKey(repository, digest))
@@ -194,18 +224,23 @@ export class Manifests {
   /** The parts are held: no collection takes one that is found here before the manifest keeps it. */
   async #checkParts(op: Op, document: ManifestDocument): Promise<void> {
     const { repository, storage } = this.#o
-    const missing: Fault[] = []
-    const check = async (digest: Digest, key: string) => {
-      const found = await Promise.all([storage.stat(op, key), storage.stat(op, blobKey(digest))])
-      if (found.every(Boolean) || missing.length >= maxFaults) return
-      missing.push({
+    const parts = [
+      ...document.blobs.map((digest) => ({ digest, key: linkKey(repository, digest) })),
+      ...document.manifests.map((digest) => ({ digest, key: manifestKey(repository, digest) })),
+    ]
+    const looks = parts.map(({ digest, key }) => async (look: Op) => {
+      const found = await Promise.all([storage.stat(look, key), storage.stat(look, blobKey(digest))])
+      return found.every(Boolean)
+    })
+    const found = await group(op, looks, { limit: looksAtOnce })
+    const missing = parts
+      .filter((_, index) => !found[index])
+      .slice(0, maxFaults)
+      .map(({ digest }): Fault => ({
         code: 'MANIFEST_BLOB_UNKNOWN',
         message: `the manifest refers to ${digest}, which is not in ${repository}`,
         detail: { digest },
-      })
-    }
-    for (const digest of document.blobs) await check(digest, linkKey(repository, digest))
-    for (const digest of document.manifests) await check(digest, manifestKey(repository, digest))
+      }))
     const [first, ...rest] = missing
     if (first) throw new DistributionError([first, ...rest])
   }

@@ -5,7 +5,7 @@ import { isKnown, matches, pathOf, sendEmpty } from './respond.ts'
 
 /** "Checking if content exists in the registry". */
 export async function headManifest(call: RepositoryCall, reference: string): Promise<void> {
-  const found = await call.repository.manifests.find(call.op, checked(reference))
+  const found = await call.repository.manifests.promise(call.op, checked(reference))
   call.response.writeHead(200, { ...headersOf(found), 'Content-Length': found.record.size })
   call.response.end()
 }
@@ -13,7 +13,7 @@ export async function headManifest(call: RepositoryCall, reference: string): Pro
 /** "Pulling manifests". What was pushed is what is sent, whatever `Accept` says: its digest would be another otherwise. */
 export async function getManifest(call: RepositoryCall, reference: string): Promise<void> {
   const { manifests } = call.repository
-  const found = await manifests.find(call.op, checked(reference))
+  const found = await manifests.promise(call.op, checked(reference))
   const headers = headersOf(found)
   if (isKnown(call.request, headers.ETag)) {
     call.response.writeHead(304, headers)
