@@ -79,6 +79,20 @@ npm_ci() (
   npm --prefix "$root" ci --ignore-scripts --no-audit --no-fund
 )
 
+# Clients of registries that the tests of ours use, as far as this release of Debian has them: 13 has oras, none has crane.
+install_registry_clients() {
+  command -v apt-get >/dev/null || return 0
+  { command -v skopeo && command -v podman; } >/dev/null || apt-cache show skopeo >/dev/null 2>&1 ||
+    step 'package lists' apt update
+  clients=
+  for client in skopeo podman oras; do
+    command -v "$client" >/dev/null || [ -z "$(apt-cache --names-only search "^$client\$")" ] || clients="$clients $client"
+  done
+  [ -n "$clients" ] || return 0
+  # shellcheck disable=SC2086 # one word for each package
+  step "install$clients, for compatibility tests" apt install -y --no-install-recommends $clients
+}
+
 # Debian's docker command for the compatibility tests: the client alone, unpacked and not installed (its package
 # brings a daemon that would start).
 install_docker_client() {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { registryOptions, type RegistryOption } from '../wire/registry-options.ts'
@@ -147,6 +148,16 @@ test('paths of flags may be relative', () => {
   const { storage, login } = flags('--storage=here', '--htpasswd=./users')
   assert.deepEqual(storage, { kind: 'files', root: join(process.cwd(), 'here') })
   assert.deepEqual(login, { kind: 'basic', htpasswd: join(process.cwd(), 'users'), rights: undefined })
+})
+
+test('docs/registry-server.md has a row for every option', async () => {
+  const page = await readFile(new URL('../../docs/registry-server.md', import.meta.url), 'utf8')
+  const section = page.split(/^## /m).find((part) => part.startsWith('Configuration')) ?? ''
+  const rows = section.split('\n').filter((line) => line.startsWith('| `'))
+  const named = rows.flatMap((row) =>
+    [...(row.split('|')[1] ?? '').matchAll(/`([^`]+)`/g)].map(([, name]) => name),
+  )
+  assert.deepEqual(named.toSorted(), registryOptions.map(({ name }) => name).toSorted())
 })
 
 test('every option can be given as a flag', () => {

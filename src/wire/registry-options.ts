@@ -134,7 +134,7 @@ export const registryOptions = [
     name: 'max-connections',
     type: 'integer',
     initial: '1024',
-    help: 'Further connections wait to be accepted',
+    help: 'Close further connections at once',
   },
   {
     name: 'client-timeout',
