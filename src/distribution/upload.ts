@@ -158,7 +158,8 @@ export class Upload {
       await using file = await open(this.#data, 'a', 0o600)
       const writer = new BatchWriter(file)
       try {
-        for await (const chunk of source as AsyncIterable<Buffer>) {
+        // A request is not to be destroyed with its connection: its sender is to see the answer.
+        for await (const chunk of source.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
           if (this.#size + writer.pending + chunk.length > o.limit)
             throw new DistributionError(
               'TOO_LARGE',

@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import { digestOf } from '../../distribution/index.ts'
 import { TestServer } from './testing.ts'
@@ -14,8 +13,8 @@ after(() => server[Symbol.asyncDispose]())
 
 const spooled = () => readdirSync(join(server.directory, 'uploads'))
 
-/** A request as it stands, and what comes back until the server closes the connection or `enough` has come. */
-async function raw(request: string, o: { cut?: boolean } = {}): Promise<string> {
+/** A request as it stands, and what comes back until the server closes the connection, or until `enough` of it has come. */
+async function raw(request: string, o: { cut?: boolean; enough?: RegExp } = {}): Promise<string> {
   const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
   socket.on('error', () => {})
   socket.write(request)
@@ -23,7 +22,12 @@ async function raw(request: string, o: { cut?: boolean } = {}): Promise<string> 
     setTimeout(() => socket.destroy(), 30)
     return ''
   }
-  return await text(socket)
+  let answer = ''
+  for await (const chunk of socket as AsyncIterable<Buffer>) {
+    answer += chunk.toString()
+    if (o.enough?.test(answer)) break
+  }
+  return answer
 }
 
 test('32 clients push the same image and others at the same time', async () => {
@@ -134,9 +138,18 @@ test('a manifest whose connection breaks is no manifest', async () => {
 test('a client that is refused before it has sent all sees the answer', async () => {
   const answer = await raw(
     `PUT /v2/x/manifests/v1 HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n${'x'.repeat(200_000)}`,
+    { enough: /\}\n$/ },
   )
   assert.match(answer, /^HTTP\/1\.1 413 /)
   assert.match(answer, /SIZE_INVALID/)
+})
+
+test('so does one whose blob is too large', async () => {
+  const head = `POST /v2/x/blobs/uploads/?digest=${digestOf('x')} HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n`
+  const answer = await raw(head + 'x'.repeat(6 << 20), { enough: /\}\n$/ })
+  assert.match(answer, /^HTTP\/1\.1 413 /)
+  assert.match(answer, /SIZE_INVALID/)
+  assert.deepEqual(spooled(), [])
 })
 
 test('paths that lead out of the registry lead nowhere', async () => {
