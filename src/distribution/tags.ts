@@ -29,12 +29,7 @@ export class Tags {
 
   /** Those after `after`, be that there or not, "in lexical order (i.e. case-insensitive alphanumeric order)" ("Listing Tags"). */
   async sorted(op: Op, after?: string): Promise<string[]> {
-    const tags = await Array.fromAsync(this.list(op), (tag) => ({ tag, order: orderOf(tag) }))
-    const from = after === undefined ? '' : orderOf(after)
-    return tags
-      .filter(({ order }) => order > from)
-      .sort((a, b) => (a.order < b.order ? -1 : 1))
-      .map(({ tag }) => tag)
+    return sortTags(await Array.fromAsync(this.list(op)), after)
   }
 
   /** Durable when it resolves. The manifest has to be there, under the lock of its digest. */
@@ -59,3 +54,12 @@ export class Tags {
 
 /** Tags that differ in case alone have an order, too. No tag has a space. */
 const orderOf = (tag: string) => `${tag.toLowerCase()} ${tag}`
+
+export function sortTags(tags: readonly string[], after?: string): string[] {
+  const from = after === undefined ? '' : orderOf(after)
+  return tags
+    .map((tag) => ({ tag, order: orderOf(tag) }))
+    .filter(({ order }) => order > from)
+    .sort((a, b) => (a.order < b.order ? -1 : 1))
+    .map(({ tag }) => tag)
+}

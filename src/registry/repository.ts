@@ -130,6 +130,18 @@ export class Repository {
     return response.status === 200
   }
 
+  /** In bytes, without reading it; undefined when there is none. Throws kind `invalid` when the registry does not tell. */
+  async blobSize(op: Op, digest: Digest): Promise<number | undefined> {
+    const request: RegistryRequest = { method: 'HEAD', path: `${this.name}/blobs/${digest}`, ok: [200, 404] }
+    const response = await this.#each(op, (connection) => connection.request(op, request))
+    response.body.resume()
+    if (response.status === 404) return undefined
+    const size = Number(response.headers['content-length'] ?? Number.NaN)
+    if (!Number.isSafeInteger(size))
+      throw new RegistryError('invalid', `the registry does not tell the size of blob ${digest}`)
+    return size
+  }
+
   /** Stores a blob; `from` names repositories of the same registry that may have it already. */
   async upload(op: Op, upload: Upload): Promise<{ digest: Digest; size: number; mountedFrom?: string }> {
     return await uploadBlob(op, {
