@@ -23,15 +23,23 @@ export class EngineError extends Error {
   }
 }
 
+/** What went wrong first, where undoing what had been done failed, too. */
+function originalOf(error: unknown): unknown {
+  let original = error
+  while (original instanceof SuppressedError) original = original.suppressed
+  return original
+}
+
 /** The outermost EngineError in the cause chain decides how a failure is reported. */
 export function kindOf(error: unknown): ErrorKind {
-  for (let e = error; e instanceof Error; e = e.cause) if (e instanceof EngineError) return e.kind
+  for (let e = originalOf(error); e instanceof Error; e = e.cause) if (e instanceof EngineError) return e.kind
   return 'internal'
 }
 
 /** What a person should read of a thrown value. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  const original = originalOf(error)
+  return original instanceof Error ? original.message : String(original)
 }
 
 /** True for system errors with one of the given codes (`ENOENT`, `EBUSY`, …). */

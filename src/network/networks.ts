@@ -169,7 +169,13 @@ export class Networks {
     const self = new Networks(op, o, { bridge, networks: [...fixed, ...own], table, netlink, netnsDir })
     self.#plumbing.start()
     self.#dns.start()
-    undo.defer(() => self.close(detached(op, 10_000)))
+    undo.defer(async () => {
+      try {
+        await self.close(detached(op, 10_000))
+      } catch (error) {
+        op.log.warn('closing the networks after a failed start failed, too', { error })
+      }
+    })
     self.#set.raise()
     // Before the first look, so that what changes after it is noticed.
     self.#watch.start()
