@@ -1,5 +1,5 @@
 import { EngineError } from '../lib/errors.ts'
-import { closest } from './closest.ts'
+import { closest } from '../lib/closest.ts'
 import { daemonOptions, flagAliases, unsupportedKeys } from './options.ts'
 
 /** Flags as given, by long name; what may repeat is a list, switches are booleans, the rest is text still to be decoded. */

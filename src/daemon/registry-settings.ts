@@ -4,7 +4,7 @@ import { EngineError } from '../lib/errors.ts'
 import type { LogLevel } from '../lib/log.ts'
 import { parseBinarySize, parseDuration } from '../lib/units.ts'
 import { registryOptions, type RegistryOption, type RegistryOptionType } from '../wire/registry-options.ts'
-import { closest } from './closest.ts'
+import { closest } from '../lib/closest.ts'
 import type { Flags } from './flags.ts'
 
 type Name = (typeof registryOptions)[number]['name']

@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 import { EngineError } from '../lib/errors.ts'
 import { parseBinarySize } from '../lib/units.ts'
-import { closest } from './closest.ts'
+import { closest } from '../lib/closest.ts'
 import type { Flags } from './flags.ts'
 import { daemonOptions, unsupportedKeys, type DaemonOption } from './options.ts'
 
