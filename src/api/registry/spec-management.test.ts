@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { digestOf } from '../../distribution/index.ts'
+import { openAccess, readOnly } from './access.ts'
 import { TestServer, types } from './testing.ts'
 
 let server: TestServer
@@ -94,5 +95,19 @@ describe('Deleting Blobs (end-10)', () => {
       assert.equal(await statusOf(method, `/v2/delete/blob/blobs/${digest}`), 404)
     assert.equal(await statusOf('GET', `/v2/delete/other/blobs/${digest}`), 200)
     assert.equal(await statusOf('DELETE', `/v2/delete/blob/blobs/${digestOf('never')}`), 404)
+  })
+})
+
+describe('Content Management that is disabled', () => {
+  test('deleting tags, manifests and blobs MUST be 400 or 405, and pulls go on', async () => {
+    const { digest } = await server.pushImage('delete/never', 'v1')
+    const layer = await server.pushBlob('delete/never', 'layer')
+    await using disabled = await TestServer.over(server.registry, { access: readOnly(openAccess) })
+    for (const path of ['manifests/v1', `manifests/${digest}`, `blobs/${layer.digest}`]) {
+      const response = await disabled.ask('DELETE', `/v2/delete/never/${path}`)
+      assert.equal(response.status, 405, path)
+      assert.match(await response.text(), /"code":"UNSUPPORTED"/)
+      assert.equal((await disabled.ask('GET', `/v2/delete/never/${path}`)).status, 200, path)
+    }
   })
 })

@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { digestOf, FilesStorage, Registry, type Storage } from '../../distribution/index.ts'
+import { digestOf, FilesStorage, Registry } from '../../distribution/index.ts'
 import { silentLogger } from '../../lib/log.ts'
 import { RegistryApi, type RegistryApiOptions } from './server.ts'
 
@@ -22,6 +22,8 @@ export interface Descriptor {
   readonly size: number
 }
 
+type ServerOptions = Partial<Omit<RegistryApiOptions, 'registry'>>
+
 export class TestServer implements AsyncDisposable {
   readonly registry: Registry
   readonly directory: string
@@ -36,18 +38,30 @@ export class TestServer implements AsyncDisposable {
   }
 
   /** `directory`: that of a server before, which is then not removed. */
-  static async start(
-    o: Partial<Omit<RegistryApiOptions, 'registry'>> & {
-      directory?: string
-      wrap?: (storage: Storage) => Storage
-    } = {},
-  ): Promise<TestServer> {
-    const { directory = mkdtempSync(join(tmpdir(), 'gantry-registry-')), wrap, ...options } = o
-    const files = await FilesStorage.open(directory)
+  static async start(o: ServerOptions & { directory?: string } = {}): Promise<TestServer> {
+    const { directory = mkdtempSync(join(tmpdir(), 'gantry-registry-')), ...options } = o
+    const storage = await FilesStorage.open(directory)
     const registry = await Registry.open({
       storage: wrap?.(files) ?? files,
       spool: join(directory, 'uploads'),
     })
+    const close = async () => {
+      await registry[Symbol.asyncDispose]()
+      if (o.directory === undefined) rmSync(directory, { recursive: true })
+    }
+    return await TestServer.#serve(registry, options, { directory, close })
+  }
+
+  /** A second server for a registry that somebody else closes. */
+  static over(registry: Registry, options: ServerOptions): Promise<TestServer> {
+    return TestServer.#serve(registry, options, { directory: '', close: () => Promise.resolve() })
+  }
+
+  static async #serve(
+    registry: Registry,
+    options: ServerOptions,
+    o: { directory: string; close: () => Promise<void> },
+  ): Promise<TestServer> {
     const api = new RegistryApi({ log: silentLogger, ...options, registry })
     const server = createServer(api.listener)
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -55,11 +69,10 @@ export class TestServer implements AsyncDisposable {
       await api.stop()
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
-      await registry[Symbol.asyncDispose]()
-      if (o.directory === undefined) rmSync(directory, { recursive: true })
+      await o.close()
     }
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-    return new TestServer({ registry, directory, url, close })
+    return new TestServer({ registry, directory: o.directory, url, close })
   }
 
   [Symbol.asyncDispose](): Promise<void> {
