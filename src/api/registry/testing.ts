@@ -42,7 +42,7 @@ export class TestServer implements AsyncDisposable {
     const { directory = mkdtempSync(join(tmpdir(), 'gantry-registry-')), ...options } = o
     const storage = await FilesStorage.open(directory)
     const registry = await Registry.open({
-      storage: wrap?.(files) ?? files,
+      storage,
       spool: join(directory, 'uploads'),
     })
     const close = async () => {
