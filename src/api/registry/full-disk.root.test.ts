@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { mount, unmount } from '../../host/mount.ts'
+import { MNT_DETACH, mount, unmount } from '../../host/mount.ts'
 import { digestOf } from '../../distribution/index.ts'
 import { TestServer, types } from './testing.ts'
 
@@ -42,7 +42,8 @@ test('a full disk is told with 507, nothing is left, and what fits is taken agai
     const small = await server.pushManifest('full', 'small', { schemaVersion: 2, config, layers: [] })
     assert.equal(small.response.status, 201)
   } finally {
-    unmount(directory)
+    // Detached: a server that failed to start may hold its lock.
+    unmount(directory, MNT_DETACH)
     rmSync(directory, { recursive: true })
   }
 })
