@@ -25,7 +25,7 @@ export interface OpenedAccess {
 }
 
 /** Opens what the configuration says about logins. Throws kind `invalid` naming the file that is no good. */
-export async function openRegistryAccess(config: RegistryConfig): Promise<OpenedAccess> {
+export async function openRegistryAccess(op: Op, config: RegistryConfig): Promise<OpenedAccess> {
   const { login } = config
   switch (login.kind) {
     case 'open':
@@ -36,11 +36,15 @@ export async function openRegistryAccess(config: RegistryConfig): Promise<Opened
       return { access, tokens: undefined, reload: (op) => keys.reload(op) }
     }
     case 'basic': {
-      const users = await openUsers(login)
+      const users = await openUsers(op, login)
+      if (users.hasAnonymous)
+        op.log.warn('docker pulls nothing without a login unless there are tokens: use --token-endpoint', {
+          rights: login.rights,
+        })
       return { access: new BasicAccess({ ...users, realm: 'Gantry registry' }), tokens: undefined, ...users }
     }
     case 'token-endpoint': {
-      const users = await openUsers(login)
+      const users = await openUsers(op, login)
       const issuer = await TokenIssuer.open(login)
       const access = new TokenAccess({
         ...login,
@@ -58,19 +62,25 @@ export async function openRegistryAccess(config: RegistryConfig): Promise<Opened
   }
 }
 
-async function openUsers(login: Extract<LoginConfig, { htpasswd: string }>): Promise<{
+async function openUsers(
+  op: Op,
+  login: Extract<LoginConfig, { htpasswd: string }>,
+): Promise<{
   passwords: Passwords
   rights: (op: Op) => Promise<Allowance>
+  /** At the start. */
+  hasAnonymous: boolean
   reload: (op: Op) => Promise<void>
 }> {
   const htpasswd = await ReloadedFile.open(login.htpasswd, parseHtpasswd)
   const rights = login.rights === undefined ? undefined : await ReloadedFile.open(login.rights, parseRights)
   return {
     passwords: new Passwords(htpasswd),
-    rights: (op) => (rights ? rights.current(op) : Promise.resolve(usersOnly)),
-    reload: async (op) => {
-      await htpasswd.reload(op)
-      await rights?.reload(op)
+    rights: (asking) => (rights ? rights.current(asking) : Promise.resolve(usersOnly)),
+    hasAnonymous: (await rights?.current(op))?.hasAnonymous ?? false,
+    reload: async (reloading) => {
+      await htpasswd.reload(reloading)
+      await rights?.reload(reloading)
     },
   }
 }

@@ -155,7 +155,7 @@ test('docs/registry-server.md has a row for every option', async () => {
   const section = page.split(/^## /m).find((part) => part.startsWith('Configuration')) ?? ''
   const rows = section.split('\n').filter((line) => line.startsWith('| `'))
   const named = rows.flatMap((row) =>
-    [...(row.split('|')[1] ?? '').matchAll(/`([^`]+)`/g)].map(([, name]) => name),
+    [...(row.split('|')[1] ?? '').matchAll(/`([^`]+)`/g)].map(([, name = '']) => name),
   )
   assert.deepEqual(named.toSorted(), registryOptions.map(({ name }) => name).toSorted())
 })

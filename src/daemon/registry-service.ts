@@ -47,7 +47,7 @@ export async function openRegistryService(op: Op, config: RegistryConfig): Promi
     graceMs: config.gcGrace,
   })
   // The storage's directory is there now, for a key of tokens.
-  const logins = await openRegistryAccess(config)
+  const logins = await openRegistryAccess(op, config)
   const slowClients = undo.use(new SlowClients({ timeout: config.clientTimeout, log: op.log }))
   const counts = { connections: 0, refused: 0 }
   const figures = new RegistryMetrics({

@@ -40,6 +40,11 @@ export class Rights {
     this.#rules = rules
   }
 
+  /** Whether any rule is for requests without a login. */
+  get hasAnonymous(): boolean {
+    return this.#rules.some((rule) => rule.anonymous)
+  }
+
   /** `user` undefined: without a login. */
   allows(user: string | undefined, repository: string, action: Action): boolean {
     return this.#rules.some(
