@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { connect } from 'node:net'
 import { test } from 'node:test'
 import { TestServer } from './testing.ts'
 
@@ -21,4 +22,16 @@ test('an image is pushed and pulled', async () => {
     tags: ['v1'],
   })
   assert.deepEqual(await (await server.ask('GET', '/v2/_catalog')).json(), { repositories: ['team/app'] })
+})
+
+test('stop() ends requests that wait for their clients', async () => {
+  const server = await TestServer.start()
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
+  socket.on('error', () => {})
+  const begun = await server.ask('POST', '/v2/a/blobs/uploads/')
+  socket.write(`PATCH ${begun.headers.get('location')} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\npart`)
+  await new Promise((resolve) => setTimeout(resolve, 30))
+  const closed = new Promise((resolve) => socket.once('close', resolve))
+  await server[Symbol.asyncDispose]()
+  await closed
 })

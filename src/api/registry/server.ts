@@ -45,7 +45,7 @@ export class RegistryApi {
   readonly #limits: Limits
   readonly #bodies: BodyBudget
   readonly #access: Access
-  readonly #open = new Set<AbortController>()
+  readonly #open = new Map<AbortController, ServerResponse>()
   readonly #stop = new AbortController()
   #idle: (() => void) | undefined
 
@@ -64,7 +64,11 @@ export class RegistryApi {
   /** Ends every request under way, and resolves when their handlers are done. */
   async stop(): Promise<void> {
     this.#stop.abort()
-    for (const controller of this.#open) controller.abort()
+    for (const [controller, response] of this.#open) {
+      controller.abort()
+      // Handlers may be waiting for more of a body.
+      response.destroy()
+    }
     if (this.#open.size > 0) await new Promise<void>((resolve) => (this.#idle = resolve))
   }
 
@@ -75,7 +79,7 @@ export class RegistryApi {
     const controller = new AbortController()
     const onClose = () => controller.abort()
     response.once('close', onClose)
-    this.#open.add(controller)
+    this.#open.set(controller, response)
     const op: Op = { signal: controller.signal, log: this.#o.log }
     response.setHeader('Docker-Distribution-Api-Version', 'registry/2.0')
     let target: Target | undefined
