@@ -10,12 +10,22 @@ const sticky = 0x0010_0000
 /** Everything that makes a file no regular one. */
 const typeMask = 0x8f28_0000
 
-export type TreeKind = 'file' | 'directory' | 'symlink'
+export type TreeKind = 'file' | 'directory' | 'symlink' | 'pipe'
 
-/** Undefined: a device, socket or FIFO. */
+/** Undefined: a device or a socket. */
 export function kindOf(mode: number): TreeKind | undefined {
-  const type = (mode & typeMask) >>> 0
-  return type === 0 ? 'file' : type === dir ? 'directory' : type === symlink ? 'symlink' : undefined
+  switch ((mode & typeMask) >>> 0) {
+    case 0:
+      return 'file'
+    case dir:
+      return 'directory'
+    case symlink:
+      return 'symlink'
+    case fifo:
+      return 'pipe'
+    default:
+      return undefined
+  }
 }
 
 /** As chmod takes them. */
@@ -29,7 +39,7 @@ export function permissionsOf(mode: number): number {
 }
 
 export function fileMode(kind: TreeKind, permissions: number): number {
-  const type = { file: 0, directory: dir, symlink }[kind]
+  const type = { file: 0, directory: dir, symlink, pipe: fifo }[kind]
   return (
     (type |
       (permissions & 0o777) |

@@ -132,7 +132,7 @@ class Receiver {
     const id = this.#next++
     const { path, mode, size, linkname } = decode(StatHead, raw)
     const kind = kindOf(mode)
-    // Docker: sockets and other special files of a context are left out.
+    // Docker: sockets and devices of a context are left out.
     if (kind === undefined) return
     const stamp = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString('latin1')
     // Read again from the stamp: the bytes are gone by then.

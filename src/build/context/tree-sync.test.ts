@@ -14,12 +14,14 @@ interface Listed {
   readonly path: string
   readonly data?: string
   readonly link?: string
+  readonly pipe?: true
   readonly mtime?: number
   readonly mode?: number
 }
 
-function entry({ path, data, link = '', mtime = 1_000_000_000, mode }: Listed): SyncEntry {
-  const kind = data !== undefined ? 'file' : link !== '' ? 'symlink' : 'directory'
+function entry({ path, data, link = '', pipe, mtime = 1_000_000_000, mode }: Listed): SyncEntry {
+  const other = link !== '' ? 'symlink' : pipe ? 'pipe' : 'directory'
+  const kind = data !== undefined ? 'file' : other
   const permissions = mode ?? (kind === 'directory' ? 0o755 : 0o644)
   return {
     path,
@@ -71,6 +73,7 @@ test('only what differs is asked for, and the copy is what was listed', async ()
       { path: 'd/b', data: 'two', mode: 0o4755 },
       { path: 'd/l', link: '../a' },
       { path: 'hard', data: 'one', link: 'a' },
+      { path: 'pipe', pipe: true, mode: 0o622 },
     ]
     const { asked, root } = await sync(contexts, all)
     assert.deepEqual(asked, ['a', 'd/b'])
@@ -79,6 +82,9 @@ test('only what differs is asked for, and the copy is what was listed', async ()
     assert.equal(statSync(`${root}/d`).mtimeMs, 1_000_000_000_000)
     assert.equal(readlinkSync(`${root}/d/l`), '../a')
     assert.equal(statSync(`${root}/hard`).ino, statSync(`${root}/a`).ino)
+
+    assert.equal(statSync(`${root}/pipe`).isFIFO(), true)
+    assert.equal(statSync(`${root}/pipe`).mode & 0o7777, 0o622)
 
     assert.deepEqual((await sync(contexts, all)).asked, [])
 
@@ -89,8 +95,9 @@ test('only what differs is asked for, and the copy is what was listed', async ()
       { path: 'hard', data: 'one', link: 'a' },
       { path: 'n', mtime: 1_000_000_002 },
       { path: 'n/x', data: '' },
+      { path: 'pipe', data: 'now a file' },
     ]
-    assert.deepEqual((await sync(contexts, changed)).asked, ['a', 'd', 'n/x'])
+    assert.deepEqual((await sync(contexts, changed)).asked, ['a', 'd', 'n/x', 'pipe'])
     assert.equal(readFileSync(`${root}/d`, 'utf8'), 'now a file')
     assert.equal(readFileSync(`${root}/hard`, 'utf8'), 'ONE')
     assert.equal(statSync(`${root}/n`).mtimeMs, 1_000_000_002_000)

@@ -5,7 +5,7 @@ import { EngineError } from '../../lib/errors.ts'
 /** One thing of a tree that somebody else has. Paths are relative, with slashes; parents come before children. */
 export interface SyncEntry {
   readonly path: string
-  readonly kind: 'file' | 'directory' | 'symlink'
+  readonly kind: 'file' | 'directory' | 'symlink' | 'pipe'
   /** Permission bits with setuid, setgid and sticky. */
   readonly mode: number
   readonly size: number
@@ -92,6 +92,10 @@ export class TreeSync {
       this.#remove(path, before)
       if (kind === 'symlink') {
         this.#root.symlink(entry.link, path)
+        this.#root.utimes(path, entry.mtime)
+      } else if (kind === 'pipe') {
+        this.#root.mknod(path, { kind: 'fifo', mode: 0o600 })
+        this.#root.chmod(path, entry.mode)
         this.#root.utimes(path, entry.mtime)
       } else {
         this.#waiting.set(path, entry)
