@@ -98,11 +98,13 @@ class Collection {
     const marks = await markRepository(op, storage, name)
     this.#result.repositories++
     this.#result.manifests += marks.manifests.size
-    for (const digest of marks.reachable) this.#needed.add(digest)
+    // A copy has of a manifest's parts what was asked for; the rest is for others to keep, or not.
+    const isCopy = this.#registry.isCopy(name)
+    for (const digest of isCopy ? marks.manifests : marks.reachable) this.#needed.add(digest)
     for await (const link of storage.list(op, linksPrefix(name))) {
       const digest = digestOfKey(link.key)
-      if (!digest || marks.reachable.has(digest)) continue
-      if (!marks.damaged && (await this.#remove(op, link, digest))) this.#result.linksRemoved++
+      if (!digest || (!isCopy && marks.reachable.has(digest))) continue
+      if (!marks.damaged && !isCopy && (await this.#remove(op, link, digest))) this.#result.linksRemoved++
       else this.#needed.add(digest)
     }
     for (const record of marks.incomplete) {

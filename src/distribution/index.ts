@@ -28,3 +28,6 @@ export { credentialsOfEnvironment, credentialsOfFile, type S3CredentialsSource }
 export { collect, defaultUploadAgeMs, type Collected, type CollectOptions } from './gc.ts'
 export { parseRetention, type RetentionPolicy } from './retention-policy.ts'
 export { retain, type RetainOptions, type Retained } from './retention.ts'
+export { evict, type Evicted } from './cache-evict.ts'
+export { PullThrough } from './pull-through.ts'
+export { readUpstreams, type PullThroughSettings, type UpstreamSettings } from './upstream-settings.ts'

@@ -159,6 +159,15 @@ export class Manifests {
     await storage.remove(op, manifestKey(repository, digest))
   }
 
+  /** As `remove`; absent is success. */
+  async discard(op: Op, digest: Digest, o: { tags?: readonly SeenTag[] } = {}): Promise<void> {
+    try {
+      await this.remove(op, digest, o)
+    } catch (error) {
+      if (!(error instanceof DistributionError && error.code === 'MANIFEST_UNKNOWN')) throw error
+    }
+  }
+
   /** Removes a tag, if nobody has set it since it was seen. */
   async untag(op: Op, seen: SeenTag): Promise<void> {
     const same = (current: TagRecord) =>

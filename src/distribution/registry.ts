@@ -3,6 +3,7 @@ import type { Op } from '../lib/op.ts'
 import { Holds } from './holds.ts'
 import { repositoriesPrefix } from './layout.ts'
 import { checkName } from './names.ts'
+import type { PullThrough } from './pull-through.ts'
 import { Repository } from './repository.ts'
 import type { Storage } from './storage.ts'
 import { Uploads } from './uploads.ts'
@@ -14,6 +15,8 @@ export interface RegistryOptions {
   readonly spool: string
   /** How long what a push was told to be here is held for it. */
   readonly graceMs?: number
+  /** What some repositories are copies of. Closed with the registry. */
+  readonly pullThrough?: PullThrough | undefined
 }
 
 const hour = 3_600_000
@@ -23,11 +26,13 @@ export class Registry implements AsyncDisposable {
   readonly storage: Storage
   readonly uploads: Uploads
   readonly holds: Holds
+  readonly pullThrough: PullThrough | undefined
   readonly #locks = new KeyedLock()
 
   private constructor(o: RegistryOptions, uploads: Uploads) {
     this.storage = o.storage
     this.uploads = uploads
+    this.pullThrough = o.pullThrough
     this.holds = new Holds({ graceMs: o.graceMs ?? hour })
   }
 
@@ -37,8 +42,15 @@ export class Registry implements AsyncDisposable {
 
   /** It need not be there. Throws NAME_INVALID. */
   repository(name: string): Repository {
-    const { storage, uploads, holds } = this
-    return new Repository({ name: checkName(name), storage, uploads, holds, locks: this.#locks })
+    const { storage, uploads, holds, pullThrough } = this
+    const upstream = pullThrough?.upstreamOf(checkName(name))
+    const origin = pullThrough && upstream && { pullThrough, upstream }
+    return new Repository({ name: checkName(name), storage, uploads, holds, locks: this.#locks, origin })
+  }
+
+  /** Its content can be fetched again: it is removed by its last use, and by no rule. */
+  isCopy(name: string): boolean {
+    return this.pullThrough?.upstreamOf(name) !== undefined
   }
 
   /** Names of those that have something in them, after `after`; in order of their components, as docker's registry has them. */
@@ -47,6 +59,7 @@ export class Registry implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.pullThrough?.[Symbol.asyncDispose]()
     await this.storage[Symbol.asyncDispose]()
   }
 

@@ -1,6 +1,7 @@
 import type { KeyedLock } from '../lib/lock.ts'
 import type { Op } from '../lib/op.ts'
 import { Blobs } from './blobs.ts'
+import { CachedBlobs, CachedManifests, CachedTags, type Origin } from './cached-repository.ts'
 import type { Digest } from './digest.ts'
 import type { Holds } from './holds.ts'
 import { linksPrefix, manifestsPrefix, referrersPrefix, tagsPrefix } from './layout.ts'
@@ -17,17 +18,31 @@ export class Repository {
   readonly tags: Tags
   readonly manifests: Manifests
   readonly #storage: Storage
+  readonly #isCopy: boolean
 
-  constructor(o: { name: string; storage: Storage; uploads: Uploads; holds: Holds; locks: KeyedLock }) {
-    const { name: repository, ...rest } = o
+  /** `origin`: what it is a copy of. */
+  constructor(o: {
+    name: string
+    storage: Storage
+    uploads: Uploads
+    holds: Holds
+    locks: KeyedLock
+    origin: Origin | undefined
+  }) {
+    const { name: repository, origin, ...rest } = o
     this.name = repository
     this.#storage = o.storage
-    this.blobs = new Blobs({ repository, ...rest })
-    this.tags = new Tags({ repository, ...rest })
-    this.manifests = new Manifests({ repository, tags: this.tags, ...rest })
+    const own = { repository, ...rest }
+    this.#isCopy = origin !== undefined
+    this.blobs = origin ? new CachedBlobs({ ...own, ...origin }) : new Blobs(own)
+    this.tags = origin ? new CachedTags({ ...own, ...origin }) : new Tags(own)
+    const withTags = { ...own, tags: this.tags }
+    this.manifests = origin ? new CachedManifests({ ...withTags, ...origin }) : new Manifests(withTags)
   }
 
+  /** Of a copy only its upstream knows: it counts as there. */
   async exists(op: Op): Promise<boolean> {
+    if (this.#isCopy) return true
     for (const prefix of [manifestsPrefix(this.name), linksPrefix(this.name), tagsPrefix(this.name)])
       for await (const _ of this.#storage.children(op, prefix)) return true
     return false

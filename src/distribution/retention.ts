@@ -44,7 +44,8 @@ export async function retain(op: Op, registry: Registry, o: RetainOptions): Prom
     manifestsRemoved: 0,
   }
   for await (const name of registry.repositories(op)) {
-    const rule = ruleFor(o.policy, name)
+    // What is only a copy would come back with its next pull.
+    const rule = registry.isCopy(name) ? undefined : ruleFor(o.policy, name)
     if (!rule) continue
     result.repositories++
     await retainRepository(op, registry, { ...o, name, rule, result })
@@ -80,7 +81,7 @@ async function retainRepository(
     const tags = tagsOf.get(digest) ?? []
     const removed = result.dryRun
       ? !registry.holds.isHeld(digest, begun)
-      : await registry.holds.removeUnlessHeld(digest, begun, () => manifests.remove(op, digest, { tags }))
+      : await registry.holds.removeUnlessHeld(digest, begun, () => manifests.discard(op, digest, { tags }))
     if (removed) result.manifestsRemoved++
     else result.manifestsKept++
   }

@@ -6,12 +6,17 @@ import { checkTag, isTag } from './names.ts'
 import { readRecord, tagRecord, writeRecord, type TagRecord } from './records.ts'
 import type { Storage } from './storage.ts'
 
+export interface TagsOptions {
+  readonly repository: string
+  readonly storage: Storage
+}
+
 /** Tags of one repository. */
 export class Tags {
   readonly #repository: string
   readonly #storage: Storage
 
-  constructor(o: { repository: string; storage: Storage }) {
+  constructor(o: TagsOptions) {
     this.#repository = o.repository
     this.#storage = o.storage
   }

@@ -74,11 +74,13 @@ function mediaTypeOf(header: string): string {
   return (header.split(';', 1)[0] ?? '').trim().toLowerCase()
 }
 
-function headersOf({ digest, record }: StoredManifest) {
+function headersOf({ digest, record, stale }: StoredManifest) {
   return {
     'Content-Type': record.mediaType,
     'Docker-Content-Digest': digest,
     ETag: `"${digest}"`,
     'X-Content-Type-Options': 'nosniff',
+    // Not verified with the upstream, which does not answer. "Warnings": the code MUST be 299, the agent `-`, without a date.
+    ...(stale && { Warning: '299 - "Response is Stale"' }),
   }
 }

@@ -1,0 +1,217 @@
+import type { Readable } from 'node:stream'
+import { EngineError, messageOf } from '../lib/errors.ts'
+import type { Op } from '../lib/op.ts'
+import { Blobs, type BlobsOptions } from './blobs.ts'
+import { isDigest, type Digest } from './digest.ts'
+import { DistributionError } from './errors.ts'
+import { blobKey, linkKey } from './layout.ts'
+import { Manifests, type ManifestsOptions, type PutManifest, type StoredManifest } from './manifests.ts'
+import { isTag } from './names.ts'
+import type { PullThrough } from './pull-through.ts'
+import type { ByteRange, ObjectStat } from './storage.ts'
+import { sortTags, Tags, type TagsOptions } from './tags.ts'
+import type { Upload } from './upload.ts'
+import type { Upstream } from './upstream.ts'
+
+/** Who could have a copy does not wait longer for the answer whether it is still true. */
+const patienceMs = 5000
+
+/** Where a repository is copied from. */
+export interface Origin {
+  readonly upstream: Upstream
+  readonly pullThrough: PullThrough
+}
+
+/** Manifests of a copy: by digest they are fetched once; a tag is asked for again when it is no longer fresh. */
+export class CachedManifests extends Manifests {
+  readonly #o: ManifestsOptions & Origin
+
+  constructor(o: ManifestsOptions & Origin) {
+    super(o)
+    this.#o = o
+  }
+
+  override async find(op: Op, reference: string): Promise<StoredManifest> {
+    const { pullThrough, repository } = this.#o
+    const found = isDigest(reference)
+      ? ((await this.#here(op, reference)) ??
+        (await pullThrough.once(`${repository}@${reference}`, (each) => this.#fetch(each, reference))))
+      : await this.#findTag(op, reference)
+    if (!found)
+      throw new DistributionError(
+        'MANIFEST_UNKNOWN',
+        `no manifest ${JSON.stringify(reference)} in ${repository}, nor in ${this.#o.upstream.title}`,
+        { reference },
+      )
+    pullThrough.use.touch(found.digest)
+    return found
+  }
+
+  override put(): Promise<PutManifest> {
+    return refuse(this.#o)
+  }
+
+  async #findTag(op: Op, tag: string): Promise<StoredManifest | undefined> {
+    const { tags, upstream, pullThrough, repository } = this.#o
+    if (!isTag(tag)) return undefined
+    const known = await tags.get(op, tag)
+    const copy = known && (await this.#here(op, known.digest))
+    const age = known && Date.now() - Date.parse(known.updatedAt)
+    if (copy && age !== undefined && age >= 0 && age < upstream.settings.fresh) return copy
+    if (copy && upstream.isDown) return { ...copy, stale: true }
+    const asked = pullThrough.once(`${repository}:${tag}`, (each) => this.#ask(each, tag))
+    if (!copy) return await asked
+    const late = new EngineError('unavailable', `no answer within ${patienceMs / 1000} seconds`)
+    try {
+      return await within(patienceMs, asked, late)
+    } catch (error) {
+      if (!(error instanceof EngineError) || error.kind !== 'unavailable') throw error
+      op.log.warn('the upstream does not answer: an older copy is served', {
+        upstream: upstream.title,
+        tag,
+        error: messageOf(error),
+      })
+      return { ...copy, stale: true }
+    }
+  }
+
+  async #ask(op: Op, tag: string): Promise<StoredManifest | undefined> {
+    const { tags, upstream } = this.#o
+    const digest = await upstream.head(op, tag)
+    const found = digest && ((await this.#here(op, digest)) ?? (await this.#fetch(op, digest)))
+    if (found) await tags.set(op, tag, found.digest)
+    else {
+      const seen = await tags.get(op, tag)
+      if (seen) await this.untag(op, { tag, digest: seen.digest, updatedAt: new Date(seen.updatedAt) })
+    }
+    return found
+  }
+
+  async #fetch(op: Op, digest: Digest): Promise<StoredManifest | undefined> {
+    const fetched = await this.#o.upstream.manifest(op, digest)
+    if (!fetched) return undefined
+    try {
+      await this.copy(op, fetched.data, fetched.mediaType)
+    } catch (cause) {
+      if (!(cause instanceof DistributionError)) throw cause
+      // What is wrong with it is not the fault of whoever asked.
+      throw new EngineError(
+        'unavailable',
+        `Cannot copy ${this.#o.upstream.title}@${digest}: ${cause.message}`,
+        { cause },
+      )
+    }
+    return await this.#here(op, digest)
+  }
+
+  async #here(op: Op, digest: Digest): Promise<StoredManifest | undefined> {
+    try {
+      return await super.find(op, digest)
+    } catch (error) {
+      if (error instanceof DistributionError && error.code === 'MANIFEST_UNKNOWN') return undefined
+      throw error
+    }
+  }
+}
+
+/** Blobs of a copy: what is not here is streamed from the upstream while it is kept. */
+export class CachedBlobs extends Blobs {
+  readonly #o: BlobsOptions & Origin
+
+  constructor(o: BlobsOptions & Origin) {
+    super(o)
+    this.#o = o
+  }
+
+  override async stat(op: Op, digest: Digest): Promise<ObjectStat> {
+    const { pullThrough, upstream, storage, holds, repository } = this.#o
+    pullThrough.use.touch(digest)
+    try {
+      return await super.stat(op, digest)
+    } catch (error) {
+      if (!(error instanceof DistributionError && error.code === 'BLOB_UNKNOWN')) throw error
+      // Asked even when another repository has the blob: whether this one has is the upstream's to say.
+      const size = await pullThrough.once(`${repository}#${digest}`, (each) =>
+        upstream.blobSize(each, digest),
+      )
+      if (size === undefined) throw error
+      await holds.hold(digest)
+      const other = await storage.stat(op, blobKey(digest))
+      if (other?.size === size) await storage.write(op, linkKey(repository, digest), new Uint8Array())
+      return { size, modified: new Date() }
+    }
+  }
+
+  override async promise(op: Op, digest: Digest): Promise<ObjectStat> {
+    return await this.stat(op, digest)
+  }
+
+  override async read(op: Op, digest: Digest, range?: ByteRange): Promise<Readable> {
+    try {
+      return await super.read(op, digest, range)
+    } catch (error) {
+      if (!(error instanceof DistributionError && error.code === 'BLOB_UNKNOWN')) throw error
+      const { pullThrough, upstream } = this.#o
+      const size = pullThrough.underWay(digest)?.size ?? (await this.stat(op, digest)).size
+      const download = pullThrough.download(upstream, { ...this.#o, digest, size })
+      const stream = await download.follow(op, range ?? { start: 0, end: size - 1 })
+      return stream ?? (await super.read(op, digest, range))
+    }
+  }
+
+  override start(): Promise<Upload> {
+    return refuse(this.#o)
+  }
+
+  override upload(): Promise<Upload> {
+    return refuse(this.#o)
+  }
+
+  override mount(): Promise<boolean> {
+    return refuse(this.#o)
+  }
+}
+
+/** Tags of a copy: those that the upstream has; while it does not answer, those that were asked for. */
+export class CachedTags extends Tags {
+  readonly #o: TagsOptions & Origin
+
+  constructor(o: TagsOptions & Origin) {
+    super(o)
+    this.#o = o
+  }
+
+  override async sorted(op: Op, after?: string): Promise<string[]> {
+    const { upstream, pullThrough, repository } = this.#o
+    try {
+      const tags = await pullThrough.once(`${repository}/tags`, (each) => upstream.tags(each))
+      return sortTags((tags ?? []).filter(isTag), after)
+    } catch (error) {
+      const known = await super.sorted(op, after)
+      if (known.length === 0 || !(error instanceof EngineError) || error.kind !== 'unavailable') throw error
+      op.log.warn('the upstream does not answer: the tags of copies are listed', {
+        upstream: upstream.title,
+        error: messageOf(error),
+      })
+      return known
+    }
+  }
+}
+
+function refuse(o: Origin & { repository: string }): Promise<never> {
+  return Promise.reject(
+    new EngineError('unsupported', `${o.repository} is a copy of ${o.upstream.title}: it takes no pushes`),
+  )
+}
+
+/** The work goes on when its time is over; its failure is then nobody's. */
+async function within<T>(ms: number, work: Promise<T>, late: Error): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(late), ms)
+  try {
+    return await Promise.race([work, promise])
+  } finally {
+    clearTimeout(timer)
+    work.catch(() => {})
+  }
+}
