@@ -1,4 +1,4 @@
-import { Transform, pipeline, Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { compressionOf, peek } from '../host/decompress.ts'
 import { digestOf, hexOf, type Digest } from '../lib/digest.ts'
 import { EngineError } from '../lib/errors.ts'
@@ -13,7 +13,7 @@ import type { ProgressMessage } from '../wire/image.ts'
 import type { AuthConfig } from '../wire/registry.ts'
 import type { Image } from './config.ts'
 import { maxConfigSize } from './images.ts'
-import { compressor, type LayerBlob, type LayerCompression } from './layer-blobs.ts'
+import type { LayerBlob, LayerCompression, LayerForm } from './layer-blobs.ts'
 import { dockerTypes, manifestOf, type Document } from './manifest.ts'
 import type { PullHost } from './pull.ts'
 import { decodeManifest, type RegistryDescriptor } from './registry-manifest.ts'
@@ -291,23 +291,11 @@ async function sendCompressed(op: Op, diffId: DiffId, push: Pushing): Promise<Se
   const { images, snapshots } = push.host
   const total = snapshots.layer(diffId)?.tarSize ?? 0
   const progress = new Progress(diffId, push.report)
-  const plain: LayerBlob = { diffId, digest: diffId, size: total, compression: 'uncompressed' }
+  const form: LayerForm = { compression: 'gzip' }
   const { digest, size } = await uploading(() =>
     push.repository.upload(op, {
-      open: async (inner) => {
-        let read = 0
-        const counted = new Transform({
-          highWaterMark: 1 << 20,
-          transform(chunk: Buffer, _encoding, callback) {
-            read += chunk.length
-            progress.sent(read, total)
-            callback(null, chunk)
-          },
-        })
-        const stage = compressor({ compression: 'gzip' })
-        // Whoever reads the last stage sees what went wrong in any.
-        return pipeline(await images.blobs.read(inner, plain), counted, stage, () => {})
-      },
+      open: (inner) =>
+        images.blobs.packed(inner, diffId, { form, progress: (read) => progress.sent(read, total) }),
       retrying: (ms) => progress.retrying(ms),
     }),
   )
@@ -343,7 +331,7 @@ async function sendSmall(
   if (digestOf(data) !== digest) throw new EngineError('internal', `content ${digest} is damaged`)
   if (await uploading(() => push.repository.hasBlob(op, digest))) return
   await uploading(() =>
-    push.repository.upload(op, { blob: { digest, size }, open: () => Readable.from([data]) }),
+    push.repository.upload(op, { blob: { digest, size }, open: () => Readable.from([Buffer.from(data)]) }),
   )
 }
 

@@ -15,7 +15,7 @@ export interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly url: URL
   readonly headers?: Readonly<Record<string, string>>
-  /** A stream goes chunked unless `Content-Length` is among the headers. */
+  /** A stream goes chunked unless `Content-Length` is among the headers; the memory of what it gives is used again. */
   readonly body?: Buffer | Readable
   /** Accept any certificate. */
   readonly insecure: boolean
@@ -167,7 +167,7 @@ export class Http {
       // A body of any length: what counts is that it moves.
       source.on('data', (chunk: Buffer) => {
         timer.set(idleMs)
-        if (!call.write(chunk)) source.pause()
+        if (!call.write(chunk, () => release(chunk))) source.pause()
       })
       call.on('drain', () => source.resume())
       source.once('end', () => {

@@ -12,7 +12,7 @@ export interface Upload {
   readonly blob?: { readonly digest: Digest; readonly size: number }
   /** Repositories of the same registry that may have the blob. */
   readonly from?: readonly string[]
-  /** The bytes, from their beginning; called again when a try failed. */
+  /** The bytes, from their beginning, in memory that is given away; called again when a try failed. */
   open(op: Op): Promise<Readable> | Readable
   progress?(bytes: number): void
   retrying?(ms: number): void

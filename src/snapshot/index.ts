@@ -15,7 +15,7 @@ export { Snapshots, type FileInLayer, type Layer, type DiffId } from './snapshot
 export type { LayerEntry } from './list-layer.ts'
 export type { Change } from './inspect-tree.ts'
 export type { Pump } from './pool.ts'
-export type { CopyEntry, Linked, Owner } from './jobs.ts'
+export type { CopyEntry, Linked, Owner, Packed } from './jobs.ts'
 export { readTar } from './tar-reader.ts'
 export { endOfTar } from './tar-writer.ts'
 export { encodeHeader, padded, type TarEntry, type TarType } from './tar-header.ts'

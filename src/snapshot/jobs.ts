@@ -37,6 +37,12 @@ export interface EarlierFiles {
   readonly paths: readonly string[]
 }
 
+/** How an archive is compressed. */
+export interface Packed {
+  readonly compression: 'gzip' | 'zstd'
+  readonly level: number
+}
+
 /** What workers do. Paths are absolute and trusted; what is inside the directories they name is not. */
 export interface Jobs {
   /** Input: an uncompressed layer archive, into the empty directory `dir`. */
@@ -58,6 +64,11 @@ export interface Jobs {
   hash: { in: { dir: string; epoch?: number }; out: { digest: Digest; size: number; tarSize: number } }
   /** Output: a tar stream. */
   tar: { in: { dir: string; form: 'layer' | 'tree'; into?: string }; out: { size: number } }
+  /**
+   * Output: the archive of a layer, compressed: that of a directory as `tar` gives it, or what is in a stored archive, which may
+   * be compressed itself.
+   */
+  pack: { in: { from: { dir: string } | { file: string }; form: Packed }; out: null }
   copy: {
     in: {
       from: string
@@ -95,13 +106,14 @@ export type ToWorker =
   | { type: 'end'; id: number }
   /** The input broke off, or nobody wants the result any more. */
   | { type: 'abort'; id: number }
-  /** The reader of a tar stream takes this many bytes more. */
+  /** The reader of a stream takes this many bytes more. */
   | { type: 'credit'; id: number; bytes: number }
 
 export type FromWorker =
   /** With the memory of the chunk, to be filled again. */
   | { type: 'ack'; id: number; bytes: number; memory: ArrayBuffer }
-  | { type: 'chunk'; id: number; chunk: Uint8Array }
+  /** `read`: bytes of the archive so far, where that is not what is sent. */
+  | { type: 'chunk'; id: number; chunk: Uint8Array; read?: number }
   | { type: 'done'; id: number; result: unknown }
   | {
       type: 'failed'

@@ -8,6 +8,7 @@ import { EngineError, messageOf } from '../lib/errors.ts'
 import { KeyedLock } from '../lib/lock.ts'
 import { background, detached, type Op } from '../lib/op.ts'
 import type { Lease, Leases, Store, Table } from '../store/index.ts'
+import type { Packed } from './jobs.ts'
 import type { Pool, Pump } from './pool.ts'
 
 /** Digest of a layer's uncompressed archive. */
@@ -210,7 +211,21 @@ export class Layers {
         'unsupported',
         `layer ${diffId} was not made here: its archive is ${layer.blob ?? 'not kept'}`,
       )
-    return this.#pool.stream(op, { dir: this.path(diffId), form: 'layer' })
+    return this.#pool.stream(op, 'tar', { input: { dir: this.path(diffId), form: 'layer' } })
+  }
+
+  /** The archive, compressed; `blob` is where the one is that it came as. */
+  pack(
+    op: Op,
+    diffId: DiffId,
+    o: { form: Packed; blob: string | undefined; progress?: (read: number) => void },
+  ): Readable {
+    if (!this.#layers.has(diffId)) throw new EngineError('not-found', `layer ${diffId} is missing`)
+    const from = o.blob === undefined ? { dir: this.path(diffId) } : { file: o.blob }
+    return this.#pool.stream(op, 'pack', {
+      input: { from, form: o.form },
+      ...(o.progress && { progress: o.progress }),
+    })
   }
 
   /** False when a lease holds it, or there is none. */

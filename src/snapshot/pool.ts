@@ -21,7 +21,7 @@ interface Pending {
   reject(error: Error): void
   /** The worker has taken this many bytes of input. */
   ack(bytes: number, memory: ArrayBuffer): void
-  chunk(data: Buffer): void
+  chunk(data: Buffer, read: number | undefined): void
 }
 
 /** What nobody waits for, and what may take long on a busy disk: in a thread of its own, in nobody's way. */
@@ -103,8 +103,12 @@ export class Pool {
     return settled.value
   }
 
-  /** The output of a job that gives a stream. Destroying it stops the job. */
-  stream(op: Op, input: Jobs['tar']['in']): Readable {
+  /** The output of a job that gives a stream, in chunks with memory of their own. Destroying it stops the job. */
+  stream<K extends 'tar' | 'pack'>(
+    op: Op,
+    kind: K,
+    o: { input: Jobs[K]['in']; progress?: (read: number) => void },
+  ): Readable {
     const ready: Buffer[] = []
     let session: Session | undefined
     let wanted = false
@@ -119,8 +123,12 @@ export class Pool {
       if (over && ready.length === 0) readable.push(null)
     }
     const begin = (): Session => {
-      const on = { chunk: (data: Buffer) => (ready.push(data), deliver()) }
-      const started = this.#start({ kind: 'tar', input }, on)
+      const chunk = (data: Buffer, read: number | undefined) => {
+        if (read !== undefined) o.progress?.(read)
+        ready.push(data)
+        deliver()
+      }
+      const started = this.#start({ kind, input: o.input } as Job, { chunk })
       // The worker has a window's worth of credit to begin with: this only wakes it.
       started.send({ type: 'credit', id: started.id, bytes: 0 })
       started.done.then(
@@ -165,7 +173,7 @@ export class Pool {
     }
   }
 
-  #start(job: Job, on: { ack?: Ack; chunk?(data: Buffer): void }): Session {
+  #start(job: Job, on: { ack?: Ack; chunk?(data: Buffer, read: number | undefined): void }): Session {
     if (this.#closed) throw new EngineError('unavailable', 'the engine is shutting down')
     const id = this.#nextId++
     const thread = this.#pick({ background: background.has(job.kind) })
@@ -182,7 +190,7 @@ export class Pool {
         resolve: (result) => (reason ? reject(reason) : resolve(result)),
         reject: (error) => reject(reason ?? error),
         ack: (bytes, memory) => on.ack?.(bytes, memory),
-        chunk: (data) => on.chunk?.(data),
+        chunk: (data, read) => on.chunk?.(data, read),
       })
     })
     send({ type: 'start', id, job, cancel })
@@ -235,7 +243,10 @@ export class Pool {
         pending.ack(message.bytes, message.memory)
         return
       case 'chunk':
-        pending.chunk(Buffer.from(message.chunk.buffer, message.chunk.byteOffset, message.chunk.length))
+        pending.chunk(
+          Buffer.from(message.chunk.buffer, message.chunk.byteOffset, message.chunk.length),
+          message.read,
+        )
         return
       case 'done':
         this.#finished(thread, message.id)

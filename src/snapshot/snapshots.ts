@@ -22,7 +22,7 @@ import { isMountPoint, MNT_DETACH, mountOverlay, mountsUnder, unmount } from '..
 import { RootDir } from '../host/root-dir.ts'
 import type { Lease, Leases, Store } from '../store/index.ts'
 import type { Change } from './inspect-tree.ts'
-import type { CopyEntry, Linked, Owner } from './jobs.ts'
+import type { CopyEntry, Linked, Owner, Packed } from './jobs.ts'
 import type { LayerEntry } from './list-layer.ts'
 import { Layers, type DiffId, type Layer } from './layers.ts'
 import { Pool, type Pump } from './pool.ts'
@@ -108,6 +108,18 @@ export class Snapshots {
   /** The archive of a layer made here (one without `blob`): sorted, fixed header fields; its sha256 is the diffID. */
   tar(op: Op, diffId: DiffId): Readable {
     return this.#layers.tar(op, diffId)
+  }
+
+  /**
+   * The archive of a layer, compressed: equal layers and forms give equal bytes. `blob`: the file of the archive that it came as,
+   * where it was not made here. `progress` is told how much of the archive has been read.
+   */
+  pack(
+    op: Op,
+    diffId: DiffId,
+    o: { form: Packed; blob: string | undefined; progress?: (read: number) => void },
+  ): Readable {
+    return this.#layers.pack(op, diffId, o)
   }
 
   /** All that a layer says of its paths, parents before children. */
@@ -242,9 +254,9 @@ export class Snapshots {
   exportTar(op: Op, id: string, o: { into?: string } = {}): Readable {
     const dir = this.#existing(id)
     if (isMountPoint(join(dir, 'merged')))
-      return this.#pool.stream(op, { dir: join(dir, 'merged'), form: 'tree', ...o })
+      return this.#pool.stream(op, 'tar', { input: { dir: join(dir, 'merged'), form: 'tree', ...o } })
     const view = this.#view(op, [join(dir, 'upper'), ...this.#layers.stack(this.#readStack(id))])
-    const stream = this.#pool.stream(op, { dir: view.path, form: 'tree', ...o })
+    const stream = this.#pool.stream(op, 'tar', { input: { dir: view.path, form: 'tree', ...o } })
     stream.once('close', () => view[Symbol.dispose]())
     return stream
   }
@@ -347,7 +359,7 @@ export class Snapshots {
       minor: 0,
       xattrs: new Map(),
     })
-    const body = this.#pool.stream(op, { dir, form: 'tree' })
+    const body = this.#pool.stream(op, 'tar', { input: { dir, form: 'tree' } })
     return Readable.from(
       (async function* () {
         yield head

@@ -17,6 +17,7 @@ import { changesOf, usageOf } from './inspect-tree.ts'
 import { compareFiles, listLayer } from './list-layer.ts'
 import { windowSize, type FromWorker, type Job, type Jobs, type ToWorker } from './jobs.ts'
 import { LayerSink } from './layer-sink.ts'
+import { Packing } from './packing.ts'
 import { TarParser } from './tar-parser.ts'
 import { tarOf } from './tar-writer.ts'
 
@@ -41,7 +42,9 @@ function send(message: FromWorker): void {
   port?.postMessage({ ...message, chunk: whole }, [whole.buffer as ArrayBuffer])
 }
 
-port?.on('message', (message: ToWorker) => {
+port?.on('message', receiveMessage)
+
+function receiveMessage(message: ToWorker): void {
   const { id } = message
   try {
     handle(message)
@@ -49,7 +52,7 @@ port?.on('message', (message: ToWorker) => {
     finish(id)
     send({ type: 'failed', id, failure: describe(error) })
   }
-})
+}
 
 function handle(message: ToWorker): void {
   const { id } = message
@@ -107,6 +110,8 @@ function start(id: number, job: Job, cancel: Int32Array): { session: Session } |
       return { session: extract(job.input) }
     case 'tar':
       return { session: tar(id, job.input) }
+    case 'pack':
+      return { session: pack(id, job.input) }
     case 'hash':
       return { result: hash(job.input, check) }
     case 'copy': {
@@ -299,6 +304,32 @@ function tar(id: number, input: Jobs['tar']['in']): Session {
     close() {
       chunks.return({ size: 0 })
       root[Symbol.dispose]()
+    },
+  }
+}
+
+function pack(id: number, input: Jobs['pack']['in']): Session {
+  let credit = windowSize
+  let again: NodeJS.Immediate | undefined
+  const packing = new Packing(input, (chunk, read) => {
+    credit -= chunk.length
+    send({ type: 'chunk', id, chunk, read })
+  })
+  return {
+    credit(bytes) {
+      credit += bytes
+      if (credit <= 0 || again) return undefined
+      if (packing.step()) return { result: null satisfies Jobs['pack']['out'] }
+      // Compressing takes long: others get their turn in between.
+      again = setImmediate(() => {
+        again = undefined
+        receiveMessage({ type: 'credit', id, bytes: 0 })
+      })
+      return undefined
+    },
+    close() {
+      clearImmediate(again)
+      packing[Symbol.dispose]()
     },
   }
 }

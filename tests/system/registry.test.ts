@@ -42,7 +42,12 @@ function addImage(
   )
   const layers = o.layers.map(({ data, compression }) => {
     const blob =
-      compression === 'gzip' ? gzipSync(data) : compression === 'zstd' ? zstdCompressSync(data) : data
+      // As a push does it.
+      compression === 'gzip'
+        ? gzipSync(data, { level: 4 })
+        : compression === 'zstd'
+          ? zstdCompressSync(data)
+          : data
     const mediaType = compression === undefined ? types.layer : `${types.layer}+${compression}`
     return { mediaType, ...registry.addBlob(name, blob) }
   })
