@@ -3,9 +3,17 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { digestOf, FilesStorage, Registry } from '../../distribution/index.ts'
+import { basename, join } from 'node:path'
+import {
+  digestOf,
+  FilesStorage,
+  openS3Storage,
+  parseS3Location,
+  Registry,
+  type Storage,
+} from '../../distribution/index.ts'
 import { silentLogger } from '../../lib/log.ts'
+import { background } from '../../lib/op.ts'
 import { RegistryApi, type RegistryApiOptions } from './server.ts'
 
 export const types = {
@@ -20,6 +28,20 @@ export interface Descriptor {
   readonly mediaType: string
   readonly digest: string
   readonly size: number
+}
+
+/**
+ * Files; or objects in the bucket `images` of the S3 server that GANTRY_TEST_S3 names, each registry's below a prefix of its own
+ * (tests/system/registry-spec-s3.test.ts).
+ */
+async function openStorage(directory: string): Promise<Storage> {
+  const endpoint = process.env['GANTRY_TEST_S3']
+  if (endpoint === undefined) return await FilesStorage.open(directory)
+  const settings = parseS3Location(`s3://images/${basename(directory)}`, {
+    endpoint,
+    credentials: () => Promise.resolve({ accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'secret' }),
+  })
+  return await openS3Storage(background(silentLogger), { ...settings, partSize: 5 << 20, pauseMs: 10 })
 }
 
 type ServerOptions = Partial<Omit<RegistryApiOptions, 'registry'>>
@@ -40,7 +62,7 @@ export class TestServer implements AsyncDisposable {
   /** `directory`: that of a server before, which is then not removed. */
   static async start(o: ServerOptions & { directory?: string } = {}): Promise<TestServer> {
     const { directory = mkdtempSync(join(tmpdir(), 'gantry-registry-')), ...options } = o
-    const storage = await FilesStorage.open(directory)
+    const storage = await openStorage(directory)
     const registry = await Registry.open({
       storage,
       spool: join(directory, 'uploads'),
