@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   collect,
+  evict,
   retain,
   type Collected,
+  type Evicted,
   type Registry,
   type Retained,
   type RetentionPolicy,
@@ -24,7 +26,10 @@ export interface MaintenanceOptions {
   readonly dryRun: boolean
 }
 
-/** What a registry does by itself, round after round: rules remove tags and manifests, then garbage is collected. A round that fails is logged, and the next one comes. */
+/**
+ * What a registry does by itself, round after round: rules remove tags and manifests, copies
+ * of upstreams go by their last use, then garbage is collected. A round that fails is logged, and the next one comes.
+ */
 export class Maintenance {
   readonly #o: MaintenanceOptions
   readonly #stop = new AbortController()
@@ -37,6 +42,9 @@ export class Maintenance {
     uploads: 0,
     tags: 0,
     manifests: 0,
+    copies: 0,
+    copiesBytes: 0,
+    evicted: 0,
     last: 0,
     seconds: 0,
   }
@@ -54,6 +62,9 @@ export class Maintenance {
     counter('removed_uploads', 'Abandoned uploads.', 'uploads')
     counter('retention_removed_tags', 'Tags that the rules removed.', 'tags')
     counter('retention_removed_manifests', 'Manifests that the rules removed.', 'manifests')
+    counter('removed_copies', 'Copies of upstreams that went by their last use.', 'evicted')
+    metrics.gauge('gantry_registry_copies', 'Copies of upstreams, blobs and manifests.', () => totals.copies)
+    metrics.gauge('gantry_registry_copies_bytes', 'Their size.', () => totals.copiesBytes)
     metrics.gauge('gantry_registry_gc_last_success_time_seconds', 'End of the last one.', () => totals.last)
     metrics.gauge('gantry_registry_gc_last_duration_seconds', 'How long it took.', () => totals.seconds)
   }
@@ -85,6 +96,8 @@ export class Maintenance {
   async #round(op: Op): Promise<void> {
     const { registry, retention, dryRun, uploadAge } = this.#o
     if (retention) this.#countRetained(op, await this.#retain(op, await retention.current(op)))
+    const evicted = await evict(op, registry, { dryRun })
+    if (evicted) this.#countEvicted(op, evicted)
     this.#countCollected(op, await collect(op, registry, { uploadAgeMs: uploadAge, dryRun }))
   }
 
@@ -104,6 +117,20 @@ export class Maintenance {
     if (found.dryRun) return
     this.#totals.tags += found.tagsRemoved
     this.#totals.manifests += found.manifestsRemoved
+  }
+
+  #countEvicted(op: Op, found: Evicted): void {
+    const { dryRun } = this.#o
+    op.log[found.copiesRemoved > 0 ? 'info' : 'debug'](
+      dryRun ? 'copies counted, dry run' : 'copies counted',
+      {
+        ...found,
+      },
+    )
+    const totals = this.#totals
+    totals.copies = found.copies - (dryRun ? 0 : found.copiesRemoved)
+    totals.copiesBytes = found.bytes - (dryRun ? 0 : found.bytesRemoved)
+    if (!dryRun) totals.evicted += found.copiesRemoved
   }
 
   #countCollected(op: Op, found: Collected): void {

@@ -12,10 +12,11 @@ import {
   SlowClients,
   type RegistryIdentity,
 } from '../api/registry/index.ts'
-import { parseRetention, Registry } from '../distribution/index.ts'
+import { parseRetention, PullThrough, readUpstreams, Registry } from '../distribution/index.ts'
 import { EngineError, messageOf } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
 import { ReloadedFile } from '../lib/reloaded-file.ts'
+import type { Proxies } from '../registry/index.ts'
 import { openRegistryAccess } from './registry-access.ts'
 import { Maintenance } from './registry-maintenance.ts'
 import { openRegistryStorage } from './registry-storage.ts'
@@ -37,14 +38,24 @@ export interface RegistryService {
 
 /** Opens the storage and serves it, or leaves nothing behind. */
 export async function openRegistryService(op: Op, config: RegistryConfig): Promise<RegistryService> {
-  if (config.upstream !== undefined) throw new EngineError('unsupported', 'upstream is not supported yet')
   await using undo = new AsyncDisposableStack()
   const identity = config.tls && (await readIdentity(config.tls))
   const { storage } = undo.use(await openRegistryStorage(op, config))
+  const pullThrough =
+    config.upstream === undefined
+      ? undefined
+      : await PullThrough.open({
+          settings: await readUpstreams(config.upstream),
+          directory: join(config.state, 'downloads'),
+          proxies: proxiesOf(process.env),
+          log: op.log,
+        })
+  if (pullThrough) undo.use(pullThrough)
   const registry = await Registry.open({
     storage,
     spool: join(config.state, 'uploads'),
     graceMs: config.gcGrace,
+    pullThrough,
   })
   // The storage's directory is there now, for a key of tokens.
   const logins = await openRegistryAccess(op, config)
@@ -124,6 +135,12 @@ export async function openRegistryService(op: Op, config: RegistryConfig): Promi
       await held.disposeAsync()
     },
   }
+}
+
+/** As other programs of the host reach the world. */
+function proxiesOf(environment: Readonly<Record<string, string | undefined>>): Proxies {
+  const value = (name: string) => environment[name] ?? environment[name.toLowerCase()] ?? ''
+  return { http: value('HTTP_PROXY'), https: value('HTTPS_PROXY'), no: value('NO_PROXY') }
 }
 
 async function readIdentity(tls: RegistryTls): Promise<RegistryIdentity> {

@@ -33,12 +33,12 @@ interface Place {
 export async function evict(
   op: Op,
   registry: Registry,
-  o: { now?: number } = {},
+  o: { dryRun?: boolean } = {},
 ): Promise<Evicted | undefined> {
   const { pullThrough, holds, storage } = registry
   if (!pullThrough) return undefined
   const { maxBytes = Infinity, maxUnused = Infinity } = pullThrough.settings
-  const begun = o.now ?? Date.now()
+  const begun = Date.now()
   await pullThrough.use.load(op, storage)
   const copies = await copiesOf(op, registry)
   const result = {
@@ -51,9 +51,11 @@ export async function evict(
   for (const copy of copies.toSorted((a, b) => a.used - b.used)) {
     const tooMuch = result.bytes - result.bytesRemoved > maxBytes
     if (!tooMuch && begun - copy.used <= maxUnused) break
-    const removed = await holds.removeUnlessHeld(copy.digest, begun, () => remove(op, registry, copy))
+    const removed = o.dryRun
+      ? !holds.isHeld(copy.digest, begun)
+      : await holds.removeUnlessHeld(copy.digest, begun, () => remove(op, registry, copy))
     if (!removed) continue
-    left.delete(copy.digest)
+    if (!o.dryRun) left.delete(copy.digest)
     result.copiesRemoved++
     result.bytesRemoved += copy.size
   }
