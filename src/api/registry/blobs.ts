@@ -4,35 +4,31 @@ import type { RepositoryCall } from './call.ts'
 import { parseRange } from './range.ts'
 import { isKnown, sendEmpty } from './respond.ts'
 
-/** "Checking if content exists in the registry". */
-export async function headBlob(call: RepositoryCall, text: string): Promise<void> {
-  const digest = parseDigest(text)
-  const { size } = await call.repository.blobs.promise(call.op, digest)
-  call.response.writeHead(200, { ...headersOf(digest), 'Content-Length': size })
-  call.response.end()
-}
-
-/** "Pulling blobs". */
+/** "Pulling blobs", and HEAD, "Checking if content exists in the registry". */
 export async function getBlob(call: RepositoryCall, text: string): Promise<void> {
   const { op, request, response } = call
   const { blobs } = call.repository
   const digest = parseDigest(text)
-  const found = await blobs.stat(op, digest)
+  const isHead = request.method === 'HEAD'
+  // Whoever asks without pulling will not push what is here.
+  const found = await (isHead ? blobs.promise(op, digest) : blobs.stat(op, digest))
   const headers = headersOf(digest)
   if (isKnown(request, headers.ETag)) {
     response.writeHead(304, headers)
     return void response.end()
   }
-  const range = rangeOf(call, { digest, found })
+  // RFC 9110, 14.2: a range is for GET alone.
+  const range = isHead ? undefined : rangeOf(call, { digest, found })
   if (range === 'unsatisfiable')
     return sendEmpty(response, 416, { ...headers, 'Content-Range': `bytes */${found.size}` })
-  const content = await blobs.read(op, digest, range)
+  const content = isHead ? undefined : await blobs.read(op, digest, range)
   response.writeHead(range ? 206 : 200, {
     ...headers,
     'Content-Length': range ? range.end - range.start + 1 : found.size,
     ...(range && { 'Content-Range': `bytes ${range.start}-${range.end}/${found.size}` }),
   })
-  await pipeline(content, response, { signal: op.signal })
+  if (content) await pipeline(content, response, { signal: op.signal })
+  else response.end()
 }
 
 /** "Deleting Blobs". */

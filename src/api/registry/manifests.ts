@@ -3,25 +3,22 @@ import { isDigest, parseDigest, type StoredManifest } from '../../distribution/i
 import type { RepositoryCall } from './call.ts'
 import { isKnown, matches, pathOf, sendEmpty } from './respond.ts'
 
-/** "Checking if content exists in the registry". */
-export async function headManifest(call: RepositoryCall, reference: string): Promise<void> {
-  const found = await call.repository.manifests.promise(call.op, checked(reference))
-  call.response.writeHead(200, { ...headersOf(found), 'Content-Length': found.record.size })
-  call.response.end()
-}
-
-/** "Pulling manifests". What was pushed is what is sent, whatever `Accept` says: its digest would be another otherwise. */
+/**
+ * "Pulling manifests", and HEAD, "Checking if content exists in the registry". What was pushed is what is sent, whatever `Accept` says:
+ * its digest would be another otherwise.
+ */
 export async function getManifest(call: RepositoryCall, reference: string): Promise<void> {
+  const { request, response } = call
   const { manifests } = call.repository
   const found = await manifests.promise(call.op, checked(reference))
   const headers = headersOf(found)
-  if (isKnown(call.request, headers.ETag)) {
-    call.response.writeHead(304, headers)
-    return void call.response.end()
+  if (isKnown(request, headers.ETag)) {
+    response.writeHead(304, headers)
+    return void response.end()
   }
-  const data = await manifests.bytes(call.op, found.digest)
-  call.response.writeHead(200, { ...headers, 'Content-Length': data.length })
-  call.response.end(data)
+  const data = request.method === 'HEAD' ? undefined : await manifests.bytes(call.op, found.digest)
+  response.writeHead(200, { ...headers, 'Content-Length': found.record.size })
+  response.end(data)
 }
 
 /** "Pushing Manifests". */

@@ -1,8 +1,8 @@
 import type { Action, Need } from './access.ts'
-import { deleteBlob, getBlob, headBlob } from './blobs.ts'
+import { deleteBlob, getBlob } from './blobs.ts'
 import type { Call } from './call.ts'
 import { catalog, listReferrers, listTags } from './lists.ts'
-import { deleteManifest, getManifest, headManifest, putManifest } from './manifests.ts'
+import { deleteManifest, getManifest, putManifest } from './manifests.ts'
 import type { Target } from './target.ts'
 import { cancelUpload, finishUpload, patchUpload, startUpload, uploadStatus } from './uploads.ts'
 
@@ -48,10 +48,10 @@ export async function handle(call: Call, target: Target, method: Method): Promis
     case 'manifest':
       if (method === 'PUT') return await putManifest(at, target.reference)
       if (method === 'DELETE') return await deleteManifest(at, target.reference)
-      return await (method === 'HEAD' ? headManifest : getManifest)(at, target.reference)
+      return await getManifest(at, target.reference)
     case 'blob':
       if (method === 'DELETE') return await deleteBlob(at, target.digest)
-      return await (method === 'HEAD' ? headBlob : getBlob)(at, target.digest)
+      return await getBlob(at, target.digest)
     case 'uploads':
       return await startUpload(at)
     case 'upload':

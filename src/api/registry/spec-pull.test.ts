@@ -193,6 +193,8 @@ describe('Pulling blobs (end-2)', () => {
       for (const header of [etag, `W/${etag}`, `"x", ${etag}`, '*']) {
         const response = await get(path, { 'If-None-Match': header })
         assert.deepEqual([response.status, await response.text()], [304, ''], header)
+        const head = await server.ask('HEAD', path, { headers: { 'If-None-Match': header } })
+        assert.equal(head.status, 304, header)
       }
       assert.equal((await get(path, { 'If-None-Match': '"x"' })).status, 200)
     }
