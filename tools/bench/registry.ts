@@ -77,6 +77,15 @@ function memory(child: ChildProcess, field: 'VmRSS' | 'VmHWM'): number {
   return Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? Number.NaN)
 }
 
+/** Processor time of a server so far, in seconds. */
+function processorTime(child: ChildProcess): number {
+  const fields = readFileSync(`/proc/${child.pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ')
+  // utime and stime, in hundredths (proc(5)).
+  return (Number(fields[11]) + Number(fields[12])) / 100
+}
+
 async function load(contestant: Contestant, ms: number): Promise<Counts> {
   const counts = noCounts()
   const all = Array.from(
@@ -119,11 +128,12 @@ function report(all: readonly Contestant[]): void {
       `${(total.bytes / seconds / 1e6).toFixed(0)} MB`,
       at(0.5),
       at(0.99),
+      `${processorTime(child).toFixed(0)} s`,
       mib(idle),
       mib(memory(child, 'VmHWM')),
     ]
   })
-  const head = ['registry', 'pushes', 'pulls', 'errors', '/s', 'data/s', 'p50', 'p99', 'idle', 'most']
+  const head = ['registry', 'pushes', 'pulls', 'errors', '/s', 'data/s', 'p50', 'p99', 'CPU', 'idle', 'most']
   console.log(`${clients} clients, ${seconds} s each in ${rounds} turns; layer ${layerSize} bytes\n`)
   console.log(table(head, rows))
   const [own, other] = all.map(({ rates }) => median(rates))
