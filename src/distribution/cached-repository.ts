@@ -2,12 +2,13 @@ import type { Readable } from 'node:stream'
 import { EngineError, messageOf } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
 import { Blobs, type BlobsOptions } from './blobs.ts'
-import { isDigest, type Digest } from './digest.ts'
+import { hexOf, isDigest, type Digest } from './digest.ts'
 import { DistributionError } from './errors.ts'
 import { blobKey, linkKey } from './layout.ts'
 import { Manifests, type ManifestsOptions, type PutManifest, type StoredManifest } from './manifests.ts'
 import { isTag } from './names.ts'
 import type { PullThrough } from './pull-through.ts'
+import type { ReferrerRecord } from './records.ts'
 import type { ByteRange, ObjectStat } from './storage.ts'
 import { sortTags, Tags, type TagsOptions } from './tags.ts'
 import type { Upload } from './upload.ts'
@@ -195,6 +196,29 @@ export class CachedTags extends Tags {
       })
       return known
     }
+  }
+}
+
+/** What the upstream lists; undefined when it does not answer. In order of their hex digits. */
+export async function upstreamReferrers(
+  op: Op,
+  o: Origin & { repository: string; subject: Digest },
+): Promise<ReferrerRecord[] | undefined> {
+  const { upstream, pullThrough, repository, subject } = o
+  try {
+    const found = await pullThrough.once(`${repository}>${subject}`, (each) =>
+      upstream.referrers(each, subject),
+    )
+    return (found ?? [])
+      .flatMap((one) => (isDigest(one.digest) ? [{ ...one, digest: one.digest }] : []))
+      .toSorted((a, b) => (hexOf(a.digest) < hexOf(b.digest) ? -1 : 1))
+  } catch (error) {
+    if (!(error instanceof EngineError) || error.kind !== 'unavailable') throw error
+    op.log.warn('the upstream does not answer: referrers of copies are listed', {
+      upstream: upstream.title,
+      error: messageOf(error),
+    })
+    return undefined
   }
 }
 

@@ -98,13 +98,15 @@ class Collection {
     const marks = await markRepository(op, storage, name)
     this.#result.repositories++
     this.#result.manifests += marks.manifests.size
-    // A copy has of a manifest's parts what was asked for; the rest is for others to keep, or not.
     const isCopy = this.#registry.isCopy(name)
-    for (const digest of isCopy ? marks.manifests : marks.reachable) this.#needed.add(digest)
+    // Of a manifest's parts a copy has those that were asked for: its links keep them, and go by their last use (cache-evict.ts).
+    const needed = isCopy ? marks.manifests : marks.reachable
+    for (const digest of needed) this.#needed.add(digest)
     for await (const link of storage.list(op, linksPrefix(name))) {
       const digest = digestOfKey(link.key)
-      if (!digest || (!isCopy && marks.reachable.has(digest))) continue
-      if (!marks.damaged && !isCopy && (await this.#remove(op, link, digest))) this.#result.linksRemoved++
+      if (!digest || needed.has(digest)) continue
+      const isGarbage = !isCopy && !marks.damaged
+      if (isGarbage && (await this.#remove(op, link, digest))) this.#result.linksRemoved++
       else this.#needed.add(digest)
     }
     for (const record of marks.incomplete) {

@@ -1,8 +1,14 @@
 import type { KeyedLock } from '../lib/lock.ts'
 import type { Op } from '../lib/op.ts'
 import { Blobs } from './blobs.ts'
-import { CachedBlobs, CachedManifests, CachedTags, type Origin } from './cached-repository.ts'
-import type { Digest } from './digest.ts'
+import {
+  CachedBlobs,
+  CachedManifests,
+  CachedTags,
+  upstreamReferrers,
+  type Origin,
+} from './cached-repository.ts'
+import { hexOf, type Digest } from './digest.ts'
 import type { Holds } from './holds.ts'
 import { linksPrefix, manifestsPrefix, referrersPrefix, tagsPrefix } from './layout.ts'
 import { Manifests } from './manifests.ts'
@@ -18,7 +24,7 @@ export class Repository {
   readonly tags: Tags
   readonly manifests: Manifests
   readonly #storage: Storage
-  readonly #isCopy: boolean
+  readonly #origin: Origin | undefined
 
   /** `origin`: what it is a copy of. */
   constructor(o: {
@@ -33,7 +39,7 @@ export class Repository {
     this.name = repository
     this.#storage = o.storage
     const own = { repository, ...rest }
-    this.#isCopy = origin !== undefined
+    this.#origin = origin
     this.blobs = origin ? new CachedBlobs({ ...own, ...origin }) : new Blobs(own)
     this.tags = origin ? new CachedTags({ ...own, ...origin }) : new Tags(own)
     const withTags = { ...own, tags: this.tags }
@@ -42,7 +48,7 @@ export class Repository {
 
   /** Of a copy only its upstream knows: it counts as there. */
   async exists(op: Op): Promise<boolean> {
-    if (this.#isCopy) return true
+    if (this.#origin) return true
     for (const prefix of [manifestsPrefix(this.name), linksPrefix(this.name), tagsPrefix(this.name)])
       for await (const _ of this.#storage.children(op, prefix)) return true
     return false
@@ -50,6 +56,9 @@ export class Repository {
 
   /** Manifests whose subject is this one, be that here or not; in order of their hex digits, after `after`. */
   async *referrers(op: Op, subject: Digest, after?: string): AsyncIterable<ReferrerRecord> {
+    const origin = this.#origin
+    const listed = origin && (await upstreamReferrers(op, { ...origin, repository: this.name, subject }))
+    if (listed) return yield* listed.filter((one) => after === undefined || hexOf(one.digest) > after)
     const prefix = referrersPrefix(this.name, subject)
     for await (const hex of this.#storage.children(op, prefix, after)) {
       const found = await readRecord(op, this.#storage, { key: `${prefix}/${hex}`, schema: referrerRecord })

@@ -2,7 +2,13 @@ import type { Readable } from 'node:stream'
 import { isDigest as isSha256 } from '../lib/digest.ts'
 import { EngineError, messageOf } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
-import { RegistryError, type FetchedManifest, type Registries, type Repository } from '../registry/index.ts'
+import {
+  RegistryError,
+  type FetchedManifest,
+  type ReferrerDescriptor,
+  type Registries,
+  type Repository,
+} from '../registry/index.ts'
 import type { Digest } from './digest.ts'
 import type { UpstreamSettings } from './upstream-settings.ts'
 
@@ -10,6 +16,7 @@ import type { UpstreamSettings } from './upstream-settings.ts'
 const downMs = 15_000
 /** Tags of one repository that are listed. */
 const maxTags = 200_000
+const maxReferrers = 10_000
 
 /** The repository of another registry that one of ours is a copy of. What it sends is untrusted: the client verifies digests and bounds. */
 export class Upstream {
@@ -59,6 +66,20 @@ export class Upstream {
           throw new RegistryError('unavailable', `it lists more than ${maxTags} tags`)
       }
       return tags
+    })
+  }
+
+  /** Undefined: the upstream knows no such repository. Untrusted, but for their number. */
+  async referrers(op: Op, subject: Digest): Promise<ReferrerDescriptor[] | undefined> {
+    if (!isSha256(subject)) return []
+    return await this.#ask(op, async (remote) => {
+      const referrers: ReferrerDescriptor[] = []
+      for await (const one of remote.referrers(op, subject)) {
+        referrers.push(one)
+        if (referrers.length > maxReferrers)
+          throw new RegistryError('unavailable', `it lists more than ${maxReferrers} referrers`)
+      }
+      return referrers
     })
   }
 

@@ -8,7 +8,7 @@
  * goes on where it broke off.
  */
 export { Registries } from './registries.ts'
-export { Repository, type FetchedManifest } from './repository.ts'
+export { Repository, type FetchedManifest, type ReferrerDescriptor } from './repository.ts'
 export type { BlobDescriptor, BlobProgress } from './blob.ts'
 export type { Upload } from './upload.ts'
 export { proxyFor } from './proxy.ts'

@@ -32,6 +32,19 @@ const manifestTypes = [
   'application/vnd.docker.distribution.manifest.v1+json',
 ]
 
+const referrerList = z.object({
+  manifests: z.array(
+    z.object({
+      mediaType: z.string().max(255),
+      digest: z.string().max(200),
+      size: z.number().int().min(0),
+      artifactType: z.string().max(255).optional(),
+      annotations: z.record(z.string(), z.string()).optional(),
+    }),
+  ),
+})
+export type ReferrerDescriptor = z.infer<typeof referrerList>['manifests'][number]
+
 const tagList = z.object({ tags: z.array(z.string()).nullish() })
 const maxTagPages = 10_000
 const commitMs = 300_000
@@ -101,13 +114,46 @@ export class Repository {
       }))
       const data = await readBody(response, `tags of ${this.name}`)
       yield* decode(data, tagList, `the tag list of ${this.name}`).tags ?? []
-      const next = /<([^>]+)>\s*;\s*rel="?next"?/.exec(String(response.headers['link'] ?? ''))?.[1]
+      const next = nextPage(response, { base, what: `tags of ${this.name}` })
       if (next === undefined) return
-      path = new URL(next, response.url)
-      if (path.host !== base.host)
-        throw new RegistryError('invalid', `the tag list of ${this.name} goes on at another host: refused`)
+      path = next
     }
     throw new RegistryError('invalid', `the tag list of ${this.name} does not end`)
+  }
+
+  /**
+   * Descriptors of the manifests whose subject is this one, page by page, from the API or from the tag that stands for it (distribution
+   * specification, "Listing Referrers").
+   */
+  async *referrers(op: Op, subject: Digest): AsyncGenerator<ReferrerDescriptor> {
+    const what = `referrers of ${this.name}@${subject}`
+    let path: string | URL = `${this.name}/referrers/${subject}`
+    for (let page = 0; page < maxTagPages; page++) {
+      const at: string | URL = path
+      const { response, base } = await this.#each(op, async (connection) => ({
+        response: await connection.request(op, { method: 'GET', path: at, ok: [200, 404] }),
+        base: connection.endpoint.base,
+      }))
+      const data = await readBody(response, what)
+      if (response.status === 404 || !contentType(response).endsWith('image.index.v1+json'))
+        return yield* await this.#taggedReferrers(op, subject)
+      yield* decode(data, referrerList, what).manifests
+      const next = nextPage(response, { base, what })
+      if (next === undefined) return
+      path = next
+    }
+    throw new RegistryError('invalid', `the list of ${what} does not end`)
+  }
+
+  /** "Referrers Tag Schema". */
+  async #taggedReferrers(op: Op, subject: Digest): Promise<ReferrerDescriptor[]> {
+    try {
+      const { data } = await this.manifest(op, subject.replace(':', '-'))
+      return decode(data, referrerList, `referrers of ${this.name}@${subject}`).manifests
+    } catch (error) {
+      if (error instanceof EngineError && error.kind === 'not-found') return []
+      throw error
+    }
   }
 
   /**
@@ -238,6 +284,16 @@ export class Repository {
 
 function contentType(response: HttpResponse): string {
   return (response.headers['content-type'] ?? '').split(';', 1)[0]?.trim() ?? ''
+}
+
+/** RFC 8288. Throws kind `invalid` when it is at another host. */
+function nextPage(response: HttpResponse, o: { base: URL; what: string }): URL | undefined {
+  const next = /<([^>]+)>\s*;\s*rel="?next"?/.exec(String(response.headers['link'] ?? ''))?.[1]
+  if (next === undefined) return undefined
+  const url = new URL(next, response.url)
+  if (url.host !== o.base.host)
+    throw new RegistryError('invalid', `the list of ${o.what} goes on at another host: refused`)
+  return url
 }
 
 const typed = z.object({ mediaType: z.string().optional(), schemaVersion: z.number().optional() })

@@ -218,6 +218,39 @@ describe('a copy of another registry', () => {
     assert.equal((await get('app/manifests/v1')).status, 404, 'what went there goes here')
   })
 
+  test('lists the referrers that are there, by the API or by their tag', async (t) => {
+    const { upstream, get, state } = await start(t)
+    const { digest, mediaType, size } = await upstream.pushImage('app', 'v1')
+    const subject = { digest, mediaType, size }
+    const signature = await upstream.pushImage('app', undefined, {
+      more: { subject, artifactType: 'application/x.signature' },
+    })
+    const listed = async () => {
+      const answer = await get(`app/referrers/${digest}?artifactType=application/x.signature`)
+      return ((await answer.json()) as { manifests: { digest: string }[] }).manifests.map((one) => one.digest)
+    }
+    assert.deepEqual(await listed(), [signature.digest])
+    assert.equal((await get(`app/manifests/${signature.digest}`)).status, 200)
+    // An upstream of before the API, with the list in a tag.
+    const index = {
+      schemaVersion: 2,
+      mediaType: types.index,
+      manifests: [{ ...subject, artifactType: 'application/x.signature' }],
+    }
+    await upstream.pushManifest('app', digest.replace(':', '-'), index, types.index)
+    state.fault = (request, response) => {
+      if (!request.url?.includes('/referrers/')) return undefined
+      response.writeHead(404).end()
+      return 'answered'
+    }
+    assert.deepEqual(await listed(), [digest])
+    state.fault = (_, response) => {
+      response.writeHead(503).end()
+      return 'answered'
+    }
+    assert.deepEqual(await listed(), [signature.digest], 'that of the manifest that was pulled')
+  })
+
   test('lists the tags that are there, refuses pushes, and knows nothing that is not there', async (t) => {
     const { upstream, get, url } = await start(t)
     await upstream.pushImage('app', 'v1')
