@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises'
-import type { Op } from '../lib/op.ts'
+import { EngineError } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
-import { background } from '../lib/op.ts'
+import { background, type Op } from '../lib/op.ts'
 import { plainSettings, Registries, type Proxies } from '../registry/index.ts'
 import { CacheUse } from './cache-use.ts'
 import type { Digest } from './digest.ts'
@@ -20,6 +20,7 @@ export class PullThrough implements AsyncDisposable {
   readonly settings: PullThroughSettings
   readonly use = new CacheUse()
   readonly #directory: string
+  readonly #maxBlobSize: number
   readonly #registries: Registries
   readonly #health = new Map<string, Health>()
   readonly #downloads = new Map<Digest, Download>()
@@ -30,11 +31,14 @@ export class PullThrough implements AsyncDisposable {
   private constructor(o: {
     settings: PullThroughSettings
     directory: string
+    /** Larger blobs are not copied, and not served. */
+    maxBlobSize?: number
     proxies: Proxies
     log: Logger
   }) {
     this.settings = o.settings
     this.#directory = o.directory
+    this.#maxBlobSize = o.maxBlobSize ?? Infinity
     this.#registries = new Registries({
       ...plainSettings,
       proxies: o.proxies,
@@ -48,6 +52,8 @@ export class PullThrough implements AsyncDisposable {
   static async open(o: {
     settings: PullThroughSettings
     directory: string
+    /** Larger blobs are not copied, and not served. */
+    maxBlobSize?: number
     proxies: Proxies
     log: Logger
   }): Promise<PullThrough> {
@@ -80,6 +86,11 @@ export class PullThrough implements AsyncDisposable {
     const { digest, size, storage, holds, repository } = o
     const known = this.#downloads.get(digest)
     if (known) return known
+    if (size > this.#maxBlobSize)
+      throw new EngineError(
+        'unavailable',
+        `blob ${digest} of ${upstream.title} has ${size} bytes: more than the ${this.#maxBlobSize} bytes allowed here`,
+      )
     const download = new Download(this.#op, {
       digest,
       size,

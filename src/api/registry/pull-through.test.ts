@@ -73,6 +73,7 @@ async function startCache(
     pullThrough: await PullThrough.open({
       settings: { maxBytes: undefined, maxUnused: undefined, ...settings },
       directory: join(directory, 'downloads'),
+      maxBlobSize: 5 << 20,
       proxies: noProxies,
       log: silentLogger,
     }),
@@ -290,6 +291,14 @@ describe('a copy of another registry', () => {
     assert.equal((await cache.get(`mirror/app/blobs/${digest}`)).status, 404)
     await upstream.pushBlob('library/app', secret)
     assert.equal(await (await cache.get(`mirror/app/blobs/${digest}`)).text(), secret)
+  })
+
+  test('is not larger than this registry allows', async (t) => {
+    const { upstream, get } = await start(t)
+    const { digest } = await upstream.pushBlob('app', Buffer.alloc((5 << 20) + 1))
+    const refused = await get(`app/blobs/${digest}`)
+    assert.equal(refused.status, 503)
+    assert.match(await refused.text(), /more than the 5242880 bytes allowed here/)
   })
 
   test('goes by its last use when copies need too much', async (t) => {
