@@ -12,6 +12,8 @@ export function commandHelp(name: string, entry: Entry, definition: Command): st
   let text = `Usage:  gantry ${name} ${definition.usage}\n\n${entry.about}\n`
   if (entry.names.length > 1)
     text += `\nAliases:\n  ${entry.names.map((alias) => `gantry ${alias}`).join(', ')}\n`
+  // A command that is a group as well has flags for all that are in it.
+  if (Object.hasOwn(groups, name)) text += `\n${commandsOf(name)}`
   const options = flagHelp(definition.flags)
   return options === '' ? text : `${text}\nOptions:\n${options}`
 }
@@ -46,17 +48,20 @@ function wrap(text: string, column: number): string {
   return lines.join(`\n${' '.repeat(column)}`)
 }
 
-export function groupHelp(group: string): string {
+function commandsOf(group: string): string {
   const rows = entries.flatMap((entry) => {
     const name = entry.names.find((candidate) => candidate.startsWith(`${group} `))
     return name === undefined || !entry.load ? [] : [[name.slice(group.length + 1), entry.about] as const]
   })
+  return `Commands:\n${columns(rows.toSorted(([a], [b]) => (a < b ? -1 : 1)))}`
+}
+
+export function groupHelp(group: string): string {
   return `Usage:  gantry ${group} COMMAND
 
 ${groups[group]}
 
-Commands:
-${columns(rows.toSorted(([a], [b]) => (a < b ? -1 : 1)))}
+${commandsOf(group)}
 Run 'gantry ${group} COMMAND --help' for more information on a command.
 `
 }

@@ -1,12 +1,13 @@
 /** The `gantry` command: global flags, then one command out of the table. Loads only what that command needs. */
 import { connect, defaultHost, type Client, type TlsOptions } from '../client/index.ts'
 import { EngineError } from '../lib/errors.ts'
-import type { Command, Context } from './command.ts'
+import type { Context } from './command.ts'
 import { ExitError } from './command.ts'
 import { readConfig, type Config } from './config.ts'
 import { describeError } from './errors.ts'
 import { bool, FlagError, HelpRequest, list, parseFlags, string, type Values } from './flags.ts'
-import { findCommand, groups, type Entry } from './table.ts'
+import { invoke, type Found } from './invoke.ts'
+import { findCommand, groups } from './table.ts'
 import { writeText } from './text.ts'
 
 const environment = process.env
@@ -50,55 +51,13 @@ async function main(argv: readonly string[]): Promise<number> {
   return notFound(words)
 }
 
-async function runCommand(
-  values: Globals,
-  { entry, name, rest }: { entry: Entry; name: string; rest: string[] },
-): Promise<number> {
-  const path = `gantry ${name}`
-  if (!entry.load) throw new ExitError(1, `${path}: ${entry.missing}`)
-  const definition = await entry.load()
-  const context = makeContext(values, path)
-  let parsed
+async function runCommand(values: Globals, found: Found): Promise<number> {
+  const context = makeContext(values, `gantry ${found.name}`)
   try {
-    parsed = parseFlags(definition.flags, rest, { interspersed: definition.interspersed ?? true })
-  } catch (error) {
-    if (error instanceof HelpRequest) {
-      const { commandHelp } = await import('./help.ts')
-      writeText(1, commandHelp(name, entry, definition))
-      return 0
-    }
-    if (!(error instanceof FlagError)) throw error
-    throw new ExitError(125, `${error.message}\n\n${usageOf(path, definition)}`)
-  }
-  const wrong = wrongCount(definition, parsed.rest.length)
-  if (wrong) {
-    const usage = usageOf(path, definition)
-    // Docker: "See" where there is a least number of arguments, "Run" elsewhere.
-    const hint = wrong.includes('at least') ? usage.replace(/Run(?= '[^']*' for more)/, 'See') : usage
-    throw new ExitError(1, `gantry: '${path}' ${wrong}\n\n${hint}`)
-  }
-  try {
-    return (await definition.run(context, parsed.values, parsed.rest, parsed.given)) ?? 0
+    return await invoke(found, context)
   } finally {
     context.close()
   }
-}
-
-function usageOf(path: string, definition: Command): string {
-  return `Usage:  ${path} ${definition.usage}\n\nRun '${path} --help' for more information`
-}
-
-function wrongCount(definition: Command, count: number): string | undefined {
-  const [min, max] = definition.arguments
-  const plural = (n: number) => `${n} argument${n === 1 ? '' : 's'}`
-  if (count >= min && count <= max) return undefined
-  if (max === 0) return 'accepts no arguments'
-  if (min === max) return `requires ${plural(min)}`
-  if (count < min)
-    return max === Infinity
-      ? `requires at least ${plural(min)}`
-      : `requires at least ${min} and at most ${plural(max)}`
-  return `requires at most ${plural(max)}`
 }
 
 async function notFound(words: readonly string[]): Promise<number> {

@@ -32,6 +32,11 @@ const transfer = () => import('./commands/transfer.ts')
 const manifest = () => import('./commands/manifest.ts')
 const builds = () => import('./commands/builds.ts')
 
+/** Docker compose's commands that are not there yet. */
+const composeCommands =
+  'attach bridge build commit cp create down events exec export images kill logs ls pause port ps publish pull push ' +
+  'restart rm run scale start stats stop top unpause up volumes wait watch'
+
 function missing(names: readonly string[], about: string, why: string): Entry {
   return { names, about, missing: why }
 }
@@ -461,7 +466,30 @@ export const entries: readonly Entry[] = [
     'Show the OpenTelemetry trace of a build',
     'traces are not recorded; gantry builds inspect has a time line',
   ),
-  missing(['compose'], 'Define and run multi-container applications', 'Compose files are not supported yet'),
+  {
+    names: ['compose'],
+    about: 'Define and run multi-container applications',
+    load: async () => (await import('./commands/compose.ts')).compose,
+  },
+  {
+    names: ['compose config', 'compose convert'],
+    about: 'Parse, resolve and render compose file in canonical format',
+    load: async () => (await import('./commands/compose-config.ts')).composeConfig,
+  },
+  {
+    names: ['compose version'],
+    about: 'Show the Compose version information',
+    load: async () => (await import('./commands/compose-version.ts')).composeVersion,
+  },
+  ...composeCommands
+    .split(' ')
+    .map((name) =>
+      missing(
+        [`compose ${name}`],
+        'Run multi-container applications',
+        'not supported yet; compose config is',
+      ),
+    ),
   missing(['context'], 'Manage contexts', 'contexts are not supported yet; use --host or GANTRY_HOST'),
   missing(['checkpoint'], 'Manage checkpoints', 'checkpoints are not supported'),
   missing(['plugin'], 'Manage plugins', 'plugins are not supported'),
@@ -475,6 +503,7 @@ export const groups: Readonly<Record<string, string>> = {
   builder: 'Manage builds',
   builds: 'Look at builds, running and past',
   buildx: 'Extended build capabilities',
+  compose: 'Define and run multi-container applications',
   container: 'Manage containers',
   image: 'Manage images',
   manifest: 'Manage Docker image manifests and manifest lists',

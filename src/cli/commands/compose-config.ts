@@ -1,0 +1,197 @@
+import { writeFileSync } from 'node:fs'
+import {
+  checkContainerNames,
+  findProject,
+  inDependencyOrder,
+  loadModel,
+  loadProject,
+  serviceHash,
+  variablesIn,
+  withServices,
+  withUsedResources,
+  writeProject,
+  writeTree,
+  type LoadOptions,
+  type Project,
+  type ProjectSource,
+} from '../../compose/index.ts'
+import { EngineError } from '../../lib/errors.ts'
+import { command, type Context } from '../command.ts'
+import { bool, string } from '../flags.ts'
+import { composeFlags, type ComposeFlags } from './compose.ts'
+
+const flags = {
+  environment: bool('Print environment used for interpolation.'),
+  format: string('Format the output. Values: [yaml | json]'),
+  hash: string('Print the service config hash, one per line.'),
+  images: bool('Print the image names, one per line.'),
+  'lock-image-digests': bool('', { hidden: true }),
+  models: bool('Print the model names, one per line.'),
+  networks: bool('Print the network names, one per line.'),
+  'no-consistency': bool("Don't check model consistency - warning: may produce invalid Compose output"),
+  'no-env-resolution': bool("Don't resolve service env files"),
+  'no-interpolate': bool("Don't interpolate environment variables"),
+  'no-normalize': bool("Don't normalize compose model"),
+  'no-path-resolution': bool("Don't resolve file paths"),
+  output: string('Save to file (default to stdout)', { short: 'o' }),
+  profiles: bool('Print the profile names, one per line.'),
+  quiet: bool("Only validate the configuration, don't print anything", { short: 'q' }),
+  'resolve-image-digests': bool('', { hidden: true }),
+  services: bool('Print the service names, one per line.'),
+  variables: bool('Print model variables and default values.'),
+  volumes: bool('Print the volume names, one per line.'),
+}
+
+type Flags = { readonly [K in keyof typeof flags]: (typeof flags)[K]['initial'] }
+
+export const composeConfig = command({
+  usage: '[OPTIONS] [SERVICE...]',
+  flags,
+  arguments: [0, Infinity],
+  run: async (context, options, services) => {
+    for (const flag of ['lock-image-digests', 'resolve-image-digests'] as const)
+      if (options[flag])
+        throw new EngineError(
+          'unsupported',
+          `--${flag}: digests of images are not looked up yet; see buildx imagetools inspect`,
+        )
+    const text = new Config(context, options, services).text()
+    if (options.quiet) return
+    if (options.output !== '' && text !== '') writeFileSync(options.output, text)
+    else context.out(text)
+  },
+})
+
+/** What is asked for, out of the project. */
+class Config {
+  readonly #options: Flags
+  readonly #services: readonly string[]
+  readonly #compose: ComposeFlags
+  readonly #source: ProjectSource
+  readonly #warn: (text: string) => void
+
+  constructor(context: Context, options: Flags, services: readonly string[]) {
+    this.#options = options
+    this.#services = services
+    this.#compose = composeFlags(context)
+    const told = new Set<string>()
+    this.#warn = (text) => {
+      if (!told.has(text)) context.err(`WARN ${text}\n`)
+      told.add(text)
+    }
+    this.#source = findProject(this.#compose, {
+      cwd: process.cwd(),
+      environment: process.env,
+      warn: this.#warn,
+    })
+  }
+
+  text(): string {
+    const options = this.#options
+    if (options.services) return lines(this.#serviceNames())
+    if (options.volumes) return lines(sorted(this.#project([]).volumes.keys()))
+    if (options.networks) return lines(sorted(this.#project([]).networks.keys()))
+    if (options.models) return lines(sorted(this.#project([]).models.keys()))
+    if (options.hash !== '') return lines(this.#hashes())
+    if (options.profiles) return lines(profilesOf(this.#project(this.#services)))
+    if (options.images) return lines(imagesOf(this.#project(this.#services)))
+    if (options.variables) return this.#variables()
+    if (options.environment) return lines(environmentOf(this.#project(this.#services)))
+    return this.#whole()
+  }
+
+  #load(): LoadOptions {
+    const options = this.#options
+    return {
+      interpolation: !options['no-interpolate'],
+      normalization: !options['no-normalize'],
+      pathResolution: !options['no-path-resolution'],
+      consistency: !options['no-consistency'],
+      envResolution: false,
+      warn: this.#warn,
+    }
+  }
+
+  #project(services: readonly string[], load: LoadOptions = this.#load()): Project {
+    const selected = withServices(loadProject(this.#source, load), services)
+    return this.#compose.allResources ? selected : withUsedResources(selected)
+  }
+
+  #serviceNames(): string[] {
+    if (!this.#options['no-interpolate']) return inDependencyOrder(this.#project([]).services)
+    const { tree } = loadModel(this.#source, this.#load())
+    const services = tree.entries.get('services')?.value
+    return services?.kind === 'mapping' ? sorted(services.entries.keys()) : []
+  }
+
+  #hashes(): string[] {
+    const { services } = this.#project([])
+    const names = this.#options.hash === '*' ? [...services.keys()] : this.#options.hash.split(',')
+    return names.toSorted().map((name) => {
+      const service = services.get(name)
+      if (!service) throw new EngineError('not-found', `no such service: ${name}`)
+      return `${name} ${serviceHash(service)}`
+    })
+  }
+
+  #variables(): string {
+    const { tree } = loadModel(this.#source, { ...this.#load(), interpolation: false })
+    const all = variablesIn(tree)
+    if (this.#options.format === 'json')
+      return `${JSON.stringify(Object.fromEntries(all.map((each) => [each.name, goVariable(each)])), null, 2)}\n`
+    const rows = all.map((each) => [each.name, String(each.required), each.defaultValue, each.alternative])
+    return table([['NAME', 'REQUIRED', 'DEFAULT VALUE', 'ALTERNATE VALUE'], ...rows])
+  }
+
+  #whole(): string {
+    const options = this.#options
+    const format = options.format === '' ? 'yaml' : options.format
+    if (format !== 'yaml' && format !== 'json')
+      throw new EngineError('invalid', `unsupported format ${JSON.stringify(format)}`)
+    if (options['no-interpolate']) return writeTree(loadModel(this.#source, this.#load()).tree, format)
+    const project = this.#project(this.#services, {
+      ...this.#load(),
+      envResolution: !options['no-env-resolution'],
+    })
+    if (!options['no-consistency']) checkContainerNames(project)
+    // Docker: what is printed is a Compose file again, in which a dollar is written twice.
+    return writeProject(project, format).replaceAll('$', '$$$$')
+  }
+}
+
+function lines(texts: readonly string[]): string {
+  return texts.map((text) => `${text}\n`).join('')
+}
+
+function sorted(names: Iterable<string>): string[] {
+  return [...names].toSorted()
+}
+
+function profilesOf({ services, disabled }: Project): string[] {
+  const all = [...services.values(), ...disabled.values()]
+  return sorted(new Set(all.flatMap((service) => service.profiles)))
+}
+
+function imagesOf({ services, name }: Project): string[] {
+  return Array.from(services, ([key, { image }]) => (image === '' ? `${name}-${key}` : image))
+}
+
+function environmentOf({ environment }: Project): string[] {
+  return sorted(Array.from(environment, ([key, value]) => `${key}=${value}`))
+}
+
+function goVariable(each: ReturnType<typeof variablesIn>[number]): object {
+  return {
+    Name: each.name,
+    DefaultValue: each.defaultValue,
+    PresenceValue: each.alternative,
+    Required: each.required,
+  }
+}
+
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map(
+    (_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)) + 3,
+  )
+  return lines(rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('')))
+}

@@ -1,0 +1,108 @@
+import type { ProjectFlags } from '../../compose/index.ts'
+import { EngineError } from '../../lib/errors.ts'
+import { command, ExitError, type Context } from '../command.ts'
+import { bool, int, list, string } from '../flags.ts'
+import { invoke } from '../invoke.ts'
+import { findCommand } from '../table.ts'
+
+const flags = {
+  'all-resources': bool('Include all resources, even those not used by services'),
+  ansi: string('Control when to print ANSI control characters ("never"|"always"|"auto")', {
+    initial: 'auto',
+  }),
+  compatibility: bool('', { hidden: true }),
+  'dry-run': bool('Execute command in dry run mode'),
+  'env-file': list('Specify an alternate environment file', { kind: 'stringArray' }),
+  file: list('Compose configuration files', { short: 'f', kind: 'stringArray' }),
+  parallel: int('Control max parallelism, -1 for unlimited', { initial: -1 }),
+  profile: list('Specify a profile to enable', { kind: 'stringArray' }),
+  progress: string('Set type of progress output (auto, tty, plain, json, quiet)'),
+  'project-directory': string(
+    'Specify an alternate working directory (default: the path of the, first specified, Compose file)',
+  ),
+  'project-name': string('Project name', { short: 'p' }),
+}
+
+type Flags = { readonly [K in keyof typeof flags]: (typeof flags)[K]['initial'] }
+
+/** What stands between `compose` and the name of its command. */
+export interface ComposeFlags extends ProjectFlags {
+  readonly allResources: boolean
+}
+
+interface ComposeContext extends Context {
+  readonly compose: ComposeFlags
+}
+
+export const compose = command({
+  usage: '[OPTIONS] COMMAND',
+  flags,
+  arguments: [0, Infinity],
+  interspersed: false,
+  async run(context, options, [name, ...rest]) {
+    refuse(options)
+    if (name === undefined) {
+      const { groupHelp } = await import('../help.ts')
+      context.out(groupHelp('compose'))
+      return 0
+    }
+    const found = findCommand(['compose', name, ...rest])
+    if (!found || found.name === 'compose')
+      throw new ExitError(
+        1,
+        `unknown docker command: "compose ${name}"\n\nRun 'gantry compose --help' for more information`,
+      )
+    const inner = within(context, `gantry ${found.name}`, {
+      files: options.file,
+      envFiles: options['env-file'],
+      profiles: options.profile,
+      projectDirectory: options['project-directory'],
+      projectName: options['project-name'],
+      allResources: options['all-resources'],
+    })
+    return invoke(found, inner)
+  },
+})
+
+/** The flags of a command that `compose` was called with. */
+export function composeFlags(context: Context): ComposeFlags {
+  if ('compose' in context) return (context as ComposeContext).compose // nobody else sets it
+  return {
+    files: [],
+    envFiles: [],
+    profiles: [],
+    projectDirectory: '',
+    projectName: '',
+    allResources: false,
+  }
+}
+
+/** Client and configuration stay unopened until they are asked for. */
+function within(context: Context, path: string, flagsOfCompose: ComposeFlags): ComposeContext {
+  return {
+    get client() {
+      return context.client
+    },
+    get config() {
+      return context.config
+    },
+    path,
+    host: context.host,
+    debug: context.debug,
+    out: (text) => context.out(text),
+    err: (text) => context.err(text),
+    compose: flagsOfCompose,
+  }
+}
+
+function refuse(options: Flags): void {
+  if (options.compatibility)
+    throw new EngineError('unsupported', '--compatibility: names of docker-compose v1 are not supported')
+  if (!['never', 'always', 'auto'].includes(options.ansi))
+    throw new EngineError(
+      'invalid',
+      `unknown --ansi mode ${JSON.stringify(options.ansi)}: never, always or auto`,
+    )
+  if (!['', 'auto', 'tty', 'plain', 'json', 'quiet'].includes(options.progress))
+    throw new EngineError('invalid', `unsupported --progress value ${JSON.stringify(options.progress)}`)
+}

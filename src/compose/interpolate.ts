@@ -1,0 +1,46 @@
+/** Variables in a whole tree: every text but keys. */
+import { casts } from './casts.ts'
+import { ComposeError, dotted, mapping, scalar, sequence, type Node, type Path } from './node.ts'
+import { substitute, TemplateError, type Lookup } from './template.ts'
+
+export interface Interpolation {
+  readonly lookup: Lookup
+  /** Hears of variables without a value and a default. */
+  readonly missing: (name: string) => void
+}
+
+/** The same tree with variables replaced and texts cast to what their keys want. */
+export function interpolate(node: Node, o: Interpolation, path: Path = []): Node {
+  switch (node.kind) {
+    case 'mapping':
+      return mapping(
+        Array.from(node.entries, ([key, { at, value }]) => [
+          key,
+          { at, value: interpolate(value, o, [...path, key]) },
+        ]),
+        node.at,
+      )
+    case 'sequence':
+      return sequence(
+        node.items.map((item) => interpolate(item, o, [...path, '[]'])),
+        node.at,
+      )
+    case 'scalar': {
+      if (typeof node.value !== 'string') return node
+      const text = replaced(node.value, o, ({ problem, message }) => {
+        const what = problem === 'format' ? 'invalid interpolation format for' : 'error while interpolating'
+        return new ComposeError(node.at, `${what} ${dotted(path)}: ${message}`)
+      })
+      const cast = casts.find(path)
+      return cast ? cast(text, node) : text === node.value ? node : scalar(text, node.at)
+    }
+  }
+}
+
+function replaced(text: string, o: Interpolation, fault: (error: TemplateError) => Error): string {
+  try {
+    return substitute(text, o.lookup, o.missing)
+  } catch (error) {
+    throw error instanceof TemplateError ? fault(error) : error
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * The tree of a Compose file: plain values that know where they were written. Nodes never change; every step of loading
+ * makes new ones and hands the places on, so that a fault found late still names the line that caused it.
+ */
+import { EngineError } from '../lib/errors.ts'
+import { shortFloat } from './out.ts'
+
+export interface Place {
+  /** As it is shown to people; empty for what no file says. */
+  readonly file: string
+  /** From 1. */
+  readonly line: number
+  readonly column: number
+}
+
+export interface Scalar {
+  readonly kind: 'scalar'
+  readonly value: string | number | boolean | null
+  /** A number written with a fraction or an exponent: Go prints those differently. */
+  readonly float?: boolean
+  readonly at: Place
+}
+
+export interface Sequence {
+  readonly kind: 'sequence'
+  readonly items: readonly Node[]
+  readonly at: Place
+}
+
+export interface Mapping {
+  readonly kind: 'mapping'
+  readonly entries: ReadonlyMap<string, Entry>
+  readonly at: Place
+}
+
+export interface Entry {
+  /** Where the key stands. */
+  readonly at: Place
+  readonly value: Node
+}
+
+export type Node = Scalar | Sequence | Mapping
+/** Keys from the root; `[]` stands for any item of a sequence. */
+export type Path = readonly string[]
+
+export const nowhere: Place = { file: '', line: 0, column: 0 }
+
+export function scalar(value: Scalar['value'], at: Place = nowhere): Scalar {
+  return { kind: 'scalar', value, at }
+}
+
+export function sequence(items: readonly Node[], at: Place = nowhere): Sequence {
+  return { kind: 'sequence', items, at }
+}
+
+/** Entries without a place of their own stand where their value does. */
+export function mapping(
+  entries: Iterable<readonly [string, Node | Entry | undefined]>,
+  at: Place = nowhere,
+): Mapping {
+  const all = new Map<string, Entry>()
+  for (const [key, value] of entries)
+    if (value) all.set(key, 'kind' in value ? { at: value.at, value } : value)
+  return { kind: 'mapping', entries: all, at }
+}
+
+/** The value of a key; undefined too when `node` is no mapping. */
+export function get(node: Node | undefined, ...path: Path): Node | undefined {
+  let found = node
+  for (const key of path) found = found?.kind === 'mapping' ? found.entries.get(key)?.value : undefined
+  return found
+}
+
+/** The text of a string; undefined for everything else. */
+export function textOf(node: Node | undefined): string | undefined {
+  return node?.kind === 'scalar' && typeof node.value === 'string' ? node.value : undefined
+}
+
+export function isNull(node: Node | undefined): boolean {
+  return node?.kind === 'scalar' && node.value === null
+}
+
+/** A copy with one key set; undefined takes the key away. */
+export function put(node: Mapping, key: string, value: Node | undefined): Mapping {
+  const entries = new Map(node.entries)
+  if (value) entries.set(key, { at: entries.get(key)?.at ?? value.at, value })
+  else entries.delete(key)
+  return { ...node, entries }
+}
+
+/** A copy with the value at the path replaced; mappings on the way must be there. */
+export function update(node: Node, path: Path, change: (value: Node) => Node | undefined): Node {
+  const [key, ...rest] = path
+  if (key === undefined || node.kind !== 'mapping') return node
+  const found = node.entries.get(key)
+  if (!found) return node
+  return put(node, key, rest.length > 0 ? update(found.value, rest, change) : change(found.value))
+}
+
+/** As Go's `%v` prints a scalar. */
+export function printed({ value, float = false }: Scalar): string {
+  if (value === null) return '<nil>'
+  return typeof value === 'number' && float ? shortFloat(value) : String(value)
+}
+
+/** `services.web.ports.[0]`. */
+export function dotted(path: Path): string {
+  return path.join('.')
+}
+
+/** A fault in a Compose file. */
+export class ComposeError extends EngineError {
+  readonly at: Place
+  /** The sentence without its place. */
+  readonly why: string
+  constructor(at: Place, why: string, options?: ErrorOptions) {
+    super('invalid', at.file === '' ? why : `${shownPlace(at)}: ${why}`, options)
+    this.name = 'ComposeError'
+    this.at = at
+    this.why = why
+  }
+}
+
+export function shownPlace({ file, line, column }: Place): string {
+  return line === 0 ? file : `${file}:${line}:${column}`
+}

@@ -1,0 +1,118 @@
+/** Where a project's files, folder and variables are: flags, environment, `.env` files, the folders upwards. */
+import { readFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { EngineError } from '../lib/errors.ts'
+import { booleanOf } from './casts.ts'
+import { beneath, readEnvFiles } from './env-files.ts'
+import { scalar } from './node.ts'
+import type { ProjectSource } from './load-project.ts'
+import { isFile, type Environment, type SourceFile } from './scope.ts'
+
+/** `docker compose`'s global flags. */
+export interface ProjectFlags {
+  readonly files: readonly string[]
+  readonly envFiles: readonly string[]
+  readonly profiles: readonly string[]
+  readonly projectDirectory: string
+  readonly projectName: string
+}
+
+interface Surroundings {
+  readonly cwd: string
+  readonly environment: NodeJS.ProcessEnv
+  readonly warn: (text: string) => void
+}
+
+const mainNames = ['compose.yaml', 'compose.yml', 'docker-compose.yml', 'docker-compose.yaml']
+const overrideNames = [
+  'compose.override.yml',
+  'compose.override.yaml',
+  'docker-compose.override.yml',
+  'docker-compose.override.yaml',
+]
+
+export function findProject(flags: ProjectFlags, { cwd, environment, warn }: Surroundings): ProjectSource {
+  const told = flags.projectDirectory === '' ? undefined : resolve(cwd, flags.projectDirectory)
+  const process: Environment = new Map(
+    Object.entries({ ...environment, PWD: cwd }).flatMap(([key, value]) =>
+      value === undefined ? [] : [[key, value]],
+    ),
+  )
+  const named = flags.files.map((path) => (path === '-' ? path : resolve(cwd, path)))
+  const withDotEnv = (known: Environment, folder: string) => {
+    const paths = envFilesOf(flags.envFiles, { known: process, folder, cwd })
+    return beneath(known, readEnvFiles(paths, known, { warn }))
+  }
+  // Docker: the .env of where one is decides which files there are; that of the project is beneath it.
+  const first = withDotEnv(process, told ?? folderOf(named) ?? cwd)
+  const paths = named.length > 0 ? named : (fromEnvironment(first, cwd) ?? search(told ?? cwd, warn))
+  if (paths.length === 0) throw new EngineError('not-found', 'no configuration file provided: not found')
+  const folder = told ?? folderOf(paths) ?? cwd
+  const all = flags.envFiles.length > 0 ? first : withDotEnv(first, folder)
+  return {
+    files: paths.map(source),
+    folder,
+    environment: all,
+    name: flags.projectName,
+    profiles: flags.profiles.length > 0 ? flags.profiles : listed(all.get('COMPOSE_PROFILES')),
+  }
+}
+
+function source(path: string): SourceFile {
+  return path === '-' ? { path, text: readFileSync(0, 'utf8') } : { path }
+}
+
+function folderOf(paths: readonly string[]): string | undefined {
+  const path = paths.find((each) => each !== '-')
+  return path === undefined ? undefined : dirname(path)
+}
+
+function listed(text = '', separator = ','): string[] {
+  return text
+    .split(separator)
+    .map((each) => each.trim())
+    .filter((each) => each !== '')
+}
+
+/** `--env-file`, else COMPOSE_ENV_FILES, else the `.env` of the folder if there is one. */
+function envFilesOf(
+  given: readonly string[],
+  { known, folder, cwd }: { known: Environment; folder: string; cwd: string },
+): string[] {
+  const told = given.length > 0 ? given : listed(known.get('COMPOSE_ENV_FILES'))
+  if (told.length > 0) return told.map((path) => resolve(cwd, path))
+  const disabled = known.get('COMPOSE_DISABLE_ENV_FILE')
+  if (disabled && booleanOf(disabled, scalar(disabled))) return []
+  const path = join(folder, '.env')
+  return isFile(path) ? [path] : []
+}
+
+function fromEnvironment(environment: Environment, cwd: string): string[] | undefined {
+  const paths = listed(environment.get('COMPOSE_FILE'), environment.get('COMPOSE_PATH_SEPARATOR') || ':')
+  return paths.length === 0 ? undefined : paths.map((path) => (path === '-' ? path : resolve(cwd, path)))
+}
+
+/** The file of the folder or of the nearest one above it, with its override file. */
+function search(start: string, warn: (text: string) => void): string[] {
+  for (let folder = start; ; folder = dirname(folder)) {
+    const found = present(folder, mainNames)
+    const [winner] = found
+    if (winner !== undefined) {
+      warnOfMany(found, 'config', warn)
+      const overrides = present(folder, overrideNames)
+      warnOfMany(overrides, 'override', warn)
+      return [winner, ...overrides.slice(0, 1)]
+    }
+    if (dirname(folder) === folder) return []
+  }
+}
+
+function present(folder: string, names: readonly string[]): string[] {
+  return names.map((name) => join(folder, name)).filter(isFile)
+}
+
+function warnOfMany(paths: readonly string[], what: string, warn: (text: string) => void): void {
+  if (paths.length < 2) return
+  warn(`Found multiple ${what} files with supported names: ${paths.join(', ')}`)
+  warn(`Using ${paths[0]}`)
+}

@@ -1,0 +1,238 @@
+/** Compose specification, "Services top-level element": every key of a service and what it may hold. */
+import { build, develop, hook } from './build-schema.ts'
+import { deploy } from './deploy-schema.ts'
+import {
+  anything,
+  closed,
+  count,
+  dict,
+  either,
+  flag,
+  list,
+  matching,
+  name,
+  nothing,
+  number,
+  oneOf,
+  options,
+  pairs,
+  range,
+  record,
+  set,
+  text,
+  texts,
+  textOrTexts,
+  value,
+} from './rule.ts'
+import {
+  blkioLimits,
+  blkioWeights,
+  command,
+  deviceFields,
+  extraHosts,
+  fileReferences,
+  ulimits,
+} from './shared-schema.ts'
+
+const healthcheck = record({
+  disable: flag,
+  interval: text,
+  retries: number,
+  test: either(text, list(text)),
+  timeout: text,
+  start_period: text,
+  start_interval: text,
+})
+
+const networks = either(
+  texts,
+  dict(
+    either(
+      nothing,
+      record({
+        aliases: texts,
+        interface_name: text,
+        ipv4_address: text,
+        ipv6_address: text,
+        link_local_ips: texts,
+        mac_address: text,
+        driver_opts: options,
+        priority: value('number'),
+        gw_priority: value('number'),
+      }),
+    ),
+    name,
+  ),
+)
+
+const dependsOn = either(
+  texts,
+  dict(
+    record(
+      {
+        restart: flag,
+        required: value('boolean'),
+        condition: oneOf('service_started', 'service_healthy', 'service_completed_successfully'),
+      },
+      ['condition'],
+    ),
+    name,
+  ),
+)
+
+const ports = set(
+  either(
+    value('number', 'string'),
+    record({
+      name: text,
+      mode: text,
+      host_ip: text,
+      target: count,
+      published: count,
+      protocol: text,
+      app_protocol: text,
+    }),
+  ),
+)
+
+const volumes = set(
+  either(
+    text,
+    record(
+      {
+        type: oneOf('bind', 'volume', 'tmpfs', 'cluster', 'npipe', 'image'),
+        source: text,
+        target: text,
+        read_only: flag,
+        consistency: text,
+        bind: record({
+          propagation: text,
+          create_host_path: flag,
+          recursive: oneOf('enabled', 'disabled', 'writable', 'readonly'),
+          selinux: oneOf('z', 'Z'),
+        }),
+        volume: record({ labels: pairs, nocopy: flag, subpath: text }),
+        tmpfs: record({ size: range(0), mode: number }),
+        image: record({ subpath: text }),
+      },
+      ['type'],
+    ),
+  ),
+)
+
+const envFile = either(
+  text,
+  list(either(text, closed({ path: text, format: text, required: flag }, ['path']))),
+)
+
+const provider = record(
+  {
+    type: text,
+    options: dict(either(value('boolean', 'number', 'string'), list(value('boolean', 'number', 'string')))),
+  },
+  ['type'],
+)
+
+export const service = record({
+  develop: either(nothing, develop),
+  deploy,
+  annotations: pairs,
+  attach: flag,
+  build,
+  blkio_config: closed({
+    device_read_bps: blkioLimits,
+    device_read_iops: blkioLimits,
+    device_write_bps: blkioLimits,
+    device_write_iops: blkioLimits,
+    weight: count,
+    weight_device: blkioWeights,
+  }),
+  cap_add: set(text),
+  cap_drop: set(text),
+  cgroup: oneOf('host', 'private'),
+  cgroup_parent: text,
+  command,
+  configs: fileReferences,
+  container_name: matching(/[a-zA-Z0-9][a-zA-Z0-9_.-]+/),
+  cpu_count: range(0),
+  cpu_percent: range(0, 100),
+  cpu_shares: number,
+  cpu_quota: number,
+  cpu_period: number,
+  cpu_rt_period: number,
+  cpu_rt_runtime: number,
+  cpus: number,
+  cpuset: text,
+  credential_spec: record({ config: text, file: text, registry: text }),
+  depends_on: dependsOn,
+  device_cgroup_rules: texts,
+  devices: list(either(text, record({ source: text, target: text, permissions: text }, ['source']))),
+  dns: textOrTexts,
+  dns_opt: set(text),
+  dns_search: textOrTexts,
+  domainname: text,
+  entrypoint: command,
+  env_file: envFile,
+  label_file: either(text, list(text)),
+  environment: pairs,
+  expose: set(value('number', 'string')),
+  extends: either(text, closed({ service: text, file: text }, ['service'])),
+  provider,
+  external_links: set(text),
+  extra_hosts: extraHosts,
+  gpus: either(oneOf('all'), list(record(deviceFields))),
+  group_add: set(value('number', 'string')),
+  healthcheck,
+  hostname: text,
+  image: text,
+  init: flag,
+  ipc: text,
+  isolation: text,
+  labels: pairs,
+  links: set(text),
+  logging: record({ driver: text, options: dict(value('null', 'number', 'string')) }),
+  mac_address: text,
+  mem_limit: number,
+  mem_reservation: count,
+  mem_swappiness: count,
+  memswap_limit: number,
+  models: either(texts, dict(either(nothing, record({ endpoint_var: text, model_var: text })), name)),
+  network_mode: text,
+  networks,
+  oom_kill_disable: flag,
+  oom_score_adj: range(-1000, 1000),
+  pid: value('null', 'string'),
+  pids_limit: number,
+  platform: text,
+  ports,
+  post_start: list(hook),
+  pre_stop: list(hook),
+  privileged: flag,
+  profiles: texts,
+  pull_policy: matching(
+    /^(?:always|never|build|if_not_present|missing|refresh|daily|weekly|every_(?:[0-9]+[wdhms])+)$/,
+  ),
+  pull_refresh_after: text,
+  read_only: flag,
+  restart: text,
+  runtime: text,
+  scale: count,
+  security_opt: set(text),
+  shm_size: number,
+  secrets: fileReferences,
+  sysctls: pairs,
+  stdin_open: flag,
+  stop_grace_period: text,
+  stop_signal: text,
+  storage_opt: dict(anything),
+  tmpfs: textOrTexts,
+  tty: flag,
+  ulimits,
+  use_api_socket: value('boolean'),
+  user: text,
+  uts: text,
+  userns_mode: text,
+  volumes,
+  volumes_from: set(text),
+  working_dir: text,
+})

@@ -1,0 +1,108 @@
+/** Lists whose items have a name hold each name once: the later item takes the earlier one's place. */
+import { parseVolume } from './forms/volume.ts'
+import {
+  ComposeError,
+  dotted,
+  get,
+  mapping,
+  printed,
+  sequence,
+  textOf,
+  type Node,
+  type Path,
+  type Sequence,
+} from './node.ts'
+import { PathTable } from './path-table.ts'
+
+/** The name of an item; undefined when it has none and stays. */
+type Name = (item: Node, path: Path) => string | undefined
+
+export function unique(node: Node, path: Path = []): Node {
+  if (node.kind === 'mapping')
+    return mapping(
+      Array.from(node.entries, ([key, { at, value }]) => [key, { at, value: unique(value, [...path, key]) }]),
+      node.at,
+    )
+  const name = node.kind === 'sequence' ? names.find(path) : undefined
+  return node.kind === 'sequence' && name ? once(node, name, path) : node
+}
+
+function once(node: Sequence, name: Name, path: Path): Node {
+  const items: Node[] = []
+  const found = new Map<string, number>()
+  for (const item of node.items) {
+    const key = name(item, path)
+    const earlier = key === undefined ? undefined : found.get(key)
+    if (earlier !== undefined) items[earlier] = item
+    else if (key === undefined) items.push(item)
+    else found.set(key, items.push(item) - 1)
+  }
+  return sequence(items, node.at)
+}
+
+const keyOfPair: Name = (item) => (item.kind === 'scalar' ? (printed(item).split('=')[0] ?? '') : undefined)
+const whole: Name = (item) => (item.kind === 'scalar' ? printed(item) : undefined)
+
+const volume: Name = (item, path) => {
+  const text = textOf(item)
+  if (text !== undefined) return parseVolume(text, item.at).target
+  const target = textOf(get(item, 'target'))
+  if (item.kind === 'mapping' && target === undefined)
+    throw new ComposeError(item.at, `service volume ${dotted(path)} is missing a mount target`)
+  return target
+}
+
+const device: Name = (item) => {
+  const parts = textOf(item)?.split(':')
+  return parts ? (parts[1] ?? parts[0]) : textOf(get(item, 'target'))
+}
+
+const file =
+  (folder: string): Name =>
+  (item) => {
+    const text = textOf(item)
+    if (text !== undefined) return `${folder}/${text}`
+    return textOf(get(item, 'target')) ?? `${folder}/${textOf(get(item, 'source')) ?? ''}`
+  }
+
+const envFile: Name = (item) => textOf(item) ?? textOf(get(item, 'path'))
+
+const port: Name = (item) => {
+  if (item.kind === 'scalar') return printed(item)
+  const part = (key: string) => {
+    const value = get(item, key)
+    return value?.kind === 'scalar' ? printed(value) : undefined
+  }
+  return `${part('host_ip') ?? '0.0.0.0'}:${part('published') ?? ''}:${part('target') ?? ''}/${part('protocol') ?? 'tcp'}`
+}
+
+const names = new PathTable<Name>({
+  'networks.*.labels': keyOfPair,
+  'services.*.annotations': keyOfPair,
+  'services.*.build.additional_contexts': keyOfPair,
+  'services.*.build.args': keyOfPair,
+  'services.*.build.labels': keyOfPair,
+  'services.*.build.tags': keyOfPair,
+  'services.*.cap_add': keyOfPair,
+  'services.*.cap_drop': keyOfPair,
+  'services.*.configs': file(''),
+  'services.*.deploy.labels': keyOfPair,
+  'services.*.devices': device,
+  'services.*.dns': keyOfPair,
+  'services.*.dns_opt': keyOfPair,
+  'services.*.dns_search': keyOfPair,
+  'services.*.env_file': envFile,
+  'services.*.environment': keyOfPair,
+  'services.*.expose': whole,
+  'services.*.labels': keyOfPair,
+  'services.*.links': keyOfPair,
+  'services.*.networks.*.aliases': keyOfPair,
+  'services.*.networks.*.link_local_ips': keyOfPair,
+  'services.*.ports': port,
+  'services.*.profiles': keyOfPair,
+  'services.*.secrets': file('/run/secrets'),
+  'services.*.sysctls': keyOfPair,
+  'services.*.tmpfs': keyOfPair,
+  'services.*.volumes': volume,
+  'volumes.*.labels': keyOfPair,
+})
