@@ -1,4 +1,5 @@
-import { mkdir } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   credentialsOfEnvironment,
@@ -9,7 +10,8 @@ import {
   type Storage,
 } from '../distribution/index.ts'
 import { lockFile } from '../host/flock.ts'
-import { EngineError } from '../lib/errors.ts'
+import { writeFileAtomic } from '../lib/atomic-file.ts'
+import { EngineError, hasCode } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
 import type { RegistryConfig } from './registry-config.ts'
 
@@ -27,7 +29,7 @@ export async function openRegistryStorage(
     : credentialsOfEnvironment(process.env)
   const settings = parseS3Location(storage.location, { ...storage, credentials })
   await mkdir(state, { recursive: true, mode: 0o700 })
-  // A bucket has no locks: of two servers with one bucket, one loses here only when they share the directory, too.
+  // The lock is for the directory; of two servers with one bucket, one loses when it claims that.
   const locked = lockFile(join(state, 'lock'))
   if ('heldBy' in locked)
     throw new EngineError(
@@ -35,7 +37,7 @@ export async function openRegistryStorage(
       `Cannot open the registry's state ${state}: process ${locked.heldBy} uses it`,
     )
   try {
-    const s3 = await openS3Storage(op, settings)
+    const s3 = await openS3Storage(op, settings, { owner: await ownerOf(state) })
     return {
       storage: s3,
       async [Symbol.asyncDispose]() {
@@ -46,5 +48,18 @@ export async function openRegistryStorage(
   } catch (error) {
     locked.lock[Symbol.dispose]()
     throw error
+  }
+}
+
+/** What the server is called in the bucket: the same after a restart, so that it need not wait for what it had claimed itself. */
+async function ownerOf(state: string): Promise<string> {
+  const path = join(state, 'server-id')
+  try {
+    return (await readFile(path, 'utf8')).trim()
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error
+    const id = randomUUID()
+    await writeFileAtomic(path, `${id}\n`, { mode: 0o600 })
+    return id
   }
 }

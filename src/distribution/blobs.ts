@@ -51,20 +51,24 @@ export class Blobs {
     }
   }
 
-  start(op: Op): Promise<Upload> {
-    return this.#o.uploads.start(op, this.#o.repository)
+  async start(op: Op): Promise<Upload> {
+    const { repository, uploads, holds } = this.#o
+    await holds.hold(repository)
+    return await uploads.start(op, repository)
   }
 
   /** Throws BLOB_UPLOAD_UNKNOWN. */
-  upload(op: Op, id: string): Promise<Upload> {
-    return this.#o.uploads.get(op, this.#o.repository, id)
+  async upload(op: Op, id: string): Promise<Upload> {
+    const { repository, uploads, holds } = this.#o
+    await holds.hold(repository)
+    return await uploads.get(op, repository, id)
   }
 
   /** What was uploaded becomes a blob of the repository; durable when it resolves. Throws DIGEST_INVALID. */
   async commit(op: Op, upload: Upload, digest: Digest): Promise<void> {
     const { repository, storage, holds } = this.#o
     await upload.finish(op, digest, async ({ path, size }) => {
-      await holds.hold(digest)
+      await holds.hold(digest, repository)
       // A blob is here when both are: it does not matter which comes first.
       await allDone([
         storage.place(op, blobKey(digest), path, size),
@@ -76,9 +80,10 @@ export class Blobs {
   /** The blob of another repository becomes one of this, too; false when that has none. */
   async mount(op: Op, digest: Digest, from: Blobs): Promise<boolean> {
     if (!(await from.#find(op, digest))) return false
-    await this.#o.holds.hold(digest)
+    const { repository, storage, holds } = this.#o
+    await holds.hold(digest, repository)
     if (!(await from.#find(op, digest))) return false
-    await this.#o.storage.write(op, linkKey(this.#o.repository, digest), new Uint8Array())
+    await storage.write(op, linkKey(repository, digest), new Uint8Array())
     return true
   }
 

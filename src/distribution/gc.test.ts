@@ -114,6 +114,29 @@ describe('collect()', () => {
     assert.deepEqual(await missingOf(registry, 'a', digest), [])
   })
 
+  test('keeps what a push began with hours ago as long as its bytes come', async (t) => {
+    const hour = 3_600_000
+    t.mock.timers.enable({ apis: ['Date'], now: Date.now() })
+    await using at = await openRegistry({ graceMs: hour })
+    const { registry } = at
+    const { blobs } = registry.repository('a')
+    const collectAfter = async (ms: number) => {
+      t.mock.timers.tick(ms)
+      return (await collect(op, registry, { uploadAgeMs: 10 * hour })).blobsRemoved
+    }
+    const known = await pushBlob(registry, 'a')
+    t.mock.timers.tick(11 * hour)
+    const first = await pushBlob(registry, 'a')
+    await blobs.promise(op, known.digest)
+    for (let layer = 0; layer < 4; layer++) {
+      await blobs.start(op)
+      assert.equal(await collectAfter(0.9 * hour), 0)
+    }
+    for (const { digest, size } of [known, first]) assert.equal((await blobs.stat(op, digest)).size, size)
+    // It was given up.
+    assert.equal(await collectAfter(2 * hour), 2)
+  })
+
   test('touches nothing for a grace period after the start', async () => {
     await using at = await openRegistry({ graceMs: 60_000 })
     const { registry, directory } = at

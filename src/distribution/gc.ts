@@ -41,7 +41,8 @@ const running = new WeakSet<Registry>()
 /**
  * Frees what no manifest needs, while the registry is in use. What is marked: every manifest, with or without a tag, and what it
  * refers to. What is not marked goes unless it is younger than the grace period or held by a push (holds.ts): a push that has looked
- * for a blob before the marks were read, and names it in a manifest after, finds it. Links go before blobs, so that a collection that is
+ * for a blob before the marks were read, and names it in a manifest after, finds it. A repository that bytes are coming for keeps what
+ * came within `uploadAgeMs`: large pushes take longer than the grace period. Links go before blobs, so that a collection that is
  * killed leaves nothing but garbage for the next.
  *
  * Throws kind `conflict` while another runs.
@@ -61,6 +62,8 @@ class Collection {
   readonly #registry: Registry
   readonly #o: CollectOptions
   readonly #begun = Date.now()
+  /** Repositories that bytes are coming for. */
+  readonly #receiving = new Set<string>()
   /** What any repository needs or can serve. */
   readonly #needed = new Set<Digest>()
   readonly #result: { -readonly [Field in keyof Collected]: Collected[Field] }
@@ -85,7 +88,10 @@ class Collection {
   }
 
   async run(op: Op): Promise<Collected> {
-    this.#registry.holds.forget(this.#begun)
+    const { holds, uploads } = this.#registry
+    holds.forget(this.#begun - this.#o.uploadAgeMs)
+    for await (const upload of uploads.list(op))
+      if (upload.modified.getTime() >= this.#begun - holds.graceMs) this.#receiving.add(upload.repository)
     for await (const name of this.#registry.repositories(op)) await this.#collectRepository(op, name)
     await this.#collectBlobs(op)
     await this.#collectUploads(op)
@@ -105,7 +111,7 @@ class Collection {
     for await (const link of storage.list(op, linksPrefix(name))) {
       const digest = digestOfKey(link.key)
       if (!digest || needed.has(digest)) continue
-      const isGarbage = !isCopy && !marks.damaged
+      const isGarbage = !isCopy && !marks.damaged && !this.#isOfPush(name, link, digest)
       if (isGarbage && (await this.#remove(op, link, digest))) this.#result.linksRemoved++
       else this.#needed.add(digest)
     }
@@ -145,6 +151,17 @@ class Collection {
       this.#result.uploadsRemoved++
       this.#result.uploadBytesRemoved += upload.size
     }
+  }
+
+  /** What a push began with is kept while it goes on, but no longer than any upload may rest. */
+  #isOfPush(name: string, link: ObjectEntry, digest: Digest): boolean {
+    const { holds } = this.#registry
+    const { uploadAgeMs } = this.#o
+    const goesOn = this.#receiving.has(name) || holds.isHeld(name, this.#begun)
+    return (
+      goesOn &&
+      (link.modified.getTime() >= this.#begun - uploadAgeMs || holds.isHeld(digest, this.#begun, uploadAgeMs))
+    )
   }
 
   /** False: it is young, or a push counts on it. */

@@ -10,8 +10,9 @@ const forgetEvery = 10_000
  *     await holds.hold(digest)   // from here on no collection removes it, and none is in the middle of doing so
  *     const found = await storage.stat(op, key)
  *
- * A hold needs no end: it lasts for the grace period after the last `hold()`. In memory alone; a server that starts holds
- * everything for one grace period, since nobody knows what the one before it has promised.
+ * A hold needs no end: it lasts for the grace period after the last `hold()`. Repositories are held by their names while bytes come
+ * for them: a push may take longer than the grace period. In memory alone; a server that starts holds everything for one grace
+ * period, since nobody knows what the one before it has promised.
  */
 export class Holds {
   readonly graceMs: number
@@ -37,9 +38,9 @@ export class Holds {
     if (removals.length > 0) await Promise.all(removals)
   }
 
-  /** A collection that has begun at `begun` counts on what was held at any time since one grace period before. */
-  isHeld(digest: string, begun: number): boolean {
-    return (this.#touched.get(digest) ?? this.#startedAt) >= begun - this.graceMs
+  /** A collection that has begun at `begun` counts on what was held at any time since one grace period, or `ms`, before. */
+  isHeld(digest: string, begun: number, ms: number = this.graceMs): boolean {
+    return (this.#touched.get(digest) ?? this.#startedAt) >= begun - ms
   }
 
   /** Runs `remove` unless the digest is held, and then false. Whoever holds it meanwhile waits for the end, however that is. */

@@ -101,6 +101,11 @@ export class S3Client {
     return `${request.method} ${this.#base.origin}${this.#path(request.key)}`
   }
 
+  /** Where the storage is, for people. */
+  get place(): string {
+    return `${this.#base.origin}${this.#path('')}`
+  }
+
   close(): void {
     this.#agent.destroy()
   }

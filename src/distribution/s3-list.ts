@@ -4,8 +4,8 @@ import type { S3Client } from './s3-client.ts'
 import { parseXml } from './s3-xml.ts'
 import type { ObjectEntry } from './storage.ts'
 
-/** Other objects may lie below the prefix; they are not ours, and passed over. */
-const ours = /^[A-Za-z0-9._/-]+$/
+/** Other objects may lie below the prefix, and the owner's mark does; they are none of the storage's, and passed over. */
+const ours = /^[A-Za-z0-9_-][A-Za-z0-9._/-]*$/
 
 export interface ListPage {
   readonly objects: readonly ObjectEntry[]
@@ -70,6 +70,7 @@ export async function* oldUploads(
 }
 
 function decodeKey(full: string | undefined, o: { root: string; prefix: string }): string | undefined {
-  if (full === undefined || !full.startsWith(o.root + o.prefix) || !ours.test(full)) return undefined
-  return full.slice(o.root.length)
+  if (full === undefined || !full.startsWith(o.root + o.prefix)) return undefined
+  const key = full.slice(o.root.length)
+  return ours.test(key) ? key : undefined
 }

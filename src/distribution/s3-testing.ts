@@ -41,6 +41,8 @@ export class FakeS3 implements AsyncDisposable {
   readonly uploads = new Map<string, { key: string; initiated: Date; parts: Map<number, Buffer> }>()
   readonly requests: SeenRequest[] = []
   pageSize = 1000
+  /** Conditional writes: servers of old ignore them, or refuse them. */
+  conditions: 'known' | 'ignored' | 'refused' = 'known'
   mishap: (request: SeenRequest) => Mishap | undefined = () => undefined
   readonly #server: http.Server
   readonly #bucket: string
@@ -115,8 +117,17 @@ export class FakeS3 implements AsyncDisposable {
         : void response.writeHead(200, { ETag: done.etag }).end()
     }
     switch (method) {
-      case 'PUT':
+      case 'PUT': {
+        const there = this.objects.get(key)
+        const { 'if-match': match, 'if-none-match': none } = request.headers
+        if (this.conditions === 'refused' && (match ?? none) !== undefined) return fail(501, 'NotImplemented')
+        if (
+          this.conditions === 'known' &&
+          ((match !== undefined && match !== there?.etag) || (none === '*' && there))
+        )
+          return fail(412, 'PreconditionFailed')
         return void response.writeHead(200, { ETag: this.put(key, body) }).end()
+      }
       case 'DELETE':
         this.objects.delete(key)
         return void response.writeHead(204).end()
