@@ -8,7 +8,7 @@ import type {
   ImageSummary,
   ProgressMessage,
 } from '../wire/image.ts'
-import type { AuthConfig } from '../wire/registry.ts'
+import type { AuthConfig, Platform } from '../wire/registry.ts'
 import { credentialsHeader } from './auth-headers.ts'
 import { encodeFilters, type Filters } from './filters.ts'
 import { buildStream, type OutputSink } from './build-stream.ts'
@@ -34,6 +34,8 @@ export interface TarBuildOptions {
 export const imagePath = (name: string, action = '') =>
   `/images/${encodeURI(name).replace(/[?#]/g, encodeURIComponent)}${action}`
 
+export const encodePlatform = (platform: Platform | undefined) => platform && JSON.stringify(platform)
+
 /** The `/images` and `/build` part of the API. */
 export class Images {
   readonly #t: Transport
@@ -54,12 +56,15 @@ export class Images {
     })
   }
 
-  inspect(name: string): Promise<ImageInspect> {
-    return this.#t.json('GET', imagePath(name, '/json'))
+  /** `platform`: of those that the name stands for. */
+  inspect(name: string, o: { platform?: Platform | undefined } = {}): Promise<ImageInspect> {
+    return this.#t.json('GET', imagePath(name, '/json'), { query: { platform: encodePlatform(o.platform) } })
   }
 
-  history(name: string): Promise<ImageHistoryItem[]> {
-    return this.#t.json('GET', imagePath(name, '/history'))
+  history(name: string, o: { platform?: Platform | undefined } = {}): Promise<ImageHistoryItem[]> {
+    return this.#t.json('GET', imagePath(name, '/history'), {
+      query: { platform: encodePlatform(o.platform) },
+    })
   }
 
   tag(source: string, target: { repo: string; tag: string }): Promise<boolean> {

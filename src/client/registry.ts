@@ -6,10 +6,11 @@ import type {
   ManifestUpload,
   RemoteManifest,
   SearchResult,
+  Platform,
 } from '../wire/registry.ts'
 import { authHeader, credentialsHeader } from './auth-headers.ts'
 import { encodeFilters, type Filters } from './filters.ts'
-import { imagePath } from './images.ts'
+import { encodePlatform, imagePath } from './images.ts'
 import type { Transport } from './transport.ts'
 
 type Credentials = Readonly<Record<string, AuthConfig>>
@@ -41,11 +42,12 @@ export class RegistryCalls {
   /** Without `tag` all tags. */
   push(
     name: string,
-    o: { tag?: string | undefined; auth?: AuthConfig | undefined },
+    o: { tag?: string | undefined; platform?: Platform | undefined; auth?: AuthConfig | undefined },
   ): AsyncGenerator<ProgressMessage> {
     // The API wants the header even from nobody.
     const headers = authHeader(o.auth ?? {})
-    return this.#t.lines('POST', imagePath(name, '/push'), { query: { tag: o.tag }, headers })
+    const query = { tag: o.tag, platform: encodePlatform(o.platform) }
+    return this.#t.lines('POST', imagePath(name, '/push'), { query, headers })
   }
 
   login(auth: AuthConfig): Promise<AuthResponse> {

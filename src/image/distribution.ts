@@ -27,7 +27,7 @@ import type { LayerBlob } from './layer-blobs.ts'
 import { LayerSources } from './layer-sources.ts'
 import type { Document } from './manifest.ts'
 import { readManifest, writeManifest, type AuthOf } from './manifest-transfer.ts'
-import { parsePlatform, suits } from './platform.ts'
+import { parsePlatform, platformOf, suits } from './platform.ts'
 import { accessError, pullImage, type Pulled, type PullHost, type PullOptions } from './pull.ts'
 import { pushBegins, pushDocuments, pushImage, type PushHost, type PushOptions } from './push.ts'
 import { decodeManifest } from './registry-manifest.ts'
@@ -52,10 +52,10 @@ export class Distribution {
     this.#host = { ...o, sources, layers: new SharedWork<string, LayerNews, void>() }
   }
 
-  /** Pulls one tag (`latest` where none is given) or digest. */
+  /** Pulls one tag (`latest` where none is given) or digest. `platform` may be `all`: the index with everything in it. */
   async pull(op: Op, ref: string, o: Omit<PullOptions, 'platform'> & { platform?: string }): Promise<Pulled> {
     const { platform, ...rest } = o
-    const wanted: Platform | undefined = platform ? parsePlatform(platform) : undefined
+    const wanted = platform === 'all' ? platform : platform ? parsePlatform(platform) : undefined
     return await pullImage(op, parseReference(ref), { ...rest, platform: wanted, host: this.#host })
   }
 
@@ -95,8 +95,8 @@ export class Distribution {
     o: Omit<PullOptions, 'platform'> & { platform?: string | undefined; always: boolean },
   ): Promise<Image> {
     const { platform, always, ...rest } = o
-    const here = this.#find(ref)
-    if (here && !always && (!platform || suits(platformOf(here), parsePlatform(platform)))) return here
+    const here = this.#find(ref, platform ? parsePlatform(platform) : undefined)
+    if (here && !always && (!platform || suits(platformOf(here.config), parsePlatform(platform)))) return here
     return (await this.pull(op, ref, { ...rest, ...(platform && { platform }) })).image
   }
 
@@ -152,7 +152,7 @@ export class Distribution {
         throw new EngineError('invalid', `the configuration of ${ref} is too large`)
       const chunks: Buffer[] = []
       for await (const chunk of repository.blob(op, config) as AsyncIterable<Buffer>) chunks.push(chunk)
-      return { Descriptor, Platforms: [platformOf({ config: decodeConfig(Buffer.concat(chunks), ref) })] }
+      return { Descriptor, Platforms: [platformOf(decodeConfig(Buffer.concat(chunks), ref))] }
     } catch (error) {
       throw accessError(error, reference)
     }
@@ -200,17 +200,12 @@ export class Distribution {
     throw new EngineError('not-found', `An image does not exist locally with the tag: ${repository}`)
   }
 
-  #find(ref: string): Image | undefined {
+  #find(ref: string, platform: Platform | undefined): Image | undefined {
     try {
-      return this.#host.images.find(ref)
+      return this.#host.images.find(ref, { platform })
     } catch (error) {
       if (kindOf(error) === 'not-found') return undefined
       throw error
     }
   }
-}
-
-function platformOf({ config }: Pick<Image, 'config'>): Platform {
-  const { os, architecture, variant } = config
-  return { os, architecture, ...(variant !== undefined && variant !== '' && { variant }) }
 }

@@ -21,12 +21,15 @@ import type { Lease, Leases, Store, Table } from '../store/index.ts'
 import type { ImageConfig } from '../wire/container.ts'
 import type { ImageDeleteItem, ImageHistoryItem, ProgressMessage } from '../wire/image.ts'
 import type { Emit } from '../wire/system.ts'
+import type { Platform } from '../wire/registry.ts'
 import { decodeConfig, type Image, type OciImage } from './config.ts'
 import { ImageFiles } from './files.ts'
 import { historyOf } from './history.ts'
+import { Indexes, type IndexRecord } from './indexes.ts'
 import { LayerBlobs } from './layer-blobs.ts'
 import { hostArchitecture, loadArchive } from './load.ts'
 import { Manifests } from './manifests.ts'
+import { choosePlatform, formatPlatform, hostPlatform, platformOf, suits } from './platform.ts'
 import { chainIds, planRemoval, untagged, type ImageUser } from './removal.ts'
 import { saveArchive, type SavedImage } from './save.ts'
 
@@ -38,7 +41,9 @@ const imageRecord = z.object({
   lastTaggedAt: z.string().exactOptional(),
 })
 type ImageRecord = z.infer<typeof imageRecord>
-const refRecord = z.object({ id: digest })
+/** `index`: the name stands for all platforms of that index; `id` is the image for this host, or else the latest that came. */
+const refRecord = z.object({ id: digest, index: digest.exactOptional() })
+type RefRecord = z.infer<typeof refRecord>
 
 /** A config has environment and history, no more: what is larger is hostile. */
 export const maxConfigSize = 8 << 20
@@ -55,16 +60,19 @@ export class Images {
   readonly blobs: LayerBlobs
   /** The manifests that images came with or went as. */
   readonly manifests: Manifests
+  readonly #indexes: Indexes
   readonly #content: ContentStore
   readonly #snapshots: Snapshots
   readonly #store: Store
   readonly #leases: Leases
   readonly #emit: Emit
   readonly #images: Table<ImageRecord>
-  readonly #refs: Table<z.infer<typeof refRecord>>
+  readonly #refs: Table<RefRecord>
   readonly #byId = new Map<Digest, Entry>()
   /** Canonical name, with tag or digest, to id. */
   readonly #byRef = new Map<string, Digest>()
+  /** The indexes that names stand for. */
+  readonly #indexByRef = new Map<string, Digest>()
   /** Held by whatever takes away. */
   readonly #lock = new Lock()
   /** Loads in progress: they write blobs before they know what those are. */
@@ -79,6 +87,7 @@ export class Images {
   }) {
     this.blobs = new LayerBlobs(o)
     this.manifests = new Manifests(o.store)
+    this.#indexes = new Indexes(o.store)
     this.#content = o.content
     this.#snapshots = o.snapshots
     this.files = new ImageFiles(o)
@@ -96,19 +105,72 @@ export class Images {
     const images = new Images(o)
     for (const { record } of images.#images.all()) await images.#recall(op, record)
     for (const { key, record } of images.#refs.all()) {
-      if (images.#byId.has(record.id)) images.#byRef.set(key, record.id)
-      else images.#refs.delete(key)
+      if (!images.#byId.has(record.id)) {
+        images.#refs.delete(key)
+        continue
+      }
+      images.#byRef.set(key, record.id)
+      if (record.index !== undefined) images.#indexByRef.set(key, record.index)
     }
+    images.#keepIndexes()
     images.manifests.keep(images.#byId)
     return images
   }
 
   /**
    * By name (default tag added), name@digest, id, or the unique beginning of an id. Throws kind `not-found` with
-   * docker's text, `invalid` for what is no reference or an ambiguous id.
+   * docker's text, `invalid` for what is no reference or an ambiguous id. With `platform`, of a name that stands for several
+   * the one that suits it, where it is here.
    */
-  find(ref: string): Image {
-    return this.#describe(this.#resolve(ref).id)
+  find(ref: string, o: { platform?: Platform | undefined } = {}): Image {
+    const { id, key } = this.#resolve(ref)
+    const members = o.platform === undefined || key === undefined ? [] : this.#membersOf(key)
+    return this.#describe((o.platform && this.#choose(members, o.platform)) ?? id)
+  }
+
+  /** As `find`; throws kind `not-found` with docker's text where the name does not mean such an image, or it is not here. */
+  findFor(ref: string, platform: Platform): Image {
+    const image = this.find(ref, { platform })
+    if (suits(platformOf(image.config), platform)) return image
+    throw new EngineError(
+      'not-found',
+      `image with reference ${ref} was found but does not provide the specified platform (${formatPlatform(platform)})`,
+    )
+  }
+
+  /** The index that a canonical name stands for, and which of its images are here. */
+  indexOf(key: string): IndexRecord | undefined {
+    const index = this.#indexByRef.get(key)
+    return index === undefined ? undefined : this.#indexes.get(index)
+  }
+
+  /** Whether a name means this image beside those of other platforms, though another one is its first. */
+  isMember(id: Digest): boolean {
+    return new Set(this.#indexByRef.values())
+      .values()
+      .some((index) => this.#indexes.get(index)?.members.some(({ image }) => image === id) ?? false)
+  }
+
+  /** Keeps blobs that an index leads to beside its images. */
+  keepWithIndex(index: Digest, blobs: readonly Digest[]): void {
+    this.#indexes.addBlobs(index, blobs)
+  }
+
+  #membersOf(key: string): Digest[] {
+    const members = this.indexOf(key)?.members ?? []
+    return members.map(({ image }) => image).filter((image) => this.#byId.has(image))
+  }
+
+  #choose(images: readonly Digest[], wanted: Platform): Digest | undefined {
+    const offers = images.flatMap((id) => {
+      const config = this.#byId.get(id)?.config
+      return config ? [{ id, platform: platformOf(config) }] : []
+    })
+    return choosePlatform(offers, wanted)?.id
+  }
+
+  #keepIndexes(): void {
+    this.#indexes.keep({ named: new Set(this.#indexByRef.values()), images: this.#byId })
   }
 
   /** Newest first. */
@@ -121,11 +183,12 @@ export class Images {
   /** Gives an image a further name; an image that had it loses it. */
   async tag(op: Op, source: string, target: string): Promise<void> {
     using _lock = await this.#lock.acquire(op.signal)
-    const { id } = this.#resolve(source)
+    const { id, key } = this.#resolve(source)
     const reference = parseReference(target)
     if (reference.digest !== undefined)
       throw new EngineError('invalid', 'refusing to create a tag with a digest reference')
-    this.#store.transaction(() => this.#name(id, canonical(reference)))
+    const index = key === undefined ? undefined : this.#indexByRef.get(key)
+    this.#store.transaction(() => this.#name(id, canonical(reference), index))
     this.#announce(id, 'tag', familiar(withDefaultTag(reference)))
   }
 
@@ -141,18 +204,38 @@ export class Images {
     const names = [...image.refs, ...image.digests]
     const plan = planRemoval({ ref, key, id, names, force: o.force, user: o.usedBy(id) })
     const items = plan.untag.map(untagged)
+    const members = new Set(plan.untag.flatMap((name) => this.#membersOf(name)))
     this.#store.transaction(() => {
       for (const name of plan.untag) this.#refs.delete(name)
       if (plan.deleteImage) this.#images.delete(id)
     })
     for (const name of plan.untag) {
       this.#byRef.delete(name)
+      this.#indexByRef.delete(name)
       this.#announce(id, 'untag', id)
     }
-    if (!plan.deleteImage) return items
+    if (plan.deleteImage) items.push(...this.#forget(image, o))
+    // The other platforms go with the last name that meant them.
+    for (const member of members) {
+      const other = member === id ? undefined : this.#byId.has(member) && this.#describe(member)
+      if (!other || this.#isNamed(other) || o.usedBy(member)) continue
+      this.#images.delete(member)
+      items.push(...this.#forget(other, o))
+    }
+    this.#keepIndexes()
+    return items
+  }
+
+  #isNamed(image: Image): boolean {
+    return image.refs.length > 0 || image.digests.length > 0 || this.isMember(image.id)
+  }
+
+  /** What docker reports of an image whose record is gone. */
+  #forget(image: Image, o: { noPrune: boolean }): ImageDeleteItem[] {
+    const { id } = image
     this.#byId.delete(id)
     this.#emit({ type: 'image', action: 'delete', id, attributes: { name: id } })
-    items.push({ Deleted: id })
+    const items: ImageDeleteItem[] = [{ Deleted: id }]
     if (o.noPrune) return items
     const used = this.references().layers
     const chain = chainIds(image.layers)
@@ -170,8 +253,19 @@ export class Images {
     return await this.#add(op, data, { refs, lease })
   }
 
-  /** An image whose config came from elsewhere, as it came; its layers are there. `refs` as for `create`; no event tells of them. */
-  async adopt(op: Op, config: Buffer, o: { refs: readonly string[]; lease: Lease }): Promise<Image> {
+  /**
+   * An image whose config came from elsewhere, as it came; its layers are there. `refs` as for `create`; no event tells of them.
+   * `index`: the names stand for that, of which the image with this manifest has come.
+   */
+  async adopt(
+    op: Op,
+    config: Buffer,
+    o: {
+      refs: readonly string[]
+      lease: Lease
+      index?: { digest: Digest; mediaType: string; manifest: Digest } | undefined
+    },
+  ): Promise<Image> {
     return await this.#add(op, config, { ...o, silent: true })
   }
 
@@ -183,6 +277,12 @@ export class Images {
   /** The image that a canonical name, with tag or digest, leads to. */
   idOf(key: string): Digest | undefined {
     return this.#byRef.get(key)
+  }
+
+  /** All that a canonical name stands for, to see whether that has changed. */
+  stateOf(key: string): string {
+    const members = this.indexOf(key)?.members.map(({ image }) => image) ?? []
+    return [this.#byRef.get(key), this.#indexByRef.get(key), ...members.toSorted()].join(' ')
   }
 
   /** Docker names the reference in these events, not the image. */
@@ -299,6 +399,7 @@ export class Images {
       if (blob) blobs.add(blob)
     }
     for (const manifest of this.manifests.digests()) blobs.add(manifest)
+    for (const blob of this.#indexes.blobs()) blobs.add(blob)
     return { layers, blobs }
   }
 
@@ -306,6 +407,7 @@ export class Images {
   async collect(op: Op, extra: { layers: ReadonlySet<DiffId> }): Promise<void> {
     using _lock = await this.#lock.acquire(op.signal)
     this.manifests.keep(this.#byId)
+    this.#keepIndexes()
     const used = this.references()
     for (const { diffId } of this.#snapshots.layers())
       if (!used.layers.has(diffId) && !extra.layers.has(diffId)) await this.#snapshots.removeLayer(op, diffId)
@@ -318,13 +420,19 @@ export class Images {
 
   #needsBlob(blob: Digest): boolean {
     if (this.#byId.has(blob) || this.manifests.has(blob)) return true
+    if (this.#indexes.blobs().some((one) => one === blob)) return true
     return this.#snapshots.layers().some((layer) => layer.blob === blob)
   }
 
   async #add(
     op: Op,
     data: Buffer,
-    o: { refs: readonly string[]; lease: Lease; silent?: boolean },
+    o: {
+      refs: readonly string[]
+      lease: Lease
+      silent?: boolean
+      index?: { digest: Digest; mediaType: string; manifest: Digest } | undefined
+    },
   ): Promise<Image> {
     const id = digestOf(data)
     const config = decodeConfig(data, id)
@@ -340,20 +448,27 @@ export class Images {
     this.#store.transaction(() => {
       this.#images.put(id, record)
       this.#byId.set(id, known ?? { config, record })
-      for (const ref of o.refs) this.#name(id, ref)
+      const { index } = o
+      if (index) this.#indexes.addMember(index, { manifest: index.manifest, image: id })
+      const members = index ? this.#indexes.get(index.digest)?.members.map(({ image }) => image) : undefined
+      const first = this.#choose(members ?? [], hostPlatform()) ?? id
+      for (const ref of o.refs) this.#name(first, ref, index?.digest)
     })
+    this.#keepIndexes()
     for (const ref of o.silent ? [] : o.refs) this.#announce(id, 'tag', familiar(parseReference(ref)))
     return this.#describe(id)
   }
 
   /** Within a transaction. */
-  #name(id: Digest, key: string): void {
+  #name(id: Digest, key: string, index?: Digest): void {
     const entry = this.#byId.get(id)
     if (!entry) throw new EngineError('not-found', `No such image: ${id}`)
-    this.#refs.put(key, { id })
+    this.#refs.put(key, { id, ...(index !== undefined && { index }) })
     entry.record = { ...entry.record, lastTaggedAt: new Date().toISOString() }
     this.#images.put(id, entry.record)
     this.#byRef.set(key, id)
+    if (index === undefined) this.#indexByRef.delete(key)
+    else this.#indexByRef.set(key, index)
   }
 
   #announce(id: Digest, action: string, name: string): void {

@@ -86,3 +86,9 @@ function levelOf({ architecture, variant }: Platform): number {
   const first = architecture === 'arm64' ? 8 : 1
   return Number(/^v(\d+)/.exec(variant ?? '')?.[1] ?? first)
 }
+
+/** What an image says that it is for. */
+export function platformOf(image: { os: string; architecture: string; variant?: string }): Platform {
+  const { os, architecture, variant } = image
+  return { os, architecture, ...(variant !== undefined && variant !== '' && { variant }) }
+}

@@ -14,10 +14,11 @@ import { decodeConfig, type Image, type OciImage } from './config.ts'
 import { fetchLayer, type LayerNews } from './fetch-layer.ts'
 import { maxConfigSize, type Images } from './images.ts'
 import type { LayerSources } from './layer-sources.ts'
-import { choosePlatform, formatPlatform, hostPlatform, suits } from './platform.ts'
+import { choosePlatform, formatPlatform, hostPlatform, platformOf, suits } from './platform.ts'
 import { LayerProgress } from './pull-progress.ts'
 import {
   decodeManifest,
+  partsOf,
   type ImageManifest,
   type IndexManifest,
   type RegistryDescriptor,
@@ -39,12 +40,13 @@ export interface PullHost {
 
 export interface PullOptions {
   readonly auth: AuthConfig | undefined
-  /** Absent: the host's own. */
-  readonly platform?: Platform | undefined
+  /** Absent: the host's own. `all`: every image of the index, with what else it leads to. */
+  readonly platform?: Platform | 'all' | undefined
   readonly report: (message: ProgressMessage) => void
 }
 
 export interface Pulled {
+  /** The one for this host, or for the platform that was asked for. */
   readonly image: Image
   /** What the reference leads to at the registry: an index, or the image's own manifest. */
   readonly digest: Digest
@@ -65,14 +67,22 @@ export async function pullImage(
   const top = await manifestOf(op, { repository, wanted, reference })
   report({ status: `Pulling from ${reference.path}`, id: wanted })
   const name = familiar(reference)
-  const chosen = await chooseImage(op, { top, name, repository, platform: o.platform })
-  const before = host.images.idOf(canonical(reference))
+  const index = o.platform === 'all' ? decodeManifest(top, name) : undefined
+  const chosen =
+    index?.kind === 'index'
+      ? await everyImage(op, { index, repository, report, name })
+      : [await chooseImage(op, { top, name, repository, platform: platformIn(o) })]
+  const before = host.images.stateOf(canonical(reference))
   using lease = host.leases.open()
   const made = { layers: new Set<DiffId>(), blobs: new Set<Digest>() }
   try {
-    const pulling: Pulling = { ...o, repository, reference, lease, made }
-    const image = await bring(op, { top, ...chosen }, pulling)
-    const newer = before !== image.id
+    const pulling: Pulling = { ...o, platform: platformIn(o), repository, reference, lease, made }
+    let image: Image | undefined
+    for (const each of chosen) image = await bring(op, { top, ...each }, pulling)
+    if (!image) throw new EngineError('not-found', `${name}: its index has no image for linux`)
+    if (index?.kind === 'index') await bringRest(op, { index, top }, pulling)
+    if (o.platform === 'all' && reference.digest === undefined) image = host.images.find(canonical(reference))
+    const newer = before !== host.images.stateOf(canonical(reference))
     report({ status: `Digest: ${top.digest}` })
     report({
       status: newer
@@ -86,7 +96,10 @@ export async function pullImage(
   }
 }
 
+const platformIn = (o: PullOptions): Platform | undefined => (o.platform === 'all' ? undefined : o.platform)
+
 interface Pulling extends PullOptions {
+  readonly platform: Platform | undefined
   readonly host: PullHost
   readonly repository: Repository
   readonly reference: Reference
@@ -122,7 +135,11 @@ async function bring(op: Op, o: Chosen, p: Pulling): Promise<Image> {
   }
   const byDigest = `${repositoryOf(reference)}@${o.top.digest}`
   const refs = reference.digest === undefined ? [canonical(reference), byDigest] : [byDigest]
-  const image = await images.adopt(op, data, { refs, lease })
+  const index =
+    o.top.digest === o.own.digest
+      ? undefined
+      : { digest: o.top.digest, mediaType: o.top.mediaType, manifest: o.own.digest }
+  const image = await images.adopt(op, data, { refs, lease, index })
   for (const [index, layer] of o.manifest.layers.entries()) {
     const diffId = diffIds[index]
     if (diffId !== undefined) host.sources.add(diffId, layer, repositoryOf(reference))
@@ -177,6 +194,62 @@ async function chooseImage(
   throw new EngineError('invalid', `${name}: its indexes are nested too deeply`)
 }
 
+/** All of an index that can be kept here. */
+async function everyImage(
+  op: Op,
+  o: {
+    index: IndexManifest
+    repository: Repository
+    name: string
+    report: (message: ProgressMessage) => void
+  },
+): Promise<{ own: FetchedManifest; manifest: ImageManifest }[]> {
+  const found: { own: FetchedManifest; manifest: ImageManifest }[] = []
+  for (const { digest, platform } of o.index.images) {
+    if (platform && platform.os !== 'linux') {
+      o.report({ status: `Left out ${formatPlatform(platform)}: only images for linux can be kept` })
+      continue
+    }
+    const own = await o.repository.manifest(op, digest)
+    const manifest = decodeManifest(own, o.name)
+    if (manifest.kind === 'index')
+      throw new EngineError(
+        'unsupported',
+        `${o.name}: an index within its index cannot be pulled with all platforms`,
+      )
+    found.push({ own, manifest })
+  }
+  return found
+}
+
+/** What an index leads to beside images, byte by byte: attestations. */
+async function bringRest(
+  op: Op,
+  o: { index: IndexManifest; top: FetchedManifest },
+  p: Pulling,
+): Promise<void> {
+  const { content, images } = p.host
+  const kept: Digest[] = []
+  const hold = (blob: Digest) => {
+    p.lease.add(`blob:${blob}`)
+    kept.push(blob)
+  }
+  for (const item of o.index.all.filter((one) => !o.index.images.includes(one))) {
+    const { digest, data } = await p.repository.manifest(op, item.digest)
+    hold(digest)
+    p.made.blobs.add(digest)
+    await content.put(op, data)
+    for (const blob of partsOf(data, familiar(p.reference))) {
+      hold(blob.digest)
+      if (await content.has(blob.digest)) continue
+      p.made.blobs.add(blob.digest)
+      const { digest: expected, size: maxBytes } = blob
+      await content.write(op, p.repository.blob(op, blob), { expected, maxBytes, lease: p.lease })
+    }
+  }
+  images.keepWithIndex(o.top.digest, kept)
+}
+
 function choose(
   index: IndexManifest,
   o: { name: string; platform: Platform | undefined },
@@ -220,10 +293,12 @@ async function fetchConfig(
 }
 
 function checkPlatform(config: OciImage, o: { wanted: Platform | undefined; name: string }): void {
-  const { os, architecture, variant } = config
-  const platform: Platform = { os, architecture, ...(variant !== undefined && variant !== '' && { variant }) }
-  if (os !== 'linux')
-    throw new EngineError('unsupported', `image operating system "${os}" cannot be used on this platform`)
+  const platform = platformOf(config)
+  if (config.os !== 'linux')
+    throw new EngineError(
+      'unsupported',
+      `image operating system "${config.os}" cannot be used on this platform`,
+    )
   if (o.wanted && !suits(platform, o.wanted))
     throw new EngineError(
       'not-found',

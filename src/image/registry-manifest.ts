@@ -80,6 +80,12 @@ export function decodeManifest(manifest: FetchedManifest, ref: string): Registry
   }
 }
 
+/** What a manifest of any kind is made of: an attestation is an image only in form. Throws kind `invalid`. */
+export function partsOf(data: Buffer, ref: string): { digest: Digest; size: number }[] {
+  const { config, layers } = decodeJson(data, { schema: image, what: `a manifest of ${ref}` })
+  return [config, ...layers].map(clean)
+}
+
 function checkTypes(o: z.infer<typeof image>, ref: string): void {
   if (!configTypes.includes(o.config.mediaType))
     throw new EngineError(

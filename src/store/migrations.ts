@@ -24,6 +24,9 @@ export const migrations: readonly string[] = [
   CREATE TABLE manifests (key TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
   CREATE TABLE layer_sources (key TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
   `,
+  `
+  CREATE TABLE image_indexes (key TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
+  `,
 ]
 
 export type TableName =
@@ -42,4 +45,5 @@ export type TableName =
   | 'failed_steps'
   | 'manifests'
   | 'layer_sources'
+  | 'image_indexes'
   | 'meta'

@@ -180,8 +180,24 @@ describe('registries', () => {
     })
     assert.match(await s.ok('pull', name('multi/app')), new RegExp(`Digest: ${index}`))
     assert.equal(await s.ok('images', '-q', '--no-trunc', name('multi/app')), own.id)
-    await s.ok('pull', '-q', '--platform', 'linux/riscv64', name('multi/app'))
-    assert.equal(await s.ok('image', 'inspect', '-f', '{{.Architecture}}', name('multi/app')), 'riscv64')
+    // Another platform of the same index is added to the same image.
+    const added = await s.ok('pull', '--platform', 'linux/riscv64', name('multi/app'))
+    assert.match(added, /Downloaded newer image/)
+    const architecture = (...flags: string[]) =>
+      s.ok('image', 'inspect', ...flags, '-f', '{{.Architecture}}', name('multi/app'))
+    assert.equal(await architecture(), arch)
+    assert.equal(await architecture('--platform', 'linux/riscv64'), 'riscv64')
+    assert.match(await s.ok('pull', '--platform', 'linux/riscv64', name('multi/app')), /Image is up to date/)
+    assert.equal((await s.ok('images', '-q', name('multi/app'))).split('\n').length, 1)
+    assert.equal((await s.ok('images', '-aq', '--filter', 'dangling=true')).length, 0)
+    await s.fails(
+      1,
+      /was found but does not provide the specified platform \(linux\/s390x\)/,
+      'history',
+      '--platform',
+      's390x',
+      name('multi/app'),
+    )
     await s.fails(
       1,
       /no matching manifest for linux\/s390x in the manifest list entries of .*: it has linux\/riscv64, linux\//,
@@ -198,6 +214,74 @@ describe('registries', () => {
       's390x',
       name(),
     )
+  })
+
+  test('an index is kept and pushed whole, with attestations; else what is here of it, and that is said', async () => {
+    const layer = { data: await busyboxTar() }
+    const own = addImage(registry, 'whole/app', undefined, { layers: [layer] })
+    const other = addImage(registry, 'whole/app', undefined, { layers: [layer], architecture: 'riscv64' })
+    const statement = Buffer.from('{"predicateType":"https://slsa.dev/provenance/v1"}')
+    const attestation = Buffer.from(
+      JSON.stringify({
+        schemaVersion: 2,
+        mediaType: types.manifest,
+        config: { mediaType: types.config, ...registry.addBlob('whole/app', Buffer.from('{}')) },
+        layers: [{ mediaType: 'application/vnd.in-toto+json', ...registry.addBlob('whole/app', statement) }],
+      }),
+    )
+    const attested = registry.addManifest('whole/app', undefined, types.manifest, attestation)
+    const entry = (image: { digest: string; size: number }, architecture: string, os = 'linux') => ({
+      mediaType: types.manifest,
+      digest: image.digest,
+      size: image.size,
+      platform: { os, architecture },
+    })
+    const index = registry.addManifest('whole/app', 'latest', types.index, {
+      schemaVersion: 2,
+      mediaType: types.index,
+      manifests: [
+        entry(other, 'riscv64'),
+        entry(own, arch),
+        {
+          ...entry({ digest: attested, size: attestation.length }, 'unknown', 'unknown'),
+          annotations: { 'vnd.docker.reference.type': 'attestation-manifest' },
+        },
+      ],
+    })
+    // One platform is here: that is what goes.
+    await s.ok('pull', '-q', name('whole/app'))
+    await s.ok('tag', name('whole/app'), name('part/app'))
+    const said = await s.ok('push', name('part/app'))
+    assert.match(
+      said,
+      new RegExp(`only the available single-platform image was pushed\\s+${index} -> ${own.digest}`),
+    )
+    assert.equal(registry.manifests.get('part/app')?.get('latest')?.type, types.manifest)
+    assert.doesNotMatch(await s.ok('push', '--platform', `linux/${arch}`, name('part/app')), /Info/)
+
+    await s.ok('pull', '-q', '--platform', 'all', name('whole/app'))
+    await s.ok('tag', name('whole/app'), name('copy/app'))
+    registry.mounts = false
+    assert.match(await s.ok('push', name('copy/app')), new RegExp(`latest: digest: ${index}`))
+    registry.mounts = true
+    const pushed = registry.manifests.get('copy/app')
+    assert.equal(pushed?.get('latest')?.type, types.index)
+    for (const digest of [own.digest, other.digest, attested]) assert.ok(pushed?.has(digest), digest)
+
+    // It is all kept while a name means it, over a restart of the daemon as well, and goes with the last one.
+    await s.ok('rmi', name('whole/app'), name('part/app'))
+    await s.ok('image', 'prune', '-f')
+    await s.daemon.stop()
+    await s.daemon.start()
+    assert.equal(
+      await s.ok('image', 'inspect', '--platform', 'riscv64', '-f', '{{.Id}}', name('copy/app')),
+      other.id,
+    )
+    registry.manifests.delete('copy/app')
+    assert.match(await s.ok('push', name('copy/app')), new RegExp(`latest: digest: ${index}`))
+    const removed = await s.ok('rmi', name('copy/app'))
+    for (const id of [own.id, other.id]) assert.match(removed, new RegExp(`Deleted: ${id}`))
+    assert.equal(await s.ok('images', '-aq', '--filter', 'reference=*/app'), '')
   })
 
   test('all tags', async () => {

@@ -5,6 +5,7 @@ import { EngineError } from '../../lib/errors.ts'
 import { familiar, familiarName, parseReference } from '../../lib/reference.ts'
 import type { ImageInspect, ImageSummary, ProgressMessage } from '../../wire/image.ts'
 import { Filters, parseTime } from './filters.ts'
+import { platformIn } from './platform.ts'
 import { pull } from './registry.ts'
 import { sendEmpty, sendJson, sendProgress, sendStream, unsupported } from './respond.ts'
 import type { Call, Route } from './route.ts'
@@ -23,14 +24,14 @@ export function imageRoutes(engine: Deps): Route[] {
       method: 'GET',
       path: '/images/:name/json',
       handler: (call) => {
-        refuseQuery(call, ['manifests', 'platform'])
-        sendJson(call.response, encodeInspect(images.find(nameOf(call))))
+        refuseQuery(call, ['manifests'])
+        sendJson(call.response, encodeInspect(imageFor(images, call)))
       },
     },
     {
       method: 'GET',
       path: '/images/:name/history',
-      handler: (call) => sendJson(call.response, images.history(images.find(nameOf(call)))),
+      handler: (call) => sendJson(call.response, images.history(imageFor(images, call))),
     },
     {
       method: 'POST',
@@ -61,6 +62,13 @@ export function imageRoutes(engine: Deps): Route[] {
   ]
 }
 
+/** The image that the path names: with `platform`, the one of those that the name stands for. */
+function imageFor(images: Deps['images'], call: Call): Image {
+  const name = call.params['name'] ?? ''
+  const platform = platformIn(call.query)
+  return platform ? images.findFor(name, platform) : images.find(name)
+}
+
 /** Parameters that would change the answer and that nothing obeys yet. */
 function refuseQuery(call: Call, names: readonly string[]): void {
   for (const name of names)
@@ -88,7 +96,9 @@ function list(engine: Deps, call: Call): void {
     .filter(
       (image): image is Image =>
         image !== undefined &&
-        (dangling === undefined || dangling === (image.refs.length === 0)) &&
+        // Named by another image's name: shown with all that has no name of its own.
+        (query.flag('all') || image.refs.length > 0 || !images.isMember(image.id)) &&
+        (dangling === undefined || dangling === isDangling(engine, image)) &&
         filters.labels(image.config.config?.Labels) &&
         filters.withoutLabels(image.config.config?.Labels) &&
         filters.any('before', (ref) => Date.parse(image.createdAt) < age(ref)) &&
@@ -106,6 +116,9 @@ function list(engine: Deps, call: Call): void {
   )
   sendJson(call.response, rows)
 }
+
+const isDangling = ({ images }: Deps, image: Image): boolean =>
+  image.refs.length === 0 && !images.isMember(image.id)
 
 /** Docker: `reference` shows of an image only the names that match. */
 function withMatchingNames(image: Image, patterns: readonly string[]): Image | undefined {
@@ -241,7 +254,7 @@ async function prune(engine: Deps, call: Call): Promise<void> {
   const { removed, bytes } = await engine.pruneImages(
     call.committed,
     (image) =>
-      (all || image.refs.length === 0) &&
+      (all || isDangling(engine, image)) &&
       Date.parse(image.createdAt) < before &&
       filters.labels(image.config.config?.Labels) &&
       filters.withoutLabels(image.config.config?.Labels),

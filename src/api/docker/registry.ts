@@ -4,6 +4,7 @@ import { EngineError } from '../../lib/errors.ts'
 import type { ProgressMessage } from '../../wire/image.ts'
 import { decode, readJson } from './body.ts'
 import { Filters } from './filters.ts'
+import { platformIn } from './platform.ts'
 import { authOf, authShape, registryAuth } from './registry-auth.ts'
 import { sendJson, sendProgress } from './respond.ts'
 import type { Call, Route } from './route.ts'
@@ -44,16 +45,12 @@ export async function pull({ distribution }: Deps, call: Call): Promise<void> {
 }
 
 async function push({ distribution }: Deps, call: Call, name: string): Promise<void> {
-  if (call.query.text('platform') !== '')
-    throw new EngineError(
-      'unsupported',
-      'pushing one platform of an image is not supported: images here are of one platform',
-    )
   const auth = registryAuth(call.request)
   const tag = call.query.text('tag')
   const ref = tag === '' ? name : `${name}:${tag}`
+  const platform = platformIn(call.query)
   await sendReports(call, async (report) => {
-    const o = { auth, report }
+    const o = { auth, report, platform }
     if (tag === '') await distribution.pushAll(call.op, ref, o)
     else await distribution.push(call.op, ref, o)
   })

@@ -8,6 +8,7 @@ import type { ImageHistoryItem } from '../../wire/image.ts'
 import { command, ExitError } from '../command.ts'
 import { listFormat } from '../common-flags.ts'
 import { describeError } from '../errors.ts'
+import { readPlatform } from '../platform-flag.ts'
 import { bool, list, string } from '../flags.ts'
 import { renderList, type Column } from '../format.ts'
 import { ellipsis } from '../text.ts'
@@ -82,9 +83,8 @@ export const history = command({
     quiet: bool('Only show image IDs', { short: 'q' }),
   },
   async run(context, flags, [name = '']) {
-    if (flags.platform !== '')
-      throw new ExitError(1, '--platform is not supported: images are of one platform')
-    const rows = await context.client.images.history(name)
+    const platform = readPlatform(flags.platform)
+    const rows = await context.client.images.history(name, { platform })
     context.out(
       await renderList(flags.format, {
         typeName: '*image.historyContext',

@@ -1,16 +1,18 @@
 import type { Client } from '../../client/index.ts'
 import { DaemonError } from '../../client/index.ts'
+import type { Platform } from '../../wire/registry.ts'
 import { command, ExitError, type Context } from '../command.ts'
 import { inspectFormat } from '../common-flags.ts'
 import { describeError } from '../errors.ts'
 import { bool, string } from '../flags.ts'
+import { readPlatform } from '../platform-flag.ts'
 
 type Kind = 'container' | 'image' | 'network' | 'volume'
-type Look = (client: Client, name: string, size: boolean) => Promise<object>
+type Look = (client: Client, name: string, o: Pick<Show, 'size' | 'platform'>) => Promise<object>
 
 const kinds: Readonly<Record<Kind, Look>> = {
-  container: (client, name, size) => client.containers.inspect(name, { size }),
-  image: (client, name) => client.images.inspect(name),
+  container: (client, name, { size }) => client.containers.inspect(name, { size }),
+  image: (client, name, { platform }) => client.images.inspect(name, { platform }),
   network: (client, name) => client.networks.inspect(name),
   volume: (client, name) => client.volumes.inspect(name),
 }
@@ -56,7 +58,18 @@ export const inspectContainer = command({
   run: (context, flags, names) =>
     show(context, { names, format: flags.format, size: flags.size, kinds: ['container'] }),
 })
-export const inspectImage = one('image', 'IMAGE')
+export const inspectImage = command({
+  usage: '[OPTIONS] IMAGE [IMAGE...]',
+  arguments: [1, Infinity],
+  flags: {
+    format: inspectFormat(),
+    platform: string('Inspect a specific platform of the multi-platform image'),
+  },
+  run: (context, flags, names) => {
+    const platform = readPlatform(flags.platform)
+    return show(context, { names, format: flags.format, size: false, kinds: ['image'], platform })
+  },
+})
 export const inspectVolume = one('volume', 'VOLUME')
 
 export const inspectNetwork = command({
@@ -74,6 +87,7 @@ interface Show {
   readonly format: string
   readonly size: boolean
   readonly kinds: readonly Kind[]
+  readonly platform?: Platform | undefined
 }
 
 /** Docker: prints all that is found; each failure is a line on standard error, and the exit code is 1. */
@@ -101,7 +115,7 @@ async function show(context: Context, o: Show): Promise<number> {
 async function find(client: Client, name: string, o: Show): Promise<object> {
   for (const kind of o.kinds) {
     try {
-      return await kinds[kind](client, name, o.size)
+      return await kinds[kind](client, name, o)
     } catch (error) {
       if (o.kinds.length === 1 || !(error instanceof DaemonError) || error.status !== 404) throw error
     }

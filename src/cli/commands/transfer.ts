@@ -9,7 +9,8 @@ import {
 import type { AuthConfig } from '../../wire/registry.ts'
 import { command, ExitError, type Context } from '../command.ts'
 import { Credentials } from '../credentials.ts'
-import { bool, list, string } from '../flags.ts'
+import { bool, string } from '../flags.ts'
+import { readPlatform } from '../platform-flag.ts'
 import { showTransfer } from '../transfer-progress.ts'
 
 export const pull = command({
@@ -45,34 +46,44 @@ export const push = command({
   flags: {
     'all-tags': bool('Push all tags of an image to the repository', { short: 'a' }),
     'disable-content-trust': bool('Skip image signing', { initial: true }),
-    platform: list('Push a platform-specific manifest as a single-platform image to the registry', {
-      kind: 'string',
-    }),
+    platform: string('Push a platform-specific manifest as a single-platform image to the registry'),
     quiet: bool('Suppress verbose output', { short: 'q' }),
   },
   async run(context, flags, [name = '']) {
     refuseTrust(flags['disable-content-trust'])
-    if (flags.platform.length > 0)
-      throw new ExitError(1, '--platform is not supported: images are of one platform')
     const reference = parseReference(name)
     if (flags['all-tags'] && reference.tag !== undefined)
       throw new ExitError(1, "tag can't be used with --all-tags/-a")
     if (reference.digest !== undefined) throw new ExitError(1, 'cannot push a digest reference')
     const all = flags['all-tags']
     if (!all && reference.tag === undefined && !flags.quiet) context.out('Using default tag: latest\n')
+    const notes: string[] = []
     const messages = context.client.registry.push(familiarName(reference), {
       tag: all ? undefined : (reference.tag ?? 'latest'),
+      platform: readPlatform(flags.platform),
       auth: await authOf(context, reference),
     })
     await showTransfer(messages, {
       write: (text) => context.out(text),
       columns: await columnsOf(1),
       quiet: flags.quiet,
+      aux: (value) => notes.push(...noteOf(value)),
     })
+    if (!flags.quiet) for (const note of notes) context.out(note)
     // Docker: what scripts want to know is all that is left.
     if (flags.quiet) context.out(`${canonical(all ? reference : withDefaultTag(reference))}\n`)
   },
 })
+
+/** Docker's note of an index that could not go whole. */
+function noteOf(aux: unknown): string[] {
+  if (typeof aux !== 'object' || aux === null || !('ManifestPushedInsteadOfIndex' in aux)) return []
+  const { OriginalIndex, SelectedManifest } = aux as Partial<Record<string, { digest?: string }>>
+  return [
+    '\n i Info → Not all multiplatform-content is present and only the available single-platform image was pushed\n',
+    `          ${OriginalIndex?.digest ?? ''} -> ${SelectedManifest?.digest ?? ''}\n`,
+  ]
+}
 
 /** Pulls through the daemon with our credentials; says how it goes unless `quiet`. Failed, an ExitError or the daemon's. */
 export async function pullImage(
