@@ -14,7 +14,8 @@ import {
 } from './registry-settings.ts'
 
 const settings = (...argv: string[]) => registrySettingsOfFlags(parseFlags(argv, registryFlags))
-const resolve = (s: RegistrySettings) => resolveRegistry(s, { storage: '/var/lib/r' })
+const proxies = { http: '', https: '', no: '' }
+const resolve = (s: RegistrySettings) => resolveRegistry(s, { storage: '/var/lib/r', proxies })
 const flags = (...argv: string[]) => resolve(settings(...argv))
 const file = (value: object) => parseRegistryFile('r.json', JSON.stringify(value))
 
@@ -36,6 +37,7 @@ test('nothing said: loopback, files, nobody needs a login', () => {
     gcDryRun: false,
     retention: undefined,
     upstream: undefined,
+    proxies,
     logLevel: 'info',
   })
 })

@@ -1,6 +1,7 @@
 import { isAbsolute, join } from 'node:path'
 import { EngineError } from '../lib/errors.ts'
 import type { LogLevel } from '../lib/log.ts'
+import type { Proxies } from '../registry/index.ts'
 import type { RegistrySettings } from './registry-settings.ts'
 
 export interface Address {
@@ -71,6 +72,8 @@ export interface RegistryConfig {
   readonly gcDryRun: boolean
   readonly retention: string | undefined
   readonly upstream: string | undefined
+  /** On the way to upstreams. */
+  readonly proxies: Proxies
   readonly logLevel: LogLevel
 }
 
@@ -78,7 +81,10 @@ const minute = 60_000
 const hour = 60 * minute
 
 /** Fills in the defaults, and checks everything that can be checked without opening a file. Throws kind `invalid`. */
-export function resolveRegistry(s: RegistrySettings, defaults: { storage: string }): RegistryConfig {
+export function resolveRegistry(
+  s: RegistrySettings,
+  defaults: { storage: string; proxies: Proxies },
+): RegistryConfig {
   const storage = storageOf(s, defaults.storage)
   const state = stateOf(s, storage)
   return {
@@ -98,6 +104,7 @@ export function resolveRegistry(s: RegistrySettings, defaults: { storage: string
     gcDryRun: s['gc-dry-run'] ?? false,
     retention: retentionOf(s),
     upstream: fileOf('upstream', s.upstream),
+    proxies: defaults.proxies,
     logLevel: s['log-level'] ?? 'info',
   }
 }

@@ -16,7 +16,6 @@ import { parseRetention, PullThrough, readUpstreams, Registry } from '../distrib
 import { EngineError, messageOf } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
 import { ReloadedFile } from '../lib/reloaded-file.ts'
-import type { Proxies } from '../registry/index.ts'
 import { openRegistryAccess } from './registry-access.ts'
 import { Maintenance } from './registry-maintenance.ts'
 import { openRegistryStorage } from './registry-storage.ts'
@@ -41,16 +40,7 @@ export async function openRegistryService(op: Op, config: RegistryConfig): Promi
   await using undo = new AsyncDisposableStack()
   const identity = config.tls && (await readIdentity(config.tls))
   const { storage } = undo.use(await openRegistryStorage(op, config))
-  const pullThrough =
-    config.upstream === undefined
-      ? undefined
-      : await PullThrough.open({
-          settings: await readUpstreams(config.upstream),
-          directory: join(config.state, 'downloads'),
-          proxies: proxiesOf(process.env),
-          log: op.log,
-        })
-  if (pullThrough) undo.use(pullThrough)
+  const pullThrough = undo.use(await openPullThrough(op, config))
   const registry = await Registry.open({
     storage,
     spool: join(config.state, 'uploads'),
@@ -137,10 +127,19 @@ export async function openRegistryService(op: Op, config: RegistryConfig): Promi
   }
 }
 
-/** As other programs of the host reach the world. */
-function proxiesOf(environment: Readonly<Record<string, string | undefined>>): Proxies {
-  const value = (name: string) => environment[name] ?? environment[name.toLowerCase()] ?? ''
-  return { http: value('HTTP_PROXY'), https: value('HTTPS_PROXY'), no: value('NO_PROXY') }
+async function openPullThrough(op: Op, config: RegistryConfig): Promise<PullThrough | undefined> {
+  if (config.upstream === undefined) return undefined
+  const settings = await readUpstreams(config.upstream)
+  if (config.gcInterval === 0 && (settings.maxBytes ?? settings.maxUnused) !== undefined)
+    throw new EngineError('invalid', `${config.upstream}: maxSize and maxUnused need a gc-interval`)
+  const directory = join(config.state, 'downloads')
+  return await PullThrough.open({
+    settings,
+    directory,
+    maxBlobSize: config.maxBlobSize,
+    proxies: config.proxies,
+    log: op.log,
+  })
 }
 
 async function readIdentity(tls: RegistryTls): Promise<RegistryIdentity> {

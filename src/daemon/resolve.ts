@@ -82,7 +82,10 @@ export function resolve(
     s.registry &&
     resolveRegistry(registrySettingsOf('the key registry of daemon.json', s.registry), {
       storage: join(config.dataRoot, 'registry'),
+      proxies: config.registries.proxies,
     })
+  if (registry?.upstream !== undefined && config.registries.offline)
+    throw invalid('registry.upstream: the daemon is offline')
   return { config: deepFreeze(config), tls: tlsOf(s), registry }
 }
 

@@ -280,6 +280,39 @@ test('what is deleted gives its space back while the server runs', async () => {
   }
 })
 
+describe('a copy of another registry', () => {
+  const s = system()
+
+  test('fetches what is asked for, and serves it when the other is gone', async () => {
+    const upstream = await RegistryServer.start(`--storage=${place('upstream')}`)
+    const settings = { upstreams: [{ prefix: 'far', registry: upstream.host, insecure: true, fresh: '1s' }] }
+    const copy = await RegistryServer.start(
+      `--storage=${place('copy')}`,
+      `--upstream=${file('upstreams.json', JSON.stringify(settings))}`,
+    )
+    try {
+      const [there, here] = [`${upstream.host}/team/app`, `${copy.host}/far/team/app`]
+      await s.ok('tag', 'busybox', there)
+      await s.ok('push', '-q', there)
+      await s.ok('rmi', there)
+      const id = await s.ok('images', '-q', '--no-trunc', 'busybox')
+      await s.ok('pull', '-q', here)
+      assert.equal(await s.ok('images', '-q', '--no-trunc', here), id)
+      await s.fails(1, /unsupported|copy|pushes/i, 'push', here)
+      await s.ok('rmi', here)
+      await upstream.stop()
+      await sleep(1100)
+      await s.ok('pull', '-q', here)
+      // The copy is told from its own repositories.
+      await s.ok('tag', 'busybox', `${copy.host}/own/app`)
+      await s.ok('push', '-q', `${copy.host}/own/app`)
+      assert.match((await copy.stop()).stderr, /"level":"warn".*team\/app/)
+    } finally {
+      await Promise.all([upstream.stop(), copy.stop()])
+    }
+  })
+})
+
 describe('logins', () => {
   const s = system('gantry', { flags: [`--certs-dir=${place('certs.d')}`] })
   const users = (password: string) =>
