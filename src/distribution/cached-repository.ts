@@ -126,9 +126,12 @@ export class CachedBlobs extends Blobs {
 
   override async stat(op: Op, digest: Digest): Promise<ObjectStat> {
     const { pullThrough, upstream, storage, holds, repository } = this.#o
-    pullThrough.use.touch(digest)
+    const coming = pullThrough.underWay(repository, digest)
+    if (coming) return { size: coming.size, modified: new Date() }
     try {
-      return await super.stat(op, digest)
+      const found = await super.stat(op, digest)
+      pullThrough.use.touch(digest)
+      return found
     } catch (error) {
       if (!(error instanceof DistributionError && error.code === 'BLOB_UNKNOWN')) throw error
       // Asked even when another repository has the blob: whether this one has is the upstream's to say.
@@ -153,7 +156,7 @@ export class CachedBlobs extends Blobs {
     } catch (error) {
       if (!(error instanceof DistributionError && error.code === 'BLOB_UNKNOWN')) throw error
       const { pullThrough, upstream } = this.#o
-      const size = pullThrough.underWay(digest)?.size ?? (await this.stat(op, digest)).size
+      const { size } = await this.stat(op, digest)
       const download = pullThrough.download(upstream, { ...this.#o, digest, size })
       const stream = await download.follow(op, range ?? { start: 0, end: size - 1 })
       return stream ?? (await super.read(op, digest, range))

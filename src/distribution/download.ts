@@ -45,6 +45,7 @@ export class Download {
   /** The bytes of the range as they come; fails when the download does. Undefined: it is over, and the blob is in the storage. */
   async follow(op: Op, range: ByteRange): Promise<Readable | undefined> {
     while (this.#received === 0 && !this.#verified && this.#failure === undefined) await this.#wait(op)
+    // A copy that was right and could not be kept is asked for again.
     if (this.#failure !== undefined) throw this.#failed()
     let file: FileHandle
     try {
@@ -97,10 +98,12 @@ export class Download {
             'unavailable',
             `the upstream sent ${this.#received} bytes with the digest ${actual} for ${this.digest} of ${this.size} bytes`,
           )
+        // Whoever follows has all of it, whatever becomes of the copy.
+        this.#verified = true
+        this.#moved()
         await file.datasync()
       }
       await o.keep(this.#path)
-      this.#verified = true
     } catch (error) {
       this.#failure = error
       throw error

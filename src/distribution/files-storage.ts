@@ -13,6 +13,8 @@ import { assertKey, type ByteRange, type ObjectEntry, type ObjectStat, type Stor
 const readSize = 256 << 10
 /** Bytes that are read before the reader asks for them. */
 const smallSize = 32 << 10
+/** Files that are looked at together for a list. */
+const statsAtOnce = 32
 /** A directory that was just made can go with another's last object; each time it is made again. */
 const maxAttempts = 20
 
@@ -167,13 +169,16 @@ export class FilesStorage implements Storage {
   }
 
   async *#walk(op: Op, prefix: string): AsyncIterable<ObjectEntry> {
-    for (const { name, directory } of await this.#entries(prefix)) {
+    const entries = await this.#entries(prefix)
+    const keyOf = (name: string) => (prefix === '' ? name : `${prefix}/${name}`)
+    for (let from = 0; from < entries.length; from += statsAtOnce) {
       op.signal.throwIfAborted()
-      const key = prefix === '' ? name : `${prefix}/${name}`
-      if (directory) yield* this.#walk(op, key)
-      else {
-        const found = await this.stat(op, key)
-        if (found) yield { key, ...found }
+      const some = entries.slice(from, from + statsAtOnce)
+      const found = await Promise.all(some.map(({ name }) => this.stat(op, keyOf(name))))
+      for (const [index, { name, directory }] of some.entries()) {
+        const file = found[index]
+        if (directory) yield* this.#walk(op, keyOf(name))
+        else if (file) yield { key: keyOf(name), ...file }
       }
     }
   }

@@ -15,6 +15,12 @@ import type { PullThroughSettings } from './upstream-settings.ts'
 /** A failed answer is soon given by somebody who can wait no longer: few tries. */
 const attempts = 3
 
+interface UnderWay {
+  readonly download: Download
+  /** Those whose upstream has it. */
+  readonly repositories: Set<string>
+}
+
 /** Copies of other registries' repositories: which of our names are copies, of what, and what is on its way. One for each registry. */
 export class PullThrough implements AsyncDisposable {
   readonly settings: PullThroughSettings
@@ -23,7 +29,7 @@ export class PullThrough implements AsyncDisposable {
   readonly #maxBlobSize: number
   readonly #registries: Registries
   readonly #health = new Map<string, Health>()
-  readonly #downloads = new Map<Digest, Download>()
+  readonly #downloads = new Map<Digest, UnderWay>()
   readonly #asking = new Map<string, Promise<unknown>>()
   readonly #stop = new AbortController()
   readonly #op: Op
@@ -85,12 +91,14 @@ export class PullThrough implements AsyncDisposable {
   ): Download {
     const { digest, size, storage, holds, repository } = o
     const known = this.#downloads.get(digest)
-    if (known) return known
+    known?.repositories.add(repository)
+    if (known) return known.download
     if (size > this.#maxBlobSize)
       throw new EngineError(
         'unavailable',
         `blob ${digest} of ${upstream.title} has ${size} bytes: more than the ${this.#maxBlobSize} bytes allowed here`,
       )
+    const repositories = new Set([repository])
     const download = new Download(this.#op, {
       digest,
       size,
@@ -98,12 +106,14 @@ export class PullThrough implements AsyncDisposable {
       source: (op) => upstream.blob(op, { digest, size }),
       keep: async (file) => {
         await holds.hold(digest)
+        const link = (name: string) => storage.write(this.#op, linkKey(name, digest), new Uint8Array())
+        // Links first: they keep the blob.
+        for (const name of repositories) await link(name)
         await storage.place(this.#op, blobKey(digest), file, size)
-        await storage.write(this.#op, linkKey(repository, digest), new Uint8Array())
         this.use.touch(digest)
       },
     })
-    this.#downloads.set(digest, download)
+    this.#downloads.set(digest, { download, repositories })
     download.done
       .catch((error: unknown) => {
         if (!this.#stop.signal.aborted)
@@ -117,8 +127,10 @@ export class PullThrough implements AsyncDisposable {
     return download
   }
 
-  underWay(digest: Digest): Download | undefined {
-    return this.#downloads.get(digest)
+  /** A blob that the repository has, as its upstream said, and that is on its way. */
+  underWay(repository: string, digest: Digest): Download | undefined {
+    const known = this.#downloads.get(digest)
+    return known?.repositories.has(repository) === true ? known.download : undefined
   }
 
   /** Does equal work once for all who want it at the same time; none of them ends it by going. */
@@ -135,7 +147,7 @@ export class PullThrough implements AsyncDisposable {
     this.#stop.abort()
     await Promise.allSettled([
       ...this.#asking.values(),
-      ...[...this.#downloads.values()].map((one) => one.done),
+      ...[...this.#downloads.values()].map((one) => one.download.done),
     ])
     this.#registries.close()
   }
