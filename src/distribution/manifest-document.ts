@@ -1,6 +1,6 @@
-import { z } from 'zod'
-import { isDigest, type Digest } from './digest.ts'
+import type { Digest } from './digest.ts'
 import { DistributionError } from './errors.ts'
+import { annotationsOf, descriptorOf, descriptorsOf, mediaTypeOf, type Fields } from './manifest-fields.ts'
 
 /** What a manifest says that matters to a registry. */
 export interface ManifestDocument {
@@ -15,46 +15,6 @@ export interface ManifestDocument {
   readonly annotations: Readonly<Record<string, string>> | undefined
 }
 
-const digest = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value), {
-  error: 'not a sha256 or sha512 digest',
-})
-const mediaType = z.string().min(1).max(255)
-const descriptor = z.object({
-  mediaType,
-  digest,
-  size: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
-  urls: z.array(z.string()).nullish(),
-})
-const common = {
-  mediaType: mediaType.nullish(),
-  artifactType: z.string().max(255).nullish(),
-  subject: descriptor.nullish(),
-  annotations: z.record(z.string(), z.string()).nullish(),
-}
-const image = z.object({
-  ...common,
-  schemaVersion: z.literal(2),
-  config: descriptor,
-  layers: z.array(descriptor).max(10_000),
-  // A document that reads as an image to one client and as an index to another is an attack (CVE-2021-41190).
-  manifests: z.undefined({ error: 'an image has no manifests' }).optional(),
-})
-const index = z.object({
-  ...common,
-  schemaVersion: z.literal(2),
-  manifests: z.array(descriptor).max(10_000),
-  layers: z.undefined({ error: 'an index has no layers' }).optional(),
-  config: z.undefined({ error: 'an index has no config' }).optional(),
-})
-/** Of release candidates of the image specification 1.1; clients of that time still push it. */
-const artifact = z.object({
-  ...common,
-  mediaType,
-  blobs: z.array(descriptor).max(10_000).nullish(),
-  manifests: z.undefined({ error: 'an artifact has no manifests' }).optional(),
-  layers: z.undefined({ error: 'an artifact has no layers' }).optional(),
-})
-
 const images = new Set([
   'application/vnd.oci.image.manifest.v1+json',
   'application/vnd.docker.distribution.manifest.v2+json',
@@ -63,81 +23,95 @@ const indexes = new Set([
   'application/vnd.oci.image.index.v1+json',
   'application/vnd.docker.distribution.manifest.list.v2+json',
 ])
-const artifactType = 'application/vnd.oci.artifact.manifest.v1+json'
+/** Of release candidates of the image specification 1.1; clients of that time still push it. */
+const artifact = 'application/vnd.oci.artifact.manifest.v1+json'
 /** Layers that are kept elsewhere, by licence; Docker: they need not be in the registry. */
 const foreign = /^application\/vnd\.(?:docker\.image\.rootfs\.foreign|oci\.image\.layer\.nondistributable)\./
 
 /**
- * Reads a manifest that was pushed as `type`; empty: as what it says itself. Throws MANIFEST_INVALID, saying what is wrong.
+ * Reads a manifest that was pushed as `pushedAs`; empty: as what it says itself. Throws MANIFEST_INVALID, saying what is wrong. The
+ * first fault ends it, and what a registry does not need is not looked at: a hostile document costs little more than its parsing.
  */
 export function readManifest(data: Uint8Array, pushedAs: string): ManifestDocument {
-  const value = parse(data)
-  const type = pushedAs || decode(z.object({ mediaType: common.mediaType }), value).mediaType || ''
-  if (images.has(type)) {
-    const found = decode(image, value)
-    const { config, layers } = found
+  const fields = parse(data)
+  const own = fields['mediaType'] == null ? undefined : mediaTypeOf(fields['mediaType'], 'mediaType')
+  const mediaType = pushedAs || own || ''
+  if (own !== undefined && own !== mediaType)
+    throw invalid(
+      `the manifest says that it is of the type ${JSON.stringify(own)}, its Content-Type is ${JSON.stringify(mediaType.slice(0, 255))}`,
+    )
+  const { artifactType } = fields
+  if (artifactType != null && (typeof artifactType !== 'string' || artifactType.length > 255))
+    throw invalid('invalid manifest: artifactType: not a media type')
+  const parts = partsOf(fields, mediaType)
+  return {
+    mediaType,
+    blobs: [...new Set(parts.blobs)],
+    manifests: [...new Set(parts.manifests)],
+    subject: fields['subject'] == null ? undefined : descriptorOf(fields['subject'], 'subject').digest,
+    artifactType: artifactType || parts.configType,
+    annotations: annotationsOf(fields['annotations']),
+  }
+}
+
+interface Parts {
+  readonly blobs: readonly Digest[]
+  readonly manifests: readonly Digest[]
+  readonly configType?: string
+}
+
+function partsOf(fields: Fields, mediaType: string): Parts {
+  if (images.has(mediaType)) {
+    checkVersion(fields)
+    // A document that reads as an image to one client and as an index to another is an attack (CVE-2021-41190).
+    refuse(fields, ['manifests'], 'an image')
+    const config = descriptorOf(fields['config'], 'config')
+    const layers = descriptorsOf(fields['layers'], 'layers')
     const kept = layers.filter((layer) => !foreign.test(layer.mediaType))
-    return documentOf(found, {
-      type,
+    return {
       blobs: [config.digest, ...kept.map((layer) => layer.digest)],
       manifests: [],
       configType: config.mediaType,
-    })
+    }
   }
-  if (indexes.has(type)) {
-    const found = decode(index, value)
-    return documentOf(found, { type, blobs: [], manifests: found.manifests.map((one) => one.digest) })
+  if (indexes.has(mediaType)) {
+    checkVersion(fields)
+    refuse(fields, ['layers', 'config'], 'an index')
+    const manifests = descriptorsOf(fields['manifests'], 'manifests')
+    return { blobs: [], manifests: manifests.map((one) => one.digest) }
   }
-  if (type === artifactType) {
-    const found = decode(artifact, value)
-    const blobs = (found.blobs ?? []).map((blob) => blob.digest)
-    return documentOf(found, { type, blobs, manifests: [] })
+  if (mediaType === artifact) {
+    refuse(fields, ['manifests', 'layers', 'config'], 'an artifact')
+    const blobs = descriptorsOf(fields['blobs'] ?? [], 'blobs')
+    return { blobs: blobs.map((blob) => blob.digest), manifests: [] }
   }
   throw invalid(
-    type === ''
+    mediaType === ''
       ? 'neither the Content-Type nor the manifest says what it is'
-      : `manifests of the type ${JSON.stringify(type.slice(0, 255))} are not supported`,
+      : `manifests of the type ${JSON.stringify(mediaType.slice(0, 255))} are not supported`,
   )
 }
 
-function documentOf(
-  found: {
-    mediaType?: string | null | undefined
-    artifactType?: string | null | undefined
-    subject?: { digest: Digest } | null | undefined
-    annotations?: Record<string, string> | null | undefined
-  },
-  o: { type: string; blobs: readonly Digest[]; manifests: readonly Digest[]; configType?: string },
-): ManifestDocument {
-  if (found.mediaType != null && found.mediaType !== o.type)
-    throw invalid(
-      `the manifest says that it is of the type ${JSON.stringify(found.mediaType)}, its Content-Type is ${JSON.stringify(o.type)}`,
-    )
-  return {
-    mediaType: o.type,
-    blobs: [...new Set(o.blobs)],
-    manifests: [...new Set(o.manifests)],
-    subject: found.subject?.digest,
-    artifactType: found.artifactType || o.configType,
-    annotations: found.annotations ?? undefined,
-  }
-}
-
-function parse(data: Uint8Array): unknown {
+function parse(data: Uint8Array): Fields {
+  let value: unknown
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(data))
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(data))
   } catch (cause) {
     throw invalid(`the manifest is not JSON: ${cause instanceof Error ? cause.message.slice(0, 200) : ''}`)
   }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw invalid('the manifest is not a JSON object')
+  // JSON's objects have nothing but fields.
+  return value as Fields
 }
 
-function decode<T>(schema: z.ZodType<T>, value: unknown): T {
-  const result = schema.safeParse(value)
-  if (result.success) return result.data
-  const issue = result.error.issues[0]
-  const field = issue?.path.join('.') ?? ''
-  const what = (issue?.message ?? 'invalid').replace(/^Invalid input: /, '')
-  throw invalid(`invalid manifest: ${field === '' ? '' : `${field}: `}${what}`)
+function checkVersion(fields: Fields): void {
+  if (fields['schemaVersion'] !== 2) throw invalid('invalid manifest: schemaVersion: want 2')
+}
+
+function refuse(fields: Fields, names: readonly string[], what: string): void {
+  const name = names.find((one) => fields[one] !== undefined)
+  if (name !== undefined) throw invalid(`invalid manifest: ${what} has no ${name}`)
 }
 
 const invalid = (message: string) => new DistributionError('MANIFEST_INVALID', message)

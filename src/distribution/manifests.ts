@@ -194,18 +194,13 @@ export class Manifests {
     const { repository, storage } = this.#o
     const { digest } = o
     const { mediaType, subject, artifactType, annotations } = o.document
-    const common = {
-      mediaType,
-      size: data.length,
-      ...(artifactType && { artifactType }),
-      ...(annotations && { annotations }),
-    }
+    const common = { mediaType, size: data.length, ...(artifactType && { artifactType }) }
     const record: ManifestRecord = {
       ...common,
       ...(subject && { subject }),
       pushedAt: new Date().toISOString(),
     }
-    const value: ReferrerRecord = { ...common, digest }
+    const value: ReferrerRecord = { ...common, digest, ...(annotations && { annotations }) }
     await allDone([
       storage.write(op, blobKey(digest), data),
       writeRecord(op, storage, { key: manifestKey(repository, digest), value: record }),

@@ -5,6 +5,7 @@ import type { Op } from '../lib/op.ts'
 import { isDigest, type Digest } from './digest.ts'
 import type { Storage } from './storage.ts'
 
+const isObject = (value: unknown) => typeof value === 'object' && value !== null
 const digest = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value))
 
 /** What a repository knows of a manifest, beside its bytes. */
@@ -13,7 +14,6 @@ export const manifestRecord = z.object({
   size: z.number(),
   subject: digest.optional(),
   artifactType: z.string().optional(),
-  annotations: z.record(z.string(), z.string()).optional(),
   /** ISO 8601. */
   pushedAt: z.string(),
 })
@@ -32,7 +32,8 @@ export const referrerRecord = z.object({
   digest,
   size: z.number(),
   artifactType: z.string().optional(),
-  annotations: z.record(z.string(), z.string()).optional(),
+  // They were looked at when they came, and there may be many.
+  annotations: z.custom<Readonly<Record<string, string>>>(isObject).optional(),
 })
 export type ReferrerRecord = z.infer<typeof referrerRecord>
 
