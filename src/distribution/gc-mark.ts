@@ -1,4 +1,3 @@
-import { z } from 'zod'
 import { messageOf } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
 import { isDigest, type Digest } from './digest.ts'
@@ -19,18 +18,6 @@ export interface Marks {
   /** A manifest cannot be read: what it needs is not known, so nothing of the repository may be taken for garbage. */
   readonly damaged: boolean
 }
-
-const descriptor = z.object({
-  digest: z.custom<Digest>((value) => typeof value === 'string' && isDigest(value)),
-})
-const descriptors = z.array(descriptor).nullish()
-/** Whatever kind it is: what looks like a reference counts as one. */
-const references = z.object({
-  config: descriptor.nullish(),
-  layers: descriptors,
-  manifests: descriptors,
-  blobs: descriptors,
-})
 
 /** Every manifest of the repository keeps what it refers to, with a tag or without. */
 export async function markRepository(op: Op, storage: Storage, name: string): Promise<Marks> {
@@ -71,8 +58,15 @@ export async function markRepository(op: Op, storage: Storage, name: string): Pr
 export async function referencesOf(op: Op, storage: Storage, digest: Digest): Promise<Digest[] | undefined> {
   const data = await readObject(op, storage, blobKey(digest))
   if (!data) return undefined
-  const { config, layers, manifests, blobs } = references.parse(JSON.parse(data.toString('utf8')))
-  return [...(config ? [config] : []), ...(layers ?? []), ...(manifests ?? []), ...(blobs ?? [])].map(
-    (one) => one.digest,
-  )
+  const value: unknown = JSON.parse(data.toString('utf8'))
+  // Of anything but an object, these fields are undefined.
+  const { config, layers, manifests, blobs } = (value ?? {}) as Readonly<Record<string, unknown>>
+  return [config, layers, manifests, blobs].flat().flatMap((one) => digestIn(one) ?? [])
+}
+
+/** Whatever kind of manifest it is: what looks like a descriptor counts as one, and what does not, whoever pushed it, as nothing. */
+function digestIn(value: unknown): Digest | undefined {
+  if (typeof value !== 'object' || value === null || !('digest' in value)) return undefined
+  const { digest } = value
+  return typeof digest === 'string' && isDigest(digest) ? digest : undefined
 }

@@ -155,6 +155,22 @@ describe('collect()', () => {
     assert.deepEqual([done.linksRemoved, done.blobsRemoved], [0, 0])
   })
 
+  test('is not stopped by what somebody put into a manifest', async () => {
+    await using at = await openRegistry()
+    const config = await pushBlob(at.registry, 'a')
+    const document = {
+      schemaVersion: 2,
+      mediaType: imageType,
+      config,
+      layers: [],
+      blobs: [1, null, { digest: 5 }],
+    }
+    await putManifest(at.registry, 'a', { document })
+    await pushBlob(at.registry, 'a')
+    const done = await collectNow(at.registry)
+    assert.deepEqual([done.linksRemoved, done.blobsRemoved, done.blobsKept], [1, 1, 2])
+  })
+
   test('removes the record of a manifest whose bytes never came', async () => {
     await using at = await openRegistry()
     const { registry } = at
