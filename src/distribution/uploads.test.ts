@@ -156,7 +156,7 @@ test('idle uploads are forgotten when there are many, and go on from the disk', 
   const first = await uploads.start(op, 'a')
   await append(first, 'begun ')
   t.mock.timers.enable({ apis: ['Date'], now: Date.now() + 61_000 })
-  for (let n = 0; n < 1002; n++) await uploads.start(op, 'a')
+  await Promise.all(Array.from({ length: 1002 }, () => uploads.start(op, 'a')))
   const again = await uploads.get(op, 'a', first.id)
   assert.notEqual(again, first)
   await append(again, 'and done', { start: 6 })
