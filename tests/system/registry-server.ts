@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { finished, root, type Result } from './harness.ts'
+import { command, finished, root, type Result } from './harness.ts'
 
 export class RegistryServer {
   readonly flags: readonly string[]
@@ -89,6 +89,13 @@ function awsOf(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 export function missingProgram(name: string): string | false {
   const found = (process.env['PATH'] ?? '').split(':').some((folder) => existsSync(join(folder, name)))
   return found ? false : `no ${name} on PATH`
+}
+
+/** Runs a program that must succeed; what it said. */
+export async function succeeds(argv: readonly string[], env: Record<string, string>): Promise<string> {
+  const result = await command(argv, { timeout: 60_000, env })
+  assert.equal(result.code, 0, `${argv.join(' ')}: ${result.code}\n${result.stderr}${result.stdout}`)
+  return result.stdout.trim()
 }
 
 /** What `fetch` got, read to its end. */

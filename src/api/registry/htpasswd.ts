@@ -11,8 +11,10 @@ export type Users = ReadonlyMap<string, string>
 /** How long a password that was right is known without computing its hash again. Milliseconds. */
 const rememberFor = 5 * 60_000
 const maxRemembered = 4096
-/** Hashes being computed and waiting: each takes a processor for some 60 ms, and everybody can ask for one. */
+/** Hashes waiting to be computed: each takes a processor for some 60 ms, and everybody can ask for one. */
 const maxChecks = 64
+/** Hashes computed at the same time: the threads that do it also read and write the disk. */
+const lanes = 2
 
 /**
  * Decodes what `htpasswd -B` writes: `user:hash` lines, `#` comments. Docker's registry takes bcrypt alone, too, but finds out
@@ -40,9 +42,11 @@ export class Passwords {
   readonly #file: ReloadedFile<Users>
   readonly #key = randomBytes(32)
   readonly #known = new Map<string, number>()
-  /** Compared with the passwords of unknown users, whose answers should take as long. */
+  /** Compared with passwords where there are no users at all. */
   readonly #nobody = bcrypt.hash(randomBytes(8).toString('hex'), 10)
   #checks = 0
+  readonly #lanes: Promise<unknown>[] = Array.from({ length: lanes }, () => Promise.resolve())
+  #next = 0
 
   constructor(file: ReloadedFile<Users>) {
     this.#file = file
@@ -50,7 +54,8 @@ export class Passwords {
 
   /** Whether this is the user's password. Throws a Refusal when too many are being checked. */
   async check(op: Op, user: string, password: string): Promise<boolean> {
-    const hash = (await this.#file.current(op)).get(user)
+    const users = await this.#file.current(op)
+    const hash = users.get(user)
     // The hash is part of the memory: with a new password, or without the user, the old one is unknown.
     const memory = this.#digest(`${user}\0${password}\0${hash ?? ''}`)
     if ((this.#known.get(memory) ?? 0) > performance.now()) return true
@@ -60,7 +65,9 @@ export class Passwords {
       })
     this.#checks++
     try {
-      const right = await bcrypt.compare(password, hash ?? (await this.#nobody))
+      // Unknown users are answered no sooner than others.
+      const [another] = users.values()
+      const right = await this.#compare(password, hash ?? another ?? (await this.#nobody))
       if (!right || hash === undefined) return false
     } finally {
       this.#checks--
@@ -73,6 +80,13 @@ export class Passwords {
   async stamp(op: Op, user: string): Promise<string | undefined> {
     const hash = (await this.#file.current(op)).get(user)
     return hash === undefined ? undefined : `${user}\0${hash}`
+  }
+
+  #compare(password: string, hash: string): Promise<boolean> {
+    const lane = this.#next++ % lanes
+    const compared = (this.#lanes[lane] ?? Promise.resolve()).then(() => bcrypt.compare(password, hash))
+    this.#lanes[lane] = compared.catch(() => {})
+    return compared
   }
 
   #remember(memory: string): void {
