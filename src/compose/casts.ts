@@ -2,12 +2,13 @@
 import { ComposeError, scalar, type Scalar } from './node.ts'
 import { PathTable } from './path-table.ts'
 
-type Cast = (text: string, node: Scalar) => Scalar
+/** `name` is the key's, for faults. */
+type Cast = (text: string, node: Scalar, name: string) => Scalar
 
-const boolean: Cast = (text, node) => scalar(booleanOf(text, node), node.at)
+const boolean: Cast = (text, node, name) => scalar(booleanOf(text, node, name), node.at)
 
 /** https://yaml.org/type/bool.html, and the numbers, as docker compose takes them. */
-export function booleanOf(text: string, node: Scalar): boolean {
+export function booleanOf(text: string, node: Scalar, name = ''): boolean {
   switch (text.toLowerCase()) {
     case '1':
     case 't':
@@ -24,23 +25,31 @@ export function booleanOf(text: string, node: Scalar): boolean {
     case 'off':
       return false
     default:
-      throw new ComposeError(node.at, `invalid boolean: ${text}`)
+      throw new ComposeError(node.at, `${prefix(name)}invalid boolean: ${text}`)
   }
 }
 
-const integer: Cast = (text, node) => scalar(integerOf(text, node), node.at)
+const integer: Cast = (text, node, name) => scalar(integerOf(text, node, name), node.at)
 
-export function integerOf(text: string, node: Scalar): number {
-  if (!/^[-+]?\d+$/.test(text)) throw new ComposeError(node.at, `invalid integer: ${JSON.stringify(text)}`)
+export function integerOf(text: string, node: Scalar, name = ''): number {
+  if (!/^[-+]?\d+$/.test(text))
+    throw new ComposeError(node.at, `${prefix(name)}invalid integer: ${JSON.stringify(text)}`)
   return Number(text)
 }
 
-const float: Cast = (text, node) => ({ ...scalar(floatOf(text, node), node.at), float: true })
+const float: Cast = (text, node, name) => ({
+  ...scalar(floatOf(text, node, name), node.at),
+  float: true,
+})
 
-export function floatOf(text: string, node: Scalar): number {
+export function floatOf(text: string, node: Scalar, name = ''): number {
   if (!/^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$/.test(text))
-    throw new ComposeError(node.at, `invalid number: ${JSON.stringify(text)}`)
+    throw new ComposeError(node.at, `${prefix(name)}invalid number: ${JSON.stringify(text)}`)
   return Number(text)
+}
+
+function prefix(name: string): string {
+  return name === '' ? '' : `${name}: `
 }
 
 const service = {

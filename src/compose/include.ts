@@ -25,7 +25,8 @@ export function applyInclude(root: Mapping, file: string, o: { scope: Scope; loa
 function scopeOf(item: Node, scope: Scope): [SourceFile[], Scope] {
   const paths = pathsOf(textOf(item) === undefined ? get(item, 'path') : item, scope)
   const [main] = paths
-  if (main === undefined) throw new ComposeError(item.at, 'include: path is required')
+  if (main === undefined)
+    throw new ComposeError(item.at, '`include` items are paths, or mappings with a path')
   if (scope.includedBy.includes(main)) {
     const [first, ...more] = [...scope.includedBy, main]
     throw new ComposeError(item.at, `include cycle detected:\n${first}\n include ${more.join('\n include ')}`)

@@ -32,7 +32,7 @@ export function interpolate(node: Node, o: Interpolation, path: Path = []): Node
         return new ComposeError(node.at, `${what} ${dotted(path)}: ${message}`)
       })
       const cast = casts.find(path)
-      return cast ? cast(text, node) : text === node.value ? node : scalar(text, node.at)
+      return cast ? cast(text, node, dotted(path)) : text === node.value ? node : scalar(text, node.at)
     }
   }
 }

@@ -10,12 +10,13 @@ import {
   volume,
   type FileObject,
   type Project,
+  type Service,
 } from './model/project-model.ts'
 import type { Shape } from './model/shape.ts'
 import { ComposeError, get, isNull, mapping, nowhere, put, textOf, type Mapping, type Node } from './node.ts'
 import { normalize } from './normalize.ts'
 import { projectName } from './project-name.ts'
-import type { Environment, LoadOptions, SourceFile } from './scope.ts'
+import { shownFile, type Environment, type LoadOptions, type SourceFile } from './scope.ts'
 import { withProfiles } from './selection.ts'
 import { withEnvFiles, withLabelFiles } from './service-environment.ts'
 
@@ -41,7 +42,7 @@ export function loadModel(source: ProjectSource, options: LoadOptions): LoadedTr
   const environment = new Map(source.environment).set('COMPOSE_PROJECT_NAME', name)
   const tree = loadTree(source.files, { options, folder: source.folder, environment, includedBy: [] })
   if (tree.kind !== 'mapping' || tree.entries.size === 0)
-    throw new ComposeError(nowhere, 'empty compose file')
+    throw new ComposeError({ ...nowhere, file: shownFile(source.files[0]?.path ?? '') }, 'empty compose file')
   if (name === '') throw new ComposeError(nowhere, 'project name must not be empty')
   return { name, environment, tree: options.normalization ? normalize(tree, name, environment) : tree }
 }
@@ -70,8 +71,18 @@ export function loadProject(source: ProjectSource, options: LoadOptions): Projec
     tree,
   }
   const active = withProfiles(project, source.profiles)
-  if (options.consistency) checkConsistency(active)
-  return active
+  if (!options.consistency) return active
+  checkConsistency(active)
+  return {
+    ...active,
+    services: new Map(Array.from(active.services, ([key, each]) => [key, withReplicas(each)])),
+  }
+}
+
+/** Docker: `scale` and `deploy.replicas` are one number, written twice. */
+function withReplicas(each: Service): Service {
+  const { scale, deploy } = each
+  return scale === undefined || !deploy ? each : { ...each, deploy: { ...deploy, replicas: scale } }
 }
 
 function entriesOf(tree: Mapping, key: string): readonly (readonly [string, { value: Node }])[] {

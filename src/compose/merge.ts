@@ -42,8 +42,7 @@ function mappings(base: Mapping, over: Mapping, path: Path): Mapping {
   const entries = new Map(base.entries)
   for (const [key, entry] of over.entries) {
     const before = entries.get(key)
-    const value =
-      before && !key.startsWith('x-') ? merge(before.value, entry.value, [...path, key]) : entry.value
+    const value = before ? merge(before.value, entry.value, [...path, key]) : entry.value
     entries.set(key, { at: entry.at, value })
   }
   return mapping(entries, over.at)
@@ -79,9 +78,6 @@ const started = (item: Node) =>
 
 const named: Rule = (base, over, path) => plainly(toMapping(base, nothing), toMapping(over, nothing), path)
 const nothing = (item: Node) => scalar(null, item.at)
-
-const ulimit: Rule = (base, over, path) =>
-  base.kind === 'mapping' && over.kind === 'mapping' ? mappings(base, over, path) : over
 
 /** Pools of addresses by their subnet. */
 const pools: Rule = (base, over, path) => {
@@ -125,6 +121,6 @@ const rules = new PathTable<Rule>({
   'services.*.provider': asSequences,
   'services.*.sysctls': asSequences,
   'services.*.tmpfs': asSequences,
-  'services.*.ulimits.*': ulimit,
+  'services.*.ulimits.*': replaced,
   'services.*.volumes.*.volume.labels': asSequences,
 })

@@ -67,7 +67,7 @@ const volume: Resolve = (node, base) => {
 
 /** A volume that is a bind mount of the local driver. */
 const driverOptions: Resolve = (node, base) => {
-  if (node.kind !== 'mapping' || (textOf(get(node, 'driver')) ?? 'local') !== 'local') return node
+  if (node.kind !== 'mapping' || textOf(get(node, 'driver')) !== 'local') return node
   const options = get(node, 'driver_opts')
   const device = get(options, 'device')
   if (options?.kind !== 'mapping' || !device || textOf(get(options, 'o')) !== 'bind') return node

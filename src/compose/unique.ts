@@ -30,8 +30,8 @@ export function unique(node: Node, path: Path = []): Node {
 function once(node: Sequence, name: Name, path: Path): Node {
   const items: Node[] = []
   const found = new Map<string, number>()
-  for (const item of node.items) {
-    const key = name(item, path)
+  for (const [index, item] of node.items.entries()) {
+    const key = name(item, [...path, `[${index}]`])
     const earlier = key === undefined ? undefined : found.get(key)
     if (earlier !== undefined) items[earlier] = item
     else if (key === undefined) items.push(item)
@@ -67,8 +67,10 @@ const file =
 
 const envFile: Name = (item) => textOf(item) ?? textOf(get(item, 'path'))
 
-const port: Name = (item) => {
+const port: Name = (item, path) => {
   if (item.kind === 'scalar') return printed(item)
+  if (item.kind === 'mapping' && !item.entries.has('target'))
+    throw new ComposeError(item.at, `service ports ${dotted(path)} is missing a target port`)
   const part = (key: string) => {
     const value = get(item, key)
     return value?.kind === 'scalar' ? printed(value) : undefined

@@ -138,7 +138,7 @@ class Config {
     const { tree } = loadModel(this.#source, { ...this.#load(), interpolation: false })
     const all = variablesIn(tree)
     if (this.#options.format === 'json')
-      return `${JSON.stringify(Object.fromEntries(all.map((each) => [each.name, goVariable(each)])), null, 2)}\n`
+      return `${JSON.stringify(Object.fromEntries(all.map((each) => [each.name, goVariable(each)])), null, 4)}\n\n`
     const rows = all.map((each) => [each.name, String(each.required), each.defaultValue, each.alternative])
     return table([['NAME', 'REQUIRED', 'DEFAULT VALUE', 'ALTERNATE VALUE'], ...rows])
   }
@@ -189,9 +189,14 @@ function goVariable(each: ReturnType<typeof variablesIn>[number]): object {
   }
 }
 
+/** Docker: columns of 20 letters at least. */
 function table(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map(
-    (_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)) + 3,
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(20, ...rows.map((row) => (row[column]?.length ?? 0) + 3)),
   )
-  return lines(rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('')))
+  return lines(
+    rows.map((row) =>
+      row.map((cell, column) => (column < row.length - 1 ? cell.padEnd(widths[column] ?? 0) : cell)).join(''),
+    ),
+  )
 }

@@ -86,14 +86,14 @@ const volume: Form = (node) => {
 
 const ports: Form = (node, o) => {
   if (node.kind !== 'sequence') return node
-  return sequence(
-    node.items.flatMap((item): Node[] => {
-      if (item.kind !== 'scalar') return [item]
-      const text = printed(item)
-      return o.lenient && text.includes('$') ? [item] : parsePorts(text, item.at)
-    }),
-    node.at,
-  )
+  const long = (item: Node): Node[] => (item.kind === 'scalar' ? parsePorts(printed(item), item.at) : [item])
+  try {
+    return sequence(node.items.flatMap(long), node.at)
+  } catch (error) {
+    // Docker: one that has a variable in it leaves all of them short.
+    if (o.lenient && error instanceof ComposeError) return node
+    throw error
+  }
 }
 
 const device: Form = (node) => {
@@ -111,8 +111,6 @@ const device: Form = (node) => {
     node.at,
   )
 }
-
-const ulimit: Form = (node) => (node.kind === 'scalar' ? mapping([['single', node]], node.at) : node)
 
 const asMapping: Form = (node) => fromPairs(node) ?? node
 
@@ -152,7 +150,6 @@ const forms = new PathTable<Form>({
   'services.*.build.additional_contexts': asMapping,
   'services.*.build.secrets.*': fileReference,
   'services.*.build.ssh': asMapping,
-  'services.*.build.ulimits.*': ulimit,
   'services.*.configs.*': fileReference,
   'services.*.depends_on': dependsOn,
   'services.*.develop.watch': watch,
@@ -166,7 +163,6 @@ const forms = new PathTable<Form>({
   'services.*.networks': (node) => toMapping(node, (item) => scalar(null, item.at)),
   'services.*.ports': ports,
   'services.*.secrets.*': fileReference,
-  'services.*.ulimits.*': ulimit,
   'services.*.volumes.*': volume,
   'configs.*': resource,
   'networks.*': resource,

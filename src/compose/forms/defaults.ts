@@ -21,7 +21,7 @@ export function withDefaults(node: Node, path: Path = []): Node {
   return defaults.find(path)?.(inner) ?? inner
 }
 
-function otherwise(key: string, value: string | boolean): Default {
+function otherwise(key: string, value: string): Default {
   return (node) => (node.entries.has(key) ? node : put(node, key, scalar(value, node.at)))
 }
 
@@ -36,5 +36,4 @@ const defaults = new PathTable<Default>({
   'services.*.gpus.*': device,
   'services.*.ports.*': port,
   'services.*.secrets.*': secret,
-  'services.*.volumes.*.bind': otherwise('create_host_path', true),
 })

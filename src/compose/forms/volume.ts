@@ -32,11 +32,7 @@ export function parseVolume(text: string, at: Place): ParsedVolume {
   const [source, target] = second === undefined ? ['', first] : [first, second]
   const found = optionsOf(options, at)
   const isPath = /^(?:[./~]|\\\\|[a-zA-Z]:)/.test(source)
-  const bind = [
-    ...found.bind,
-    // Docker: said in so many words, since a long form that says nothing means true.
-    ...(isPath || found.bind.length > 0 ? [['create_host_path', scalar(isPath, at)] as const] : []),
-  ]
+  const bind = [...found.bind, ...(isPath ? [['create_host_path', scalar(true, at)] as const] : [])]
   return long(
     [
       ['type', text_(isPath ? 'bind' : 'volume')],

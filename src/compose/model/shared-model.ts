@@ -21,7 +21,10 @@ const ulimit: Shape<Ulimit> = {
       const found = get(node, key)
       return found ? whole.read(found, `${path}.${key}`) : 0
     }
-    if (get(node, 'single')) return { soft: part('single'), hard: part('single'), single: true }
+    if (node.kind === 'scalar') {
+      const limit = whole.read(node, path)
+      return { soft: limit, hard: limit, single: true }
+    }
     return { soft: part('soft'), hard: part('hard'), single: false }
   },
   write: ({ soft, hard, single }) =>

@@ -12,7 +12,7 @@ export const text: Shape<string> = scalarShape('', textFrom, (value) => (value =
 
 export const flag: Shape<boolean> = scalarShape(
   false,
-  (node) => (typeof node.value === 'string' ? booleanOf(node.value, node) : node.value === true),
+  (node, path) => (typeof node.value === 'string' ? booleanOf(node.value, node, path) : node.value === true),
   (value) => value || undefined,
 )
 export const optionalFlag: Shape<boolean | undefined> = optional(flag)
@@ -20,15 +20,16 @@ export const optionalFlag: Shape<boolean | undefined> = optional(flag)
 export const whole: Shape<number> = scalarShape(0, wholeFrom, (value) => value || undefined)
 export const optionalWhole: Shape<number | undefined> = optional(whole)
 
-function wholeFrom(node: Scalar): number {
-  if (typeof node.value === 'string') return integerOf(node.value, node)
+function wholeFrom(node: Scalar, path: string): number {
+  if (typeof node.value === 'string') return integerOf(node.value, node, path)
   return typeof node.value === 'number' ? Math.trunc(node.value) : 0
 }
 
 /** Go's float32. */
 export const float: Shape<number> = scalarShape(
   0,
-  (node) => nearest32(typeof node.value === 'string' ? floatOf(node.value, node) : Number(node.value)),
+  (node, path) =>
+    nearest32(typeof node.value === 'string' ? floatOf(node.value, node, path) : Number(node.value)),
   (value) => value || undefined,
 )
 

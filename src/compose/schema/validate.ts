@@ -47,7 +47,10 @@ function hasType({ value, float = false }: Scalar, types: readonly Type[]): bool
 }
 
 function refuse(node: Node, rule: Rule, path: Path): never {
-  throw new ComposeError(node.at, `${dotted(path)} must be ${described(rule)}${found(node)}`.trimStart())
+  throw new ComposeError(
+    node.at,
+    `${dotted(path)} must be ${described(rule)}${found(node, rule)}`.trimStart(),
+  )
 }
 
 function described(rule: Rule): string {
@@ -62,11 +65,11 @@ function kindsOf(rule: Rule): readonly string[] {
   return rule.kind === 'value' ? rule.types : [rule.kind]
 }
 
-function found(node: Node): string {
+function found(node: Node, rule: Rule): string {
   if (node.kind !== 'scalar') return `, not a ${node.kind === 'sequence' ? 'list' : node.kind}`
   if (node.value === null) return ', not empty'
   if (typeof node.value === 'string') return ''
-  return `, not ${printed(node)}: put it in quotes`
+  return `, not ${printed(node)}${kindsOf(rule).includes('string') ? ': put it in quotes' : ''}`
 }
 
 function validateMapping(node: Mapping, rule: MappingRule, path: Path): void {
@@ -116,11 +119,14 @@ function validateValue(node: Node, rule: Extract<Rule, { kind: 'value' }>, path:
       const hint = meant === undefined ? '' : `; did you mean '${meant}'?`
       throw new ComposeError(
         node.at,
-        `${where} value must be one of ${oneOf.map((text) => `'${text}'`).join(', ')}${hint}`,
+        `${where} value must be ${oneOf.length > 1 ? 'one of ' : ''}${oneOf.map((text) => `'${text}'`).join(', ')}${hint}`,
       )
     }
     if (pattern && !pattern.test(node.value))
-      throw new ComposeError(node.at, `${where} '${node.value}' does not match pattern '${pattern.source}'`)
+      throw new ComposeError(
+        node.at,
+        `${where} '${node.value}' does not match pattern '${pattern.source.replace(/^\^\(\?:(.*)\)\$$/, '$1').replaceAll('(?:', '(')}'`,
+      )
   }
   if (typeof node.value === 'number' && (node.value < min || node.value > max))
     throw new ComposeError(node.at, `${where} must be between ${min} and ${max}, not ${node.value}`)

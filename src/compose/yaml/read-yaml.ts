@@ -62,6 +62,10 @@ function firstLine(text: string): string {
   return (text.split('\n')[0] ?? '').replace(/[.:]?\s*$/, '')
 }
 
+function twice(key: string, { line }: Place): string {
+  return `mapping key "${key}" already defined at line ${line}`
+}
+
 interface Anchored {
   readonly node: Node
   readonly size: number
@@ -163,16 +167,18 @@ class Reader {
   #mapping(source: YAMLMap, path: Path, at: Place): Node {
     const entries = new Map<string, Entry>()
     const merged: Node[] = []
+    let mergeKey: Place | undefined
     for (const pair of source.items) {
       const key = this.#key(pair, path, at)
       if (key.merges) {
+        if (mergeKey) throw new ComposeError(key.at, twice(key.text, mergeKey))
+        mergeKey = key.at
         const value = this.#node(pair.value, path, key.at)
         if (value) merged.push(...(value.kind === 'sequence' ? value.items : [value]))
         continue
       }
       const earlier = entries.get(key.text)
-      if (earlier)
-        throw new ComposeError(key.at, `mapping key "${key.text}" already defined at line ${earlier.at.line}`)
+      if (earlier) throw new ComposeError(key.at, twice(key.text, earlier.at))
       const value = this.#node(pair.value, [...path, key.text], key.at)
       if (value) entries.set(key.text, { at: key.at, value })
     }
