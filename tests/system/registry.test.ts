@@ -1,7 +1,10 @@
 /** Pull, push, login and what uses them, against registries of the tests' own. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
@@ -282,6 +285,56 @@ describe('registries', () => {
     const removed = await s.ok('rmi', name('copy/app'))
     for (const id of [own.id, other.id]) assert.match(removed, new RegExp(`Deleted: ${id}`))
     assert.equal(await s.ok('images', '-aq', '--filter', 'reference=*/app'), '')
+  })
+
+  test('search asks an index, shows a table, and filters', async () => {
+    const long = 'An image whose description is far longer than the table has room for'
+    const asked: string[] = []
+    const index = createServer((request, response) => {
+      asked.push(request.url ?? '')
+      if (!request.url?.startsWith('/v1/search')) return void response.writeHead(404).end()
+      if (request.url.includes('q=broken')) return void response.end('<html>not JSON</html>')
+      if (request.url.includes('q=none')) return void response.end('{"results":null}')
+      response.end(
+        JSON.stringify({
+          results: [
+            { name: 'busybox', description: long, star_count: 3000, is_official: true },
+            { name: 'someone/busybox', description: 'Two\nlines \x1b[31m', star_count: 2 },
+          ],
+        }),
+      )
+    })
+    index.listen(0, '127.0.0.1')
+    await once(index, 'listening')
+    try {
+      const host = `127.0.0.1:${(index.address() as AddressInfo).port}`
+      const listed = (await s.ok('search', '--limit', '7', `${host}/busybox`)).split('\n')
+      assert.match(listed[0] ?? '', /^NAME +DESCRIPTION +STARS +OFFICIAL$/)
+      assert.match(listed[1] ?? '', /^busybox +An image whose description is far longer tha… +3000 +\[OK\]$/)
+      // Nothing of a foreign text moves the cursor.
+      assert.match(listed[2] ?? '', /^someone\/busybox +Two lines +\[31m +2 *$/)
+      assert.equal(asked.at(-1), '/v1/search?q=busybox&n=7')
+      const names = (...flags: string[]) =>
+        s.ok('search', '--format', '{{.Name}}', ...flags, `${host}/busybox`)
+      assert.equal(await names(), 'busybox\nsomeone/busybox')
+      assert.equal(await names('--filter', 'is-official=true'), 'busybox')
+      assert.equal(await names('--filter', 'stars=2', '-f', 'is-official=false'), 'someone/busybox')
+      assert.match(await s.ok('search', '--no-trunc', `${host}/busybox`), new RegExp(long))
+      assert.equal((await s.ok('search', `${host}/none`)).split('\n').length, 1)
+      await s.fails(1, /the answer to the search is not understood/, 'search', `${host}/broken`)
+      await s.fails(
+        1,
+        /limit 101 is outside the range of \[1, 100\]/,
+        'search',
+        '--limit',
+        '101',
+        `${host}/x`,
+      )
+      await s.fails(1, /invalid filter 'stars=many'/, 'search', '-f', 'stars=many', `${host}/x`)
+      await s.fails(1, /connection refused/, 'search', '127.0.0.1:1/x')
+    } finally {
+      index.close()
+    }
   })
 
   test('all tags', async () => {

@@ -89,7 +89,7 @@ async function benchEngines(context: string, chosen: readonly Scenario[]): Promi
 }
 
 /** Programs of their own beside this one: they measure inside the engine, or what goes through a network. */
-const parts = ['networks', 'dns', 'ports', 'registry']
+const parts = ['networks', 'dns', 'ports', 'registry', 'transfer']
 
 async function benchPart(name: string): Promise<void> {
   console.log(`\n${name}\n`)

@@ -5,12 +5,12 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { root } from '../../tests/system/harness.ts'
-import { execute } from './engines.ts'
+import { dockerRegistry } from './docker-registry.ts'
 import { LoadClient, noCounts, sharedLayer, type Counts } from './registry-load.ts'
 import { median, table } from './table.ts'
 
@@ -33,27 +33,6 @@ interface Contestant {
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'gantry-bench-registry-'))
-
-/** Debian's package, unpacked and not installed: it would start a server. */
-async function dockerRegistry(): Promise<string | undefined> {
-  const found = (process.env['PATH'] ?? '')
-    .split(':')
-    .map((path) => join(path, 'docker-registry'))
-    .find((path) => existsSync(path))
-  if (found !== undefined) return found
-  const cache = join(root, 'node_modules/.cache/docker-registry')
-  const program = join(cache, 'usr/bin/docker-registry')
-  if (existsSync(program)) return program
-  mkdirSync(cache, { recursive: true })
-  try {
-    const script = 'apt-get -q download docker-registry && dpkg-deb -x docker-registry_*.deb . && rm *.deb'
-    await execute('env', ['-C', cache, 'sh', '-c', script])
-    return program
-  } catch (error) {
-    console.error(`without docker-registry: ${error instanceof Error ? error.message : String(error)}`)
-    return undefined
-  }
-}
 
 async function start(name: string, port: number, argv: readonly string[]): Promise<Contestant> {
   const [file = '', ...rest] = argv

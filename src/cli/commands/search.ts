@@ -37,11 +37,12 @@ export const search = command({
 function columns(short: boolean): Record<string, Column<SearchResult>> {
   const mark = (value: boolean) => (value ? '[OK]' : '')
   return {
-    Name: { header: 'NAME', value: (row) => row.name },
+    Name: { header: 'NAME', value: (row) => row.name.replace(/\p{Cc}/gu, ' ') },
     Description: {
       header: 'DESCRIPTION',
       value: (row) => {
-        const line = row.description.replace(/[\r\n]/g, ' ')
+        // Anybody may publish a description: it does not move our cursor.
+        const line = row.description.replace(/\p{Cc}/gu, ' ')
         return short ? ellipsis(line, 45) : line
       },
     },
