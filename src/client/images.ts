@@ -77,17 +77,22 @@ export class Images {
     })
   }
 
-  load(archive: Readable, o: { quiet?: boolean } = {}): AsyncGenerator<ProgressMessage> {
+  /** `platform`: only its images of the archive. */
+  load(
+    archive: Readable,
+    o: { quiet?: boolean; platform?: Platform | undefined } = {},
+  ): AsyncGenerator<ProgressMessage> {
     return this.#t.lines('POST', '/images/load', {
-      query: { quiet: o.quiet ?? false },
+      query: { quiet: o.quiet ?? false, platform: encodePlatform(o.platform) },
       stream: archive,
       headers: { 'Content-Type': 'application/x-tar' },
     })
   }
 
   /** A tar of the images: OCI layout with docker's manifest.json. */
-  async save(names: readonly string[]): Promise<Readable> {
-    return (await this.#t.request('GET', '/images/get', { query: { names } })).body
+  async save(names: readonly string[], o: { platform?: Platform | undefined } = {}): Promise<Readable> {
+    const query = { names, platform: encodePlatform(o.platform) }
+    return (await this.#t.request('GET', '/images/get', { query })).body
   }
 
   /** Makes an image of a root file system. `source` is `-` (the archive is sent) or an URL that the daemon fetches. */

@@ -27,9 +27,16 @@ import { ImageFiles } from './files.ts'
 import { historyOf } from './history.ts'
 import { Indexes, type IndexRecord } from './indexes.ts'
 import { LayerBlobs } from './layer-blobs.ts'
-import { hostArchitecture, loadArchive } from './load.ts'
+import { loadArchive } from './load.ts'
 import { Manifests } from './manifests.ts'
-import { choosePlatform, formatPlatform, hostPlatform, platformOf, suits } from './platform.ts'
+import {
+  choosePlatform,
+  formatPlatform,
+  hostArchitecture,
+  hostPlatform,
+  platformOf,
+  suits,
+} from './platform.ts'
 import { chainIds, planRemoval, untagged, type ImageUser } from './removal.ts'
 import { saveArchive, type SavedImage } from './save.ts'
 
@@ -294,23 +301,37 @@ export class Images {
 
   /**
    * Loads every image of a docker-archive (`docker save`) or OCI layout, compressed or not. Layers that are there are
-   * not unpacked again. Messages are docker's.
+   * not unpacked again. With `platform` only its images are loaded. Messages are docker's.
    */
-  async *load(op: Op, archive: Readable): AsyncGenerator<ProgressMessage> {
+  async *load(
+    op: Op,
+    archive: Readable,
+    o: { platform?: Platform | undefined } = {},
+  ): AsyncGenerator<ProgressMessage> {
     this.#loading++
     const before = new Set(this.#snapshots.layers().map((layer) => layer.diffId))
     const touched = { layers: new Set<DiffId>(), blobs: new Set<Digest>() }
+    const told = new Set<string>()
     try {
       using lease = this.#leases.open()
       const host = { content: this.#content, snapshots: this.#snapshots, lease, touched }
-      for await (const step of loadArchive(op, archive, host)) {
+      for await (const step of loadArchive(op, archive, { ...host, platform: o.platform })) {
         if (step.type === 'progress') {
           yield step.message
           continue
         }
-        const image = await this.#add(op, step.config, { refs: step.refs, lease })
+        const { index } = step
+        const image = await this.#add(op, step.config, { refs: step.refs, lease, index })
+        if (index) {
+          this.#indexes.addBlobs(index.digest, index.blobs)
+          const { mediaType, manifest, manifestType } = index
+          this.manifests.put({ digest: index.digest, mediaType, image: image.id, kind: 'index' })
+          this.manifests.put({ digest: manifest, mediaType: manifestType, image: image.id, kind: 'image' })
+        }
         this.#announce(image.id, 'load', image.id)
-        for (const ref of step.refs) yield { stream: `Loaded image: ${familiar(parseReference(ref))}\n` }
+        const news = step.refs.filter((ref) => !told.has(ref))
+        for (const ref of news) yield { stream: `Loaded image: ${familiar(parseReference(ref))}\n` }
+        for (const ref of news) told.add(ref)
         if (step.refs.length === 0) yield { stream: `Loaded image ID: ${image.id}\n` }
       }
     } finally {
@@ -324,19 +345,30 @@ export class Images {
    * A docker-archive that is an OCI layout at the same time, as docker 25 and newer write it. A name without tag means
    * all tags of its repository. Throws at once when an image is not there; the stream fails if its content is not.
    */
-  save(op: Op, refs: readonly string[]): Readable {
+  save(op: Op, refs: readonly string[], o: { platform?: Platform | undefined } = {}): Readable {
     const saved = new Map<Digest, SavedImage>()
+    const indexes = new Map<Digest, { index: IndexRecord; refs: Set<string> }>()
     for (const ref of refs) {
       const { id, names } = this.#resolveForSave(ref)
-      for (const each of id) {
+      for (const each of o.platform ? [this.findFor(ref, o.platform).id] : id) {
         const image = this.#describe(each)
         const entry = saved.get(each) ?? { image, refs: new Set<string>() }
-        for (const name of names) if (this.#byRef.get(name) === each) entry.refs.add(name)
+        for (const name of names) {
+          if (this.#byRef.get(name) === each || o.platform) entry.refs.add(name)
+          const index = o.platform ? undefined : this.indexOf(name)
+          // Of one platform, the archive is what it always was.
+          if (!index || index.members.length < 2) continue
+          indexes.set(index.digest, {
+            index,
+            refs: new Set([...(indexes.get(index.digest)?.refs ?? []), name]),
+          })
+        }
         saved.set(each, entry)
       }
     }
     for (const id of saved.keys()) this.#announce(id, 'save', id)
-    return saveArchive(op, [...saved.values()], { content: this.#content, snapshots: this.#snapshots })
+    const host = { content: this.#content, snapshots: this.#snapshots }
+    return saveArchive(op, { images: [...saved.values()], indexes: [...indexes.values()] }, host)
   }
 
   /** Makes an image of one layer from a file system archive, compressed or not. */

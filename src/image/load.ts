@@ -12,7 +12,9 @@ import type { ContentStore } from '../content/index.ts'
 import { readTar, type DiffId, type Snapshots } from '../snapshot/index.ts'
 import type { Lease } from '../store/index.ts'
 import type { ProgressMessage } from '../wire/image.ts'
+import type { Platform } from '../wire/registry.ts'
 import { decodeConfig, decodeJson, type OciImage } from './config.ts'
+import { formatPlatform, platformOf, suits } from './platform.ts'
 
 const maxJsonSize = 8 << 20
 const maxEntries = 20_000
@@ -22,6 +24,8 @@ interface LoadHost {
   readonly content: ContentStore
   readonly snapshots: Snapshots
   readonly lease: Lease
+  /** Only images for it. */
+  readonly platform?: Platform | undefined
   /** Everything that the load makes, for its caller to take away again if no image wants it. */
   readonly touched: { layers: Set<DiffId>; blobs: Set<Digest> }
 }
@@ -29,13 +33,25 @@ interface LoadHost {
 export type LoadStep =
   | { type: 'progress'; message: ProgressMessage }
   /** All layers of this image are there now. */
-  | { type: 'image'; config: Buffer; refs: string[] }
+  | { type: 'image'; config: Buffer; refs: string[]; index?: LoadedIndex | undefined }
+
+/** The index that an image's names stand for. */
+export interface LoadedIndex {
+  readonly digest: Digest
+  readonly mediaType: string
+  /** The image's own manifest. */
+  readonly manifest: Digest
+  readonly manifestType: string
+  /** What is in the archive of it beside images. */
+  readonly blobs: readonly Digest[]
+}
 
 /** An image as the archive describes it; files are blobs in the content store by now. */
 interface Described {
   readonly config: Digest
   readonly layers: readonly Digest[]
   readonly refs: readonly string[]
+  readonly index?: LoadedIndex | undefined
 }
 
 const dockerManifest = z
@@ -58,22 +74,39 @@ const descriptor = z.object({
   platform: z.object({ os: z.string(), architecture: z.string() }).optional(),
   annotations: z.record(z.string(), z.string()).nullish(),
 })
+const indexType = /image\.index|manifest\.list/
 const index = z.object({ manifests: z.array(descriptor).max(maxImages) })
 const manifest = z.object({ config: descriptor, layers: z.array(descriptor).max(500) })
 
 /** Reads the archive whole, then gives its images one by one, with all their layers unpacked. */
 export async function* loadArchive(op: Op, archive: Readable, host: LoadHost): AsyncGenerator<LoadStep> {
   const files = await store(op, await decompress(op, archive), host)
-  const images = files.has('manifest.json')
-    ? await describeDocker(files, host)
-    : await describeOci(files, host)
+  // manifest.json has one platform of an image; docker writes both, and the index says more where it has more.
+  const docker = files.has('manifest.json') && !(await hasIndexes(files, host))
+  const images = docker ? await describeDocker(files, host) : await describeOci(files, host)
+  let loaded = 0
   for (const image of images) {
     const config = await host.content.bytes(image.config, maxJsonSize)
     const decoded = decodeConfig(config, image.config)
+    if (host.platform && !suits(platformOf(decoded), host.platform)) continue
     checkPlatform(decoded)
+    loaded++
     yield* unpackLayers(op, { config: decoded, blobs: image.layers, host })
-    yield { type: 'image', config, refs: [...image.refs] }
+    yield { type: 'image', config, refs: [...image.refs], index: image.index }
   }
+  if (loaded === 0 && host.platform)
+    throw new EngineError(
+      'not-found',
+      `the archive has no image for the platform ${formatPlatform(host.platform)}`,
+    )
+}
+
+async function hasIndexes(files: ReadonlyMap<string, Digest>, host: LoadHost): Promise<boolean> {
+  const top = files.get('index.json')
+  if (!top) return false
+  const data = await host.content.bytes(top, maxJsonSize)
+  const { manifests } = decodeJson(data, { schema: index, what: 'index.json' })
+  return manifests.some((item) => indexType.test(item.mediaType ?? ''))
 }
 
 /** Every file of the archive goes to the content store; the archive's own names lead to digests from now on. */
@@ -175,16 +208,28 @@ async function describeOci(files: ReadonlyMap<string, Digest>, host: LoadHost): 
   const images: Described[] = []
   const add = async (
     item: z.infer<typeof descriptor>,
-    o: { depth: number; refs: string[] },
+    o: { depth: number; refs: string[]; index?: Omit<LoadedIndex, 'manifest' | 'manifestType'> },
   ): Promise<void> => {
     const refs = [...o.refs, ...nameOf(item.annotations ?? {})]
-    if (/image\.index|manifest\.list/.test(item.mediaType ?? '')) {
+    if (indexType.test(item.mediaType ?? '')) {
       if (o.depth > 3) throw new EngineError('invalid', 'index.json leads to indexes nested too deeply')
       const nested = await read(item.digest, { schema: index, what: 'an index' })
-      const mine = nested.manifests.filter((each) => present.has(each.digest) && isImage(each))
-      const chosen = mine.find((each) => each.platform?.architecture === hostArchitecture()) ?? mine[0]
-      if (!chosen) throw new EngineError('invalid', `index ${item.digest} has no image in the archive`)
-      return add(chosen, { depth: o.depth + 1, refs })
+      const here = nested.manifests.filter((each) => present.has(each.digest))
+      const mine = here.filter(isImage)
+      if (mine.length === 0)
+        throw new EngineError('invalid', `index ${item.digest} has no image in the archive`)
+      const blobs: Digest[] = []
+      for (const each of here.filter((one) => !isImage(one))) {
+        const parts = await read(each.digest, { schema: manifest, what: 'a manifest' })
+        blobs.push(each.digest, parts.config.digest, ...parts.layers.map((layer) => layer.digest))
+      }
+      const own = {
+        digest: item.digest,
+        mediaType: item.mediaType ?? '',
+        blobs: blobs.filter((one) => present.has(one)),
+      }
+      for (const each of mine) await add(each, { depth: o.depth + 1, refs, index: own })
+      return
     }
     if (!isImage(item)) return
     const content = await read(item.digest, { schema: manifest, what: 'a manifest' })
@@ -192,6 +237,7 @@ async function describeOci(files: ReadonlyMap<string, Digest>, host: LoadHost): 
       config: content.config.digest,
       layers: content.layers.map((layer) => layer.digest),
       refs,
+      index: o.index && { ...o.index, manifest: item.digest, manifestType: item.mediaType ?? '' },
     })
     for (const each of [content.config, ...content.layers])
       if (!present.has(each.digest) && !host.snapshots.layer(each.digest))
@@ -210,7 +256,8 @@ function mergeSame(images: readonly Described[]): Described[] {
   const merged = new Map<Digest, Described>()
   for (const image of images) {
     const before = merged.get(image.config)
-    merged.set(image.config, { ...image, refs: [...new Set([...(before?.refs ?? []), ...image.refs])] })
+    const refs = [...new Set([...(before?.refs ?? []), ...image.refs])]
+    merged.set(image.config, { ...image, refs, index: image.index ?? before?.index })
   }
   return [...merged.values()]
 }
@@ -264,9 +311,4 @@ async function* unpackLayers(
       type: 'progress',
       message: { status: 'Loaded layer', id: shortId(hexOf(diffId)), progressDetail: {} },
     }
-}
-
-/** In Go's words, which image configs use. */
-export function hostArchitecture(): string {
-  return { x64: 'amd64', arm64: 'arm64', ia32: '386', arm: 'arm' }[process.arch as string] ?? process.arch
 }

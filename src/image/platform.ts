@@ -1,6 +1,10 @@
 import { EngineError } from '../lib/errors.ts'
 import type { Platform } from '../wire/registry.ts'
-import { hostArchitecture } from './load.ts'
+
+/** In Go's words, which image configs use. */
+export function hostArchitecture(): string {
+  return { x64: 'amd64', arm64: 'arm64', ia32: '386', arm: 'arm' }[process.arch as string] ?? process.arch
+}
 
 /** What this host runs. */
 export function hostPlatform(): Platform {

@@ -8,12 +8,20 @@ import type { ContentStore } from '../content/index.ts'
 import type { DiffId, Snapshots } from '../snapshot/index.ts'
 import { blob, endOfArchive, file, folders, json, pathOf } from './archive-writer.ts'
 import type { Image } from './config.ts'
+import type { IndexRecord } from './indexes.ts'
 import { ociTypes, type Descriptor } from './manifest.ts'
+import { partsOf } from './registry-manifest.ts'
 
 export interface SavedImage {
   readonly image: Image
   /** Canonical names that go with it. */
   readonly refs: Set<string>
+}
+
+/** What names stand for that mean images of several platforms. */
+export interface SavedIndex {
+  readonly index: IndexRecord
+  readonly refs: ReadonlySet<string>
 }
 
 interface Host {
@@ -22,11 +30,19 @@ interface Host {
 }
 
 /** An OCI layout with docker's manifest.json and `repositories`: every docker, podman and containerd loads it. */
-export function saveArchive(op: Op, images: readonly SavedImage[], host: Host): Readable {
-  return Readable.from(archive(op, images, host), { objectMode: false })
+export function saveArchive(
+  op: Op,
+  o: { images: readonly SavedImage[]; indexes: readonly SavedIndex[] },
+  host: Host,
+): Readable {
+  return Readable.from(archive(op, o, host), { objectMode: false })
 }
 
-async function* archive(op: Op, images: readonly SavedImage[], host: Host): AsyncGenerator<Buffer> {
+async function* archive(
+  op: Op,
+  { images, indexes }: Parameters<typeof saveArchive>[1],
+  host: Host,
+): AsyncGenerator<Buffer> {
   const written = new Set<Digest>()
   const layers = new Map<DiffId, Descriptor>()
   const manifests: Descriptor[] = []
@@ -60,10 +76,7 @@ async function* archive(op: Op, images: readonly SavedImage[], host: Host): Asyn
     if (names.length === 0) manifests.push(manifest)
     for (const name of names) {
       const { tag = 'latest' } = parseReference(name)
-      manifests.push({
-        ...manifest,
-        annotations: { 'io.containerd.image.name': name, 'org.opencontainers.image.ref.name': tag },
-      })
+      if (!indexes.some((one) => one.refs.has(name))) manifests.push(named(manifest, name))
       const top = own.at(-1)
       if (top) (repositories[familiarName(parseReference(name))] ??= {})[tag] = hexOf(top.digest)
     }
@@ -74,12 +87,46 @@ async function* archive(op: Op, images: readonly SavedImage[], host: Host): Asyn
       LayerSources: Object.fromEntries(image.layers.map((diffId) => [diffId, layers.get(diffId)])),
     })
   }
+  for (const { index, refs } of indexes) {
+    for (const blobs of await partsOfIndex(index, host))
+      for (const digest of blobs) {
+        if (written.has(digest)) continue
+        yield* blob({ digest, size: await host.content.size(digest) }, host.content.read(digest))
+        written.add(digest)
+      }
+    const { digest, mediaType } = index
+    const top = { mediaType, digest, size: await host.content.size(digest) }
+    manifests.push(...[...refs].toSorted().map((name) => named(top, name)))
+  }
   yield* file('index.json', json({ schemaVersion: 2, mediaType: ociTypes.index, manifests }))
   yield* file('manifest.json', json(dockerManifest))
   yield* file('oci-layout', json({ imageLayoutVersion: '1.0.0' }))
   yield* file('repositories', json(repositories))
   yield endOfArchive
 }
+
+function named(item: Descriptor, name: string): Descriptor {
+  const { tag = 'latest' } = parseReference(name)
+  return {
+    ...item,
+    annotations: { 'io.containerd.image.name': name, 'org.opencontainers.image.ref.name': tag },
+  }
+}
+
+/** The blobs of an index as it came; of its images those of which every blob is here. Layouts may leave others out. */
+async function partsOfIndex(index: IndexRecord, { content }: Host): Promise<Digest[][]> {
+  const all: Digest[][] = [[index.digest], [...index.blobs]]
+  for (const { manifest } of index.members) {
+    const parts = [manifest]
+    if (await content.has(manifest))
+      parts.push(...partsOf(await content.bytes(manifest, maxManifest), manifest).map(({ digest }) => digest))
+    const here = await Promise.all(parts.map((digest) => content.has(digest)))
+    if (here.every(Boolean)) all.push(parts)
+  }
+  return all
+}
+
+const maxManifest = 4 << 20
 
 /** Layers made here are saved as our own archive of them; others as the blob that they came as. */
 async function describeLayer(op: Op, diffId: DiffId, host: Host): Promise<Descriptor> {

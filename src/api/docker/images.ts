@@ -193,9 +193,8 @@ function encodeInspect(image: Image): ImageInspect {
 }
 
 async function load(engine: Deps, call: Call): Promise<void> {
-  refuseQuery(call, ['platform'])
   const quiet = call.query.flag('quiet')
-  const messages = engine.images.load(call.op, call.request)
+  const messages = engine.images.load(call.op, call.request, { platform: platformIn(call.query) })
   await sendProgress(call, quiet ? withoutStatus(messages) : messages)
 }
 
@@ -204,11 +203,13 @@ async function* withoutStatus(messages: AsyncIterable<ProgressMessage>): AsyncIt
 }
 
 async function save(engine: Deps, call: Call, names: readonly string[]): Promise<void> {
-  refuseQuery(call, ['platform'])
+  const platform = platformIn(call.query)
   if (names.length === 0) throw new EngineError('invalid', 'no image names were given')
   // Found before the headers go: a stream that has begun can no longer say which one is missing.
-  for (const name of names) engine.images.find(name)
-  await sendStream(call, engine.images.save(call.op, names), 'application/x-tar')
+  for (const name of names)
+    if (platform) engine.images.findFor(name, platform)
+    else engine.images.find(name)
+  await sendStream(call, engine.images.save(call.op, names, { platform }), 'application/x-tar')
 }
 
 async function create(engine: Deps, call: Call): Promise<void> {

@@ -5,6 +5,7 @@ import { familiarName, parseReference } from '../../lib/reference.ts'
 import type { ProgressMessage } from '../../wire/image.ts'
 import { command, ExitError } from '../command.ts'
 import { bool, list, string } from '../flags.ts'
+import { readPlatform } from '../platform-flag.ts'
 import { OutputQueue } from '../output-queue.ts'
 import { copyOutput } from '../streams.ts'
 
@@ -12,22 +13,20 @@ const { createReadStream, createWriteStream } = process.getBuiltinModule('node:f
 const { open, rename, rm, stat } = process.getBuiltinModule('node:fs/promises')
 const { isatty } = process.getBuiltinModule('node:tty')
 
-const onePlatform = '--platform is not supported: images are of one platform'
-
 export const load = command({
   usage: '[OPTIONS]',
   arguments: [0, 0],
   flags: {
     input: string('Read from tar archive file, instead of STDIN', { short: 'i' }),
-    platform: list('Load only the given platform variant', { kind: 'string' }),
+    platform: string('Load only the given platform variant'),
     quiet: bool('Suppress the load output', { short: 'q' }),
   },
   async run(context, flags) {
-    if (flags.platform.length > 0) throw new ExitError(1, onePlatform)
+    const platform = readPlatform(flags.platform)
     if (flags.input === '' && isatty(0))
       throw new ExitError(1, 'requested load from stdin, but stdin is empty')
     const archive = flags.input === '' ? process.stdin : await openArchive(flags.input)
-    for await (const message of context.client.images.load(archive, { quiet: flags.quiet }))
+    for await (const message of context.client.images.load(archive, { quiet: flags.quiet, platform }))
       context.out(textOf(message, flags.quiet))
   },
 })
@@ -37,15 +36,15 @@ export const save = command({
   arguments: [1, Infinity],
   flags: {
     output: string('Write to a file, instead of STDOUT', { short: 'o' }),
-    platform: list('Save only the given platform variant', { kind: 'string' }),
+    platform: string('Save only the given platform variant'),
   },
   async run(context, flags, names) {
-    if (flags.platform.length > 0) throw new ExitError(1, onePlatform)
+    const platform = readPlatform(flags.platform)
     if (flags.output === '') {
       if (isatty(1))
         throw new ExitError(1, 'cowardly refusing to save to a terminal. Use the -o flag or redirect')
       const queue = new OutputQueue()
-      const source = await context.client.images.save(names)
+      const source = await context.client.images.save(names, { platform })
       await copyWhole(source, queue)
       return
     }
@@ -53,7 +52,10 @@ export const save = command({
     const { pipeline } = await import('node:stream/promises')
     const temporary = `${flags.output}.${process.pid}.tmp`
     try {
-      await pipeline(await context.client.images.save(names), createWriteStream(temporary, { mode: 0o600 }))
+      await pipeline(
+        await context.client.images.save(names, { platform }),
+        createWriteStream(temporary, { mode: 0o600 }),
+      )
       await rename(temporary, flags.output)
     } finally {
       await rm(temporary, { force: true })
