@@ -25,10 +25,11 @@ import type { Platform } from '../wire/registry.ts'
 import { decodeConfig, type Image, type OciImage } from './config.ts'
 import { ImageFiles } from './files.ts'
 import { historyOf } from './history.ts'
-import { Indexes, type IndexRecord } from './indexes.ts'
+import type { IndexRecord } from './indexes.ts'
 import { LayerBlobs } from './layer-blobs.ts'
 import { loadArchive } from './load.ts'
 import { Manifests } from './manifests.ts'
+import { Names } from './names.ts'
 import {
   choosePlatform,
   formatPlatform,
@@ -48,9 +49,6 @@ const imageRecord = z.object({
   lastTaggedAt: z.string().exactOptional(),
 })
 type ImageRecord = z.infer<typeof imageRecord>
-/** `index`: the name stands for all platforms of that index; `id` is the image for this host, or else the latest that came. */
-const refRecord = z.object({ id: digest, index: digest.exactOptional() })
-type RefRecord = z.infer<typeof refRecord>
 
 /** A config has environment and history, no more: what is larger is hostile. */
 export const maxConfigSize = 8 << 20
@@ -67,19 +65,14 @@ export class Images {
   readonly blobs: LayerBlobs
   /** The manifests that images came with or went as. */
   readonly manifests: Manifests
-  readonly #indexes: Indexes
   readonly #content: ContentStore
   readonly #snapshots: Snapshots
   readonly #store: Store
   readonly #leases: Leases
   readonly #emit: Emit
   readonly #images: Table<ImageRecord>
-  readonly #refs: Table<RefRecord>
   readonly #byId = new Map<Digest, Entry>()
-  /** Canonical name, with tag or digest, to id. */
-  readonly #byRef = new Map<string, Digest>()
-  /** The indexes that names stand for. */
-  readonly #indexByRef = new Map<string, Digest>()
+  readonly #names: Names
   /** Held by whatever takes away. */
   readonly #lock = new Lock()
   /** Loads in progress: they write blobs before they know what those are. */
@@ -94,7 +87,6 @@ export class Images {
   }) {
     this.blobs = new LayerBlobs(o)
     this.manifests = new Manifests(o.store)
-    this.#indexes = new Indexes(o.store)
     this.#content = o.content
     this.#snapshots = o.snapshots
     this.files = new ImageFiles(o)
@@ -102,7 +94,7 @@ export class Images {
     this.#leases = o.leases
     this.#emit = o.emit
     this.#images = o.store.table('images', (value) => imageRecord.parse(value))
-    this.#refs = o.store.table('image_refs', (value) => refRecord.parse(value))
+    this.#names = new Names({ store: o.store, images: this.#byId })
   }
 
   static async open(
@@ -111,15 +103,7 @@ export class Images {
   ): Promise<Images> {
     const images = new Images(o)
     for (const { record } of images.#images.all()) await images.#recall(op, record)
-    for (const { key, record } of images.#refs.all()) {
-      if (!images.#byId.has(record.id)) {
-        images.#refs.delete(key)
-        continue
-      }
-      images.#byRef.set(key, record.id)
-      if (record.index !== undefined) images.#indexByRef.set(key, record.index)
-    }
-    images.#keepIndexes()
+    images.#names.forgetLost()
     images.manifests.keep(images.#byId)
     return images
   }
@@ -131,7 +115,7 @@ export class Images {
    */
   find(ref: string, o: { platform?: Platform | undefined } = {}): Image {
     const { id, key } = this.#resolve(ref)
-    const members = o.platform === undefined || key === undefined ? [] : this.#membersOf(key)
+    const members = o.platform === undefined || key === undefined ? [] : this.#names.membersOf(key)
     return this.#describe((o.platform && this.#choose(members, o.platform)) ?? id)
   }
 
@@ -147,25 +131,17 @@ export class Images {
 
   /** The index that a canonical name stands for, and which of its images are here. */
   indexOf(key: string): IndexRecord | undefined {
-    const index = this.#indexByRef.get(key)
-    return index === undefined ? undefined : this.#indexes.get(index)
+    return this.#names.indexOf(key)
   }
 
   /** Whether a name means this image beside those of other platforms, though another one is its first. */
   isMember(id: Digest): boolean {
-    return new Set(this.#indexByRef.values())
-      .values()
-      .some((index) => this.#indexes.get(index)?.members.some(({ image }) => image === id) ?? false)
+    return this.#names.isMember(id)
   }
 
   /** Keeps blobs that an index leads to beside its images. */
   keepWithIndex(index: Digest, blobs: readonly Digest[]): void {
-    this.#indexes.addBlobs(index, blobs)
-  }
-
-  #membersOf(key: string): Digest[] {
-    const members = this.indexOf(key)?.members ?? []
-    return members.map(({ image }) => image).filter((image) => this.#byId.has(image))
+    this.#names.indexes.addBlobs(index, blobs)
   }
 
   #choose(images: readonly Digest[], wanted: Platform): Digest | undefined {
@@ -174,10 +150,6 @@ export class Images {
       return config ? [{ id, platform: platformOf(config) }] : []
     })
     return choosePlatform(offers, wanted)?.id
-  }
-
-  #keepIndexes(): void {
-    this.#indexes.keep({ named: new Set(this.#indexByRef.values()), images: this.#byId })
   }
 
   /** Newest first. */
@@ -194,7 +166,7 @@ export class Images {
     const reference = parseReference(target)
     if (reference.digest !== undefined)
       throw new EngineError('invalid', 'refusing to create a tag with a digest reference')
-    const index = key === undefined ? undefined : this.#indexByRef.get(key)
+    const index = key === undefined ? undefined : this.#names.indexOf(key)?.digest
     this.#store.transaction(() => this.#name(id, canonical(reference), index))
     this.#announce(id, 'tag', familiar(withDefaultTag(reference)))
   }
@@ -211,16 +183,12 @@ export class Images {
     const names = [...image.refs, ...image.digests]
     const plan = planRemoval({ ref, key, id, names, force: o.force, user: o.usedBy(id) })
     const items = plan.untag.map(untagged)
-    const members = new Set(plan.untag.flatMap((name) => this.#membersOf(name)))
+    const members = new Set(plan.untag.flatMap((name) => this.#names.membersOf(name)))
     this.#store.transaction(() => {
-      for (const name of plan.untag) this.#refs.delete(name)
+      for (const name of plan.untag) this.#names.delete(name)
       if (plan.deleteImage) this.#images.delete(id)
     })
-    for (const name of plan.untag) {
-      this.#byRef.delete(name)
-      this.#indexByRef.delete(name)
-      this.#announce(id, 'untag', id)
-    }
+    for (const _ of plan.untag) this.#announce(id, 'untag', id)
     if (plan.deleteImage) items.push(...this.#forget(image, o))
     // The other platforms go with the last name that meant them.
     for (const member of members) {
@@ -229,7 +197,7 @@ export class Images {
       this.#images.delete(member)
       items.push(...this.#forget(other, o))
     }
-    this.#keepIndexes()
+    this.#names.keepIndexes()
     return items
   }
 
@@ -283,13 +251,12 @@ export class Images {
 
   /** The image that a canonical name, with tag or digest, leads to. */
   idOf(key: string): Digest | undefined {
-    return this.#byRef.get(key)
+    return this.#names.idOf(key)
   }
 
   /** All that a canonical name stands for, to see whether that has changed. */
   stateOf(key: string): string {
-    const members = this.indexOf(key)?.members.map(({ image }) => image) ?? []
-    return [this.#byRef.get(key), this.#indexByRef.get(key), ...members.toSorted()].join(' ')
+    return this.#names.stateOf(key)
   }
 
   /** Docker names the reference in these events, not the image. */
@@ -323,7 +290,7 @@ export class Images {
         const { index } = step
         const image = await this.#add(op, step.config, { refs: step.refs, lease, index })
         if (index) {
-          this.#indexes.addBlobs(index.digest, index.blobs)
+          this.#names.indexes.addBlobs(index.digest, index.blobs)
           const { mediaType, manifest, manifestType } = index
           this.manifests.put({ digest: index.digest, mediaType, image: image.id, kind: 'index' })
           this.manifests.put({ digest: manifest, mediaType: manifestType, image: image.id, kind: 'image' })
@@ -354,7 +321,7 @@ export class Images {
         const image = this.#describe(each)
         const entry = saved.get(each) ?? { image, refs: new Set<string>() }
         for (const name of names) {
-          if (this.#byRef.get(name) === each || o.platform) entry.refs.add(name)
+          if (this.#names.idOf(name) === each || o.platform) entry.refs.add(name)
           const index = o.platform ? undefined : this.indexOf(name)
           // Of one platform, the archive is what it always was.
           if (!index || index.members.length < 2) continue
@@ -431,7 +398,7 @@ export class Images {
       if (blob) blobs.add(blob)
     }
     for (const manifest of this.manifests.digests()) blobs.add(manifest)
-    for (const blob of this.#indexes.blobs()) blobs.add(blob)
+    for (const blob of this.#names.indexes.blobs()) blobs.add(blob)
     return { layers, blobs }
   }
 
@@ -439,7 +406,7 @@ export class Images {
   async collect(op: Op, extra: { layers: ReadonlySet<DiffId> }): Promise<void> {
     using _lock = await this.#lock.acquire(op.signal)
     this.manifests.keep(this.#byId)
-    this.#keepIndexes()
+    this.#names.keepIndexes()
     const used = this.references()
     for (const { diffId } of this.#snapshots.layers())
       if (!used.layers.has(diffId) && !extra.layers.has(diffId)) await this.#snapshots.removeLayer(op, diffId)
@@ -452,7 +419,7 @@ export class Images {
 
   #needsBlob(blob: Digest): boolean {
     if (this.#byId.has(blob) || this.manifests.has(blob)) return true
-    if (this.#indexes.blobs().some((one) => one === blob)) return true
+    if (this.#names.indexes.blobs().some((one) => one === blob)) return true
     return this.#snapshots.layers().some((layer) => layer.blob === blob)
   }
 
@@ -481,12 +448,14 @@ export class Images {
       this.#images.put(id, record)
       this.#byId.set(id, known ?? { config, record })
       const { index } = o
-      if (index) this.#indexes.addMember(index, { manifest: index.manifest, image: id })
-      const members = index ? this.#indexes.get(index.digest)?.members.map(({ image }) => image) : undefined
+      if (index) this.#names.indexes.addMember(index, { manifest: index.manifest, image: id })
+      const members = index
+        ? this.#names.indexes.get(index.digest)?.members.map(({ image }) => image)
+        : undefined
       const first = this.#choose(members ?? [], hostPlatform()) ?? id
       for (const ref of o.refs) this.#name(first, ref, index?.digest)
     })
-    this.#keepIndexes()
+    this.#names.keepIndexes()
     for (const ref of o.silent ? [] : o.refs) this.#announce(id, 'tag', familiar(parseReference(ref)))
     return this.#describe(id)
   }
@@ -495,12 +464,9 @@ export class Images {
   #name(id: Digest, key: string, index?: Digest): void {
     const entry = this.#byId.get(id)
     if (!entry) throw new EngineError('not-found', `No such image: ${id}`)
-    this.#refs.put(key, { id, ...(index !== undefined && { index }) })
+    this.#names.put(key, { id, index })
     entry.record = { ...entry.record, lastTaggedAt: new Date().toISOString() }
     this.#images.put(id, entry.record)
-    this.#byRef.set(key, id)
-    if (index === undefined) this.#indexByRef.delete(key)
-    else this.#indexByRef.set(key, index)
   }
 
   #announce(id: Digest, action: string, name: string): void {
@@ -511,7 +477,7 @@ export class Images {
   #describe(id: Digest): Image {
     const entry = this.#byId.get(id)
     if (!entry) throw new EngineError('not-found', `No such image: ${id}`)
-    const names = [...this.#byRef].filter(([, each]) => each === id).map(([key]) => key)
+    const names = this.#names.of(id)
     const { lastTaggedAt, addedAt } = entry.record
     return {
       id,
@@ -541,7 +507,7 @@ export class Images {
     const reference = parseReference(ref)
     const key =
       reference.digest === undefined ? canonical(reference) : `${repositoryOf(reference)}@${reference.digest}`
-    const named = this.#byRef.get(key)
+    const named = this.#names.idOf(key)
     if (named) return { id: named, key }
     // Docker: name@id finds the image too.
     if (reference.digest !== undefined && isDigest(reference.digest) && this.#byId.has(reference.digest))
@@ -566,8 +532,8 @@ export class Images {
     const reference = idLike ? undefined : parseReference(ref)
     if (reference && reference.tag === undefined && reference.digest === undefined) {
       const prefix = `${repositoryOf(reference)}:`
-      const names = [...this.#byRef.keys()].filter((key) => key.startsWith(prefix))
-      const ids = names.map((name) => this.#byRef.get(name)).filter((id) => id !== undefined)
+      const names = this.#names.startingWith(prefix)
+      const ids = names.map((name) => this.#names.idOf(name)).filter((id) => id !== undefined)
       if (ids.length > 0) return { id: ids, names }
     }
     const { id, key } = this.#resolve(ref)
