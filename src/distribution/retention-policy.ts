@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { EngineError } from '../lib/errors.ts'
-import { anything, compileGlob, notSlash, single, type Glob, type Piece } from '../lib/glob.ts'
+import type { Glob } from '../lib/glob.ts'
+import { namePattern } from '../lib/name-pattern.ts'
 
 /** What one repository keeps. Every tag that no sentence of it keeps is removed, if it says anything about tags. */
 export interface RetentionRule {
@@ -72,7 +73,7 @@ export function parseRetention(text: string, what: string): RetentionPolicy {
       )
     return {
       name: `rule ${index + 1} (${rule.repositories.join(', ')})`,
-      repositories: rule.repositories.map(compile),
+      repositories: rule.repositories.map(namePattern),
       keepTags: keepTags.map(patternOf),
       removeTags: (removeTags ?? (keepLast === undefined && keepWithin === undefined ? [] : ['*'])).map(
         patternOf,
@@ -89,17 +90,7 @@ export function ruleFor(policy: RetentionPolicy, repository: string): RetentionR
   return policy.find((rule) => rule.repositories.some((glob) => glob.test(repository)))
 }
 
-const patternOf = (text: string): Pattern => ({ text, glob: compile(text) })
-
-/** `*`: any characters but a slash; `**`: any characters. All else stands for itself. */
-function compile(text: string): Glob {
-  const pieces: Piece[] = []
-  for (const part of text.split(/(\*+)/)) {
-    if (part.startsWith('*')) pieces.push({ kind: 'any', set: part.length > 1 ? anything : notSlash })
-    else for (const char of part) pieces.push({ kind: 'one', set: single(char.codePointAt(0) ?? 0) })
-  }
-  return compileGlob(pieces)
-}
+const patternOf = (text: string): Pattern => ({ text, glob: namePattern(text) })
 
 const units: Readonly<Record<string, number>> = {
   s: 1000,

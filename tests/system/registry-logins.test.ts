@@ -181,6 +181,25 @@ describe('limits', () => {
     assert.equal((await get(`${second.url}/v2/a/blobs/${digestOf(small)}`)).status, 200)
     await second.stop()
   })
+
+  test('a client that takes nothing is cut off', async () => {
+    const server = await RegistryServer.start(`--storage=${place('large')}`, '--client-timeout=1s')
+    try {
+      // More than the kernel keeps for a connection.
+      const data = randomBytes(40 << 20)
+      assert.equal(await putBlob(server, 'a', { data, digest: digestOf(data) }), 201)
+      const socket = createConnection(Number(new URL(server.url).port), '127.0.0.1')
+      socket.on('error', () => {})
+      socket.write(`GET /v2/a/blobs/${digestOf(data)} HTTP/1.1\r\nHost: x\r\n\r\n`)
+      await eventually(async () => {
+        const { text } = await get(`${server.url}/metrics`)
+        assert.match(text, /^gantry_registry_slow_clients_total 1$/m)
+      })
+      socket.destroy()
+    } finally {
+      await server.stop()
+    }
+  })
 })
 
 test('a configuration file, client certificates, metrics elsewhere, tokens of another server', async () => {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { EngineError } from '../../lib/errors.ts'
-import { anything, compileGlob, notSlash, single, type Glob, type Piece } from '../../lib/glob.ts'
+import type { Glob } from '../../lib/glob.ts'
+import { namePattern } from '../../lib/name-pattern.ts'
 import type { Action } from './access.ts'
 
 const names = z.array(z.string().min(1))
@@ -58,12 +59,12 @@ export class Rights {
   #matches(pattern: string, user: string | undefined, repository: string): boolean {
     if (!pattern.includes(userPart)) {
       let glob = this.#globs.get(pattern)
-      if (!glob) this.#globs.set(pattern, (glob = compileGlob(piecesOf(pattern))))
+      if (!glob) this.#globs.set(pattern, (glob = namePattern(pattern)))
       return glob.test(repository)
     }
     // Repositories are in lower case and without most signs: a user of another name has none of their own.
     if (user === undefined || !/^[a-z0-9]+(?:[._-][a-z0-9]+)*$/.test(user)) return false
-    return compileGlob(piecesOf(pattern.replaceAll(userPart, user))).test(repository)
+    return namePattern(pattern.replaceAll(userPart, user)).test(repository)
   }
 }
 
@@ -95,7 +96,7 @@ export function parseRights(text: string): Rights {
       if (rule.users === undefined && rule.groups === undefined && rule.anonymous !== true)
         throw fail('want users, groups or anonymous: it is for nobody')
       for (const pattern of rule.repositories)
-        if (!/^[a-z0-9._/*?${}-]+$/.test(pattern))
+        if (!/^[a-z0-9._/*${}-]+$/.test(pattern))
           throw fail(`no repository matches ${JSON.stringify(pattern)}`)
       return {
         users: new Set([...(rule.users ?? []), ...members]),
@@ -105,14 +106,4 @@ export function parseRights(text: string): Rights {
       }
     }),
   )
-}
-
-/** `*`: any text within a component, `**`: across components, `?`: one letter, and `a/**` is not `a` itself. */
-function piecesOf(pattern: string): Piece[] {
-  return [...pattern.matchAll(/\*\*|[^]/gu)].map(([part]) => {
-    if (part === '**') return { kind: 'any', set: anything }
-    if (part === '*') return { kind: 'any', set: notSlash }
-    if (part === '?') return { kind: 'one', set: notSlash }
-    return { kind: 'one', set: single(part.codePointAt(0) ?? 0) }
-  })
 }
