@@ -105,6 +105,7 @@ function pairs<T extends string | null>(valueOf: (value: string | null) => T): S
       if (!all) throw new ComposeError(node.at, `${path} must be a mapping`)
       return new Map(
         Array.from(all.entries, ([key, { value }]) => {
+          if (key === '') throw new ComposeError(value.at, `${path}: a value without a name`)
           if (value.kind !== 'scalar')
             throw new ComposeError(value.at, `${path}.${key} must be a single value`)
           return [key, valueOf(value.value === null ? null : printed(value))] as const

@@ -91,7 +91,7 @@ function refuseKey(key: string, { at }: Entry, rule: MappingRule, path: Path): n
 }
 
 function whyNoName(keys: RegExp): string {
-  return `; names match ${keys.source}`
+  return keys.source === '.' ? ': it is empty' : `; names match ${keys.source}`
 }
 
 function validateUnique(items: readonly Node[], path: Path): void {
