@@ -1,6 +1,7 @@
 /** What `env_file` and `label_file` bring to services. */
 import { parseDotenv, type EnvFile } from './dotenv.ts'
 import { unset } from './env-files.ts'
+import { booleanOf } from './casts.ts'
 import { fromPairs } from './forms/sequences.ts'
 import {
   ComposeError,
@@ -30,7 +31,7 @@ export function withEnvFiles(service: Mapping, o: Options): Mapping {
     const path = textOf(get(file, 'path')) ?? ''
     const format = textOf(get(file, 'format')) ?? ''
     if (!isFile(path)) {
-      if (required?.kind === 'scalar' && required.value !== true && required.value !== 'true') continue
+      if (!isRequired(required)) continue
       throw new ComposeError(file.at, `env file ${path} not found: stat ${path}: no such file or directory`)
     }
     if (format !== '' && format !== 'raw')
@@ -52,6 +53,13 @@ export function withLabelFiles(service: Mapping, o: Options): Mapping {
     addFile(found, { path, file, raw: false, o })
   }
   return put(over(service, 'labels', found), 'label_file', undefined)
+}
+
+function isRequired(node: Node | undefined): boolean {
+  if (node?.kind !== 'scalar') return true
+  return typeof node.value === 'string'
+    ? booleanOf(node.value, node, 'env_file.required')
+    : node.value === true
 }
 
 interface OneFile {

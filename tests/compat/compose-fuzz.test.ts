@@ -25,55 +25,13 @@ const options: LoadOptions = {
 
 /** Texts that mean something to Compose files, to be put anywhere. */
 const pieces = [
-  ...[
-    '&a ',
-    '*a',
-    '<<: *a',
-    '!reset ',
-    '!override ',
-    '${',
-    '}',
-    '${A:-',
-    '$$',
-    '!!int ',
-    '!!str ',
-    '? ',
-    '---\n',
-    '\t',
-  ],
-  ...[
-    'null',
-    '~',
-    '[]',
-    '{}',
-    '- ',
-    ': ',
-    '"',
-    "'",
+  ...'&a |*a|<<: *a|!reset |!override |${|}|${A:-|$$|!!int |!!str |? |---\n|\t|null|~|[]|{}|- |: |"|\'|>-|\n  |#'.split(
     '|',
-    '>-',
-    '\n  ',
-    '#',
-    '0x',
-    '-1',
-    '1e99',
-    '.inf',
-    '999999999999999999',
-  ],
-  ...[
-    'extends: a',
-    'include: [compose.yaml]',
-    'services:',
-    'a:',
-    'ports:',
-    '80-1:1',
-    '::',
-    '/',
-    'x-',
-    '\0',
-    '\u{10ffff}',
-  ],
-  ...['__proto__', 'constructor', 'toString'],
+  ),
+  ...'0x|-1|1e99|.inf|999999999999999999|extends: a|include: [compose.yaml]|services:|a:|ports:|80-1:1|::|/|x-'.split(
+    '|',
+  ),
+  ...'|\0|\u{10ffff}|__proto__|constructor|toString|\\'.split('|'),
 ]
 
 /** mulberry32: a run can be had again from its seed. */

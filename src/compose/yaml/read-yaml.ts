@@ -47,7 +47,8 @@ export function readYaml(text: string, file: string): YamlDocument[] {
     merge: false,
     prettyErrors: false,
     logLevel: 'silent',
-    strict: true,
+    // As docker's parser: what is wrong only by the letter of YAML is read.
+    strict: false,
   })
   if (!Array.isArray(documents)) return []
   return documents.flatMap((document) => {
