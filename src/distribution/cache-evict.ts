@@ -51,6 +51,8 @@ export async function evict(
   for (const copy of copies.toSorted((a, b) => a.used - b.used)) {
     const tooMuch = result.bytes - result.bytesRemoved > maxBytes
     if (!tooMuch && begun - copy.used <= maxUnused) break
+    // Somebody used it since it was looked at.
+    if ((pullThrough.use.lastUse(copy.digest) ?? 0) > copy.used) continue
     const removed = o.dryRun
       ? !holds.isHeld(copy.digest, begun)
       : await holds.removeUnlessHeld(copy.digest, begun, () => remove(op, registry, copy))

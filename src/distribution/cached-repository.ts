@@ -48,6 +48,25 @@ export class CachedManifests extends Manifests {
     return found
   }
 
+  override async promise(op: Op, reference: string): Promise<StoredManifest> {
+    const found = await this.find(op, reference)
+    await this.#o.holds.hold(found.digest)
+    // It may have gone by its last use since it was found.
+    if (!(await this.#here(op, found.digest))) await this.find(op, found.digest)
+    return found
+  }
+
+  /** As for `promise`: fetched again when it went. */
+  override async bytes(op: Op, digest: Digest): Promise<Buffer> {
+    try {
+      return await super.bytes(op, digest)
+    } catch (error) {
+      if (!(error instanceof DistributionError && error.code === 'MANIFEST_UNKNOWN')) throw error
+      await this.find(op, digest)
+      return await super.bytes(op, digest)
+    }
+  }
+
   override put(): Promise<PutManifest> {
     return refuse(this.#o)
   }

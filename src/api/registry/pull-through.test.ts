@@ -64,12 +64,13 @@ async function startUpstream(t: TestContext) {
 async function startCache(
   t: TestContext,
   settings: Partial<PullThroughSettings> & Pick<PullThroughSettings, 'upstreams'>,
+  graceMs = 0,
 ) {
   const directory = mkdtempSync(join(tmpdir(), 'gantry-cache-'))
   const registry = await Registry.open({
     storage: await FilesStorage.open(directory),
     spool: join(directory, 'uploads'),
-    graceMs: 0,
+    graceMs,
     pullThrough: await PullThrough.open({
       settings: { maxBytes: undefined, maxUnused: undefined, ...settings },
       directory: join(directory, 'downloads'),
@@ -104,9 +105,12 @@ const upstreamAt = (registry: string, o: object = {}) => ({
   ...o,
 })
 
-async function start(t: TestContext, o: { upstream?: object; settings?: Partial<PullThroughSettings> } = {}) {
+async function start(
+  t: TestContext,
+  o: { upstream?: object; settings?: Partial<PullThroughSettings>; graceMs?: number } = {},
+) {
   const { upstream, state, host } = await startUpstream(t)
-  const cache = await startCache(t, { ...o.settings, upstreams: [upstreamAt(host, o.upstream)] })
+  const cache = await startCache(t, { ...o.settings, upstreams: [upstreamAt(host, o.upstream)] }, o.graceMs)
   return { upstream, state, ...cache, host }
 }
 
@@ -291,6 +295,53 @@ describe('a copy of another registry', () => {
     assert.equal((await cache.get(`mirror/app/blobs/${digest}`)).status, 404)
     await upstream.pushBlob('library/app', secret)
     assert.equal(await (await cache.get(`mirror/app/blobs/${digest}`)).text(), secret)
+  })
+
+  test('is what the upstream has, while copies come and go all the time', async (t) => {
+    const { upstream, get, registry, state } = await start(t, {
+      settings: { maxBytes: 200_000 },
+      upstream: { fresh: 0 },
+      graceMs: 150,
+    })
+    const names = ['a', 'b']
+    const images = new Map<string, string>()
+    const layers = Array.from({ length: 6 }, () => randomBytes(30_000).toString('hex'))
+    for (const name of names)
+      for (let tag = 0; tag < 3; tag++) {
+        const { text } = await upstream.pushImage(name, `v${tag}`, { layers: layers.slice(tag, tag + 4) })
+        images.set(`${name} v${tag}`, text)
+      }
+    const begun = Date.now()
+    const figures = { pulls: 0, evicted: 0, removed: 0 }
+    const isEnough = () => figures.pulls > 5 && figures.evicted > 0 && figures.removed > 0
+    const isOver = () => Date.now() > begun + (isEnough() ? 2000 : 15_000)
+    const client = async () => {
+      while (!isOver()) {
+        const [key = '', text = ''] = [...images][Math.floor(Math.random() * images.size)] ?? []
+        const [name, tag] = key.split(' ')
+        const manifest = await get(`${name}/manifests/${tag}`)
+        assert.equal(await manifest.text(), text)
+        const found = JSON.parse(text) as { layers: { digest: string; size: number }[] }
+        await Promise.all(
+          found.layers.map(async (layer) => {
+            const blob = await get(`${name}/blobs/${layer.digest}`)
+            assert.equal(blob.status, 200)
+            assert(layers.includes(await blob.text()))
+          }),
+        )
+        figures.pulls++
+      }
+    }
+    const cleaner = async () => {
+      while (!isOver()) {
+        figures.evicted += (await evict(op, registry))?.copiesRemoved ?? 0
+        figures.removed += (await collect(op, registry, { uploadAgeMs: 60_000 })).blobsRemoved
+        await sleep(20)
+      }
+    }
+    await Promise.all([client(), client(), client(), cleaner()])
+    t.diagnostic(`${JSON.stringify(figures)}, the upstream was asked ${state.asked.length} times`)
+    assert(isEnough())
   })
 
   test('is not larger than this registry allows', async (t) => {
