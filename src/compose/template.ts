@@ -38,10 +38,24 @@ export function substitute(text: string, lookup: Lookup, missing: (name: string)
   return replace(text, lookup, missing, 0)
 }
 
-/** All variables of a text, those inside defaults too. */
+/** All variables of a text, those inside defaults too; what is no template is passed over. */
 export function variablesOf(text: string): Variable[] {
-  const own = partsOf(text).filter((part) => typeof part !== 'string')
-  return own.flatMap((variable) => [variable, ...variablesOf(variable.word)])
+  return Array.from(text.matchAll(/\$(?:\$|\{|[_a-zA-Z])/g)).flatMap(({ 0: begin, index }) =>
+    begin === '$$' ? [] : firstOf(text.slice(index)),
+  )
+}
+
+/** The variable that a text begins with. */
+function firstOf(text: string): readonly Variable[] {
+  try {
+    const end = text[1] === '{' ? closingBrace(text, 2) + 1 : undefined
+    return partsOf(end === undefined ? text.replace(/^(\$\w+).*$/s, '$1') : text.slice(0, end)).filter(
+      (part) => typeof part !== 'string',
+    )
+  } catch (error) {
+    if (error instanceof TemplateError) return []
+    throw error
+  }
 }
 
 function replace(text: string, lookup: Lookup, missing: (name: string) => void, depth: number): string {

@@ -1,6 +1,6 @@
 /** The variables that Compose files name, for `config --variables`. */
 import type { Node } from './node.ts'
-import { TemplateError, variablesOf, type Variable } from './template.ts'
+import { variablesOf, type Variable } from './template.ts'
 
 export interface NamedVariable {
   readonly name: string
@@ -14,7 +14,7 @@ export interface NamedVariable {
 export function variablesIn(tree: Node): NamedVariable[] {
   const all = new Map<string, NamedVariable>()
   visit(tree, (text) => {
-    for (const variable of inText(text)) all.set(variable.name, described(variable))
+    for (const variable of variablesOf(text)) all.set(variable.name, described(variable))
   })
   return [...all.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
@@ -23,16 +23,6 @@ function visit(node: Node, each: (text: string) => void): void {
   if (node.kind === 'mapping') for (const { value } of node.entries.values()) visit(value, each)
   else if (node.kind === 'sequence') for (const item of node.items) visit(item, each)
   else if (typeof node.value === 'string') each(node.value)
-}
-
-/** Texts that are no templates name no variables; loading the project tells what is wrong with them. */
-function inText(text: string): Variable[] {
-  try {
-    return variablesOf(text)
-  } catch (error) {
-    if (error instanceof TemplateError) return []
-    throw error
-  }
 }
 
 function described({ name, modifier, word }: Variable): NamedVariable {
