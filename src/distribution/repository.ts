@@ -1,17 +1,14 @@
 import type { KeyedLock } from '../lib/lock.ts'
 import type { Op } from '../lib/op.ts'
 import { Blobs } from './blobs.ts'
-import {
-  CachedBlobs,
-  CachedManifests,
-  CachedTags,
-  upstreamReferrers,
-  type Origin,
-} from './cached-repository.ts'
+import { CachedBlobs } from './cached-blobs.ts'
+import { CachedManifests } from './cached-manifests.ts'
+import { CachedTags, upstreamReferrers } from './cached-tags.ts'
 import { hexOf, type Digest } from './digest.ts'
 import type { Holds } from './holds.ts'
 import { linksPrefix, manifestsPrefix, referrersPrefix, tagsPrefix } from './layout.ts'
 import { Manifests } from './manifests.ts'
+import type { Origin } from './origin.ts'
 import { readRecord, referrerRecord, type ReferrerRecord } from './records.ts'
 import type { Storage } from './storage.ts'
 import { Tags } from './tags.ts'

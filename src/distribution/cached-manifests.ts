@@ -1,27 +1,13 @@
-import type { Readable } from 'node:stream'
 import { EngineError, messageOf } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
-import { Blobs, type BlobsOptions } from './blobs.ts'
-import { hexOf, isDigest, type Digest } from './digest.ts'
+import { isDigest, type Digest } from './digest.ts'
 import { DistributionError } from './errors.ts'
-import { blobKey, linkKey } from './layout.ts'
 import { Manifests, type ManifestsOptions, type PutManifest, type StoredManifest } from './manifests.ts'
 import { isTag } from './names.ts'
-import type { PullThrough } from './pull-through.ts'
-import type { ReferrerRecord } from './records.ts'
-import type { ByteRange, ObjectStat } from './storage.ts'
-import { sortTags, Tags, type TagsOptions } from './tags.ts'
-import type { Upload } from './upload.ts'
-import type { Upstream } from './upstream.ts'
+import { refuse, type Origin } from './origin.ts'
 
 /** Who could have a copy does not wait longer for the answer whether it is still true. */
 const patienceMs = 5000
-
-/** Where a repository is copied from. */
-export interface Origin {
-  readonly upstream: Upstream
-  readonly pullThrough: PullThrough
-}
 
 /** Manifests of a copy: by digest they are fetched once; a tag is asked for again when it is no longer fresh. */
 export class CachedManifests extends Manifests {
@@ -132,122 +118,6 @@ export class CachedManifests extends Manifests {
       throw error
     }
   }
-}
-
-/** Blobs of a copy: what is not here is streamed from the upstream while it is kept. */
-export class CachedBlobs extends Blobs {
-  readonly #o: BlobsOptions & Origin
-
-  constructor(o: BlobsOptions & Origin) {
-    super(o)
-    this.#o = o
-  }
-
-  override async stat(op: Op, digest: Digest): Promise<ObjectStat> {
-    const { pullThrough, upstream, storage, holds, repository } = this.#o
-    const coming = pullThrough.underWay(repository, digest)
-    if (coming) return { size: coming.size, modified: new Date() }
-    try {
-      const found = await super.stat(op, digest)
-      pullThrough.use.touch(digest)
-      return found
-    } catch (error) {
-      if (!(error instanceof DistributionError && error.code === 'BLOB_UNKNOWN')) throw error
-      // Asked even when another repository has the blob: whether this one has is the upstream's to say.
-      const size = await pullThrough.once(`${repository}#${digest}`, (each) =>
-        upstream.blobSize(each, digest),
-      )
-      if (size === undefined) throw error
-      await holds.hold(digest)
-      const other = await storage.stat(op, blobKey(digest))
-      if (other?.size === size) await storage.write(op, linkKey(repository, digest), new Uint8Array())
-      return { size, modified: new Date() }
-    }
-  }
-
-  override async promise(op: Op, digest: Digest): Promise<ObjectStat> {
-    return await this.stat(op, digest)
-  }
-
-  override async read(op: Op, digest: Digest, range?: ByteRange): Promise<Readable> {
-    try {
-      return await super.read(op, digest, range)
-    } catch (error) {
-      if (!(error instanceof DistributionError && error.code === 'BLOB_UNKNOWN')) throw error
-      const { pullThrough, upstream } = this.#o
-      const { size } = await this.stat(op, digest)
-      const download = pullThrough.download(upstream, { ...this.#o, digest, size })
-      const stream = await download.follow(op, range ?? { start: 0, end: size - 1 })
-      return stream ?? (await super.read(op, digest, range))
-    }
-  }
-
-  override start(): Promise<Upload> {
-    return refuse(this.#o)
-  }
-
-  override upload(): Promise<Upload> {
-    return refuse(this.#o)
-  }
-
-  override mount(): Promise<boolean> {
-    return refuse(this.#o)
-  }
-}
-
-/** Tags of a copy: those that the upstream has; while it does not answer, those that were asked for. */
-export class CachedTags extends Tags {
-  readonly #o: TagsOptions & Origin
-
-  constructor(o: TagsOptions & Origin) {
-    super(o)
-    this.#o = o
-  }
-
-  override async sorted(op: Op, after?: string): Promise<string[]> {
-    const { upstream, pullThrough, repository } = this.#o
-    try {
-      const tags = await pullThrough.once(`${repository}/tags`, (each) => upstream.tags(each))
-      return sortTags((tags ?? []).filter(isTag), after)
-    } catch (error) {
-      const known = await super.sorted(op, after)
-      if (known.length === 0 || !(error instanceof EngineError) || error.kind !== 'unavailable') throw error
-      op.log.warn('the upstream does not answer: the tags of copies are listed', {
-        upstream: upstream.title,
-        error: messageOf(error),
-      })
-      return known
-    }
-  }
-}
-
-/** What the upstream lists; undefined when it does not answer. In order of their hex digits. */
-export async function upstreamReferrers(
-  op: Op,
-  o: Origin & { repository: string; subject: Digest },
-): Promise<ReferrerRecord[] | undefined> {
-  const { upstream, pullThrough, repository, subject } = o
-  try {
-    const found = await pullThrough.once(`${repository}>${subject}`, (each) =>
-      upstream.referrers(each, subject),
-    )
-    return (found ?? [])
-      .flatMap((one) => (isDigest(one.digest) ? [{ ...one, digest: one.digest }] : []))
-      .toSorted((a, b) => (hexOf(a.digest) < hexOf(b.digest) ? -1 : 1))
-  } catch (error) {
-    if (!(error instanceof EngineError) || error.kind !== 'unavailable') throw error
-    op.log.warn('the upstream does not answer: referrers of copies are listed', {
-      upstream: upstream.title,
-      error: messageOf(error),
-    })
-    return undefined
-  }
-}
-
-function refuse(o: Origin & { repository: string }): Promise<never> {
-  return Promise.reject(
-    new EngineError('unsupported', `${o.repository} is a copy of ${o.upstream.title}: it takes no pushes`),
-  )
 }
 
 /** The work goes on when its time is over; its failure is then nobody's. */
