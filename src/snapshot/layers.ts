@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'no
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { z } from 'zod'
+import { spreadBelow } from '../host/spread.ts'
 import { hexOf, isDigest, type Digest } from '../lib/digest.ts'
 import { EngineError, messageOf } from '../lib/errors.ts'
 import { KeyedLock } from '../lib/lock.ts'
@@ -68,6 +69,8 @@ export class Layers {
     this.#op = background(op.log)
     for (const name of ['layers', 'tmp', 'trash', 'empty'])
       mkdirSync(join(o.root, name), { recursive: true, mode: 0o755 })
+    // Every layer begins there.
+    spreadBelow(join(o.root, 'tmp'))
     this.#table = o.store.table('layers', (value) => layerRecord.parse(value))
     for (const { record } of this.#table.all()) this.#layers.set(record.diffId, record)
   }

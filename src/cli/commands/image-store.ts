@@ -50,7 +50,7 @@ export const rmi = command({
   },
   async run(context, flags, names) {
     if (flags.platform.length > 0)
-      throw new ExitError(1, '--platform is not supported: images are of one platform')
+      throw new ExitError(1, '--platform is not supported: an image goes with all of its platforms')
     let code = 0
     for (const name of names) {
       try {

@@ -27,7 +27,11 @@ export const images = command({
     tree: bool('List multi-platform images as a tree (EXPERIMENTAL)'),
   },
   async run(context, flags, [reference]) {
-    if (flags.tree) throw new ExitError(1, '--tree is not supported: images are of one platform')
+    if (flags.tree)
+      throw new ExitError(
+        1,
+        '--tree is not supported: `image inspect --platform` shows the image of each platform',
+      )
     const filters = readFilters(flags.filter)
     if (reference !== undefined) filters['reference'] = [...(filters['reference'] ?? []), reference]
     const list = await context.client.images.list({ all: flags.all, filters, digests: flags.digests })
