@@ -111,13 +111,10 @@ export function dotted(path: Path): string {
 /** A fault in a Compose file. */
 export class ComposeError extends EngineError {
   readonly at: Place
-  /** The sentence without its place. */
-  readonly why: string
   constructor(at: Place, why: string, options?: ErrorOptions) {
     super('invalid', at.file === '' ? why : `${shownPlace(at)}: ${why}`, options)
     this.name = 'ComposeError'
     this.at = at
-    this.why = why
   }
 }
 

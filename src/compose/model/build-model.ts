@@ -1,4 +1,4 @@
-import { list, record, type Model, type Shape } from './shape.ts'
+import { list, record, type Shape } from './shape.ts'
 import { fileReference, ulimits } from './shared-model.ts'
 import { bytes, command, flag, hosts, labels, text, texts, variables } from './values.ts'
 
@@ -57,5 +57,3 @@ const trigger = record({
 })
 
 export const develop = record({ watch: list(trigger) })
-
-export type Build = Model<typeof build>

@@ -188,7 +188,3 @@ export const service = record({
 })
 
 export type Service = Model<typeof service>
-export type ServiceNetwork = Model<typeof network>
-export type ServicePort = Model<typeof port>
-export type ServiceMount = Model<typeof mount>
-export type Dependency = Model<typeof dependency>

@@ -1,11 +1,10 @@
 import { ComposeError, get, type Node } from '../node.ts'
 import { Fields } from '../out.ts'
-import { dict, record, type Model, type Shape } from './shape.ts'
+import { dict, record, type Shape } from './shape.ts'
 import { fileMode, labels, text, texts, whole } from './values.ts'
 
 /** A secret or config in a container. */
 export const fileReference = record({ source: text, target: text, uid: text, gid: text, mode: fileMode })
-export type FileReference = Model<typeof fileReference>
 
 export interface Ulimit {
   readonly soft: number
