@@ -1,6 +1,7 @@
 /**
  * `test.ts unit [file…]`: src/**\/*.test.ts and tools/**\/*.test.ts, without root.
- * `test.ts system [file…]`: *.root.test.ts, tests/system and tests/compat: root, the real kernel, real containers.
+ * `test.ts system [file…]`: *.root.test.ts, tests/system and tests/compat: root, the real kernel, real containers; and
+ * *.slow.test.ts, which take seconds.
  */
 import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
@@ -15,9 +16,9 @@ export function filesOf(stage: Stage, cwd: string = root): string[] {
   const patterns =
     stage === 'unit'
       ? ['src/**/*.test.ts', 'tools/**/*.test.ts']
-      : ['src/**/*.root.test.ts', 'tests/system/**/*.test.ts', 'tests/compat/**/*.test.ts']
+      : ['src/**/*.{root,slow}.test.ts', 'tests/system/**/*.test.ts', 'tests/compat/**/*.test.ts']
   return globSync(patterns, { cwd })
-    .filter((file) => stage === 'system' || !file.endsWith('.root.test.ts'))
+    .filter((file) => stage === 'system' || !/\.(?:root|slow)\.test\.ts$/.test(file))
     .sort()
 }
 

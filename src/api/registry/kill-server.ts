@@ -1,4 +1,4 @@
-/** For kill.test.ts: serves the directory that it is given, and prints where. */
+/** For kill.slow.test.ts: serves the directory that it is given, and prints where. */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
