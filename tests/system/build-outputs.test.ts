@@ -209,8 +209,24 @@ suite('outputs and caches of builds, and bake', { skip: missing('gantry') }, () 
       await s.ok('pull', '-q', '--platform', `linux/${arch}`, name)
       assert.equal(await s.ok('image', 'inspect', '-f', '{{.Architecture}}', name), arch)
     }
-    const store = await build('-t', 'both')
-    assert.match(store.stderr, /images for several platforms are pushed/)
+
+    // The local store has all of them under one name, and gives each away; a push is the index as it was built.
+    const kept = `${registry.host}/team/local:1`
+    const store = await build('-q', '-t', kept)
+    assert.equal(store.code, 0, store.stderr)
+    for (const arch of ['arm64', 'amd64'])
+      assert.equal(
+        await s.ok('image', 'inspect', '--platform', `linux/${arch}`, '-f', '{{.Architecture}}', kept),
+        arch,
+      )
+    assert.equal(await s.ok('image', 'inspect', '-f', '{{.Architecture}}', kept), host)
+    await s.ok('push', kept)
+    const second = JSON.parse(registry.manifests.get('team/local')?.get('1')?.data.toString() ?? '{}')
+    assert.deepEqual(
+      second.manifests.map(({ platform }: { platform: { architecture: string } }) => platform.architecture),
+      ['amd64', 'arm64'],
+    )
+    await s.ok('rmi', kept)
   })
 
   test('steps are found in caches of other machines, whichever way they came', async () => {

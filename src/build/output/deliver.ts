@@ -1,11 +1,4 @@
-import {
-  choosePlatform,
-  hostPlatform,
-  type Distribution,
-  type Image,
-  type Images,
-  type OciImage,
-} from '../../image/index.ts'
+import type { Distribution, Image, Images, OciImage } from '../../image/index.ts'
 import type { Digest } from '../../lib/digest.ts'
 import { EngineError } from '../../lib/errors.ts'
 import { detached, type Op } from '../../lib/op.ts'
@@ -16,10 +9,10 @@ import type { Platform } from '../../wire/registry.ts'
 import type { Attester } from '../attest/attester.ts'
 import type { AuthSource } from '../request.ts'
 import type { Progress } from '../solver/progress.ts'
-import { sendArchive } from './archive.ts'
+import { sendArchive, storeIndex } from './archive.ts'
 import { sendFiles } from './files.ts'
 import type { ArchiveOutput, FilesOutput, Output, StoreOutput } from './outputs.ts'
-import { platformOf, type FinishedImage } from './package.ts'
+import type { FinishedImage } from './package.ts'
 import { pushOutput } from './push.ts'
 
 /** What the build made for one platform. */
@@ -80,17 +73,10 @@ export async function deliver(
   if (typeof digest === 'string') imageId = digest as Digest
   for (const output of outputs) {
     if (output.kind !== 'store') continue
-    const image = await keepImage(op, output, { ...o, finished })
-    if (image) {
-      imageId = image.id
-      tags.push(...output.names.map(familiar))
-      response = {
-        ...response,
-        'containerimage.digest': image.id,
-        'containerimage.config.digest': image.id,
-        ...(output.names.length > 0 && { 'image.name': output.names.map(canonical).join(',') }),
-      }
-    }
+    const kept = await keepImages(op, output, { ...o, finished })
+    imageId = kept.image.id
+    tags.push(...output.names.map(familiar))
+    response = { ...response, ...kept.response }
     if (!output.push) continue
     const { distribution } = o
     if (!distribution) throw new EngineError('unsupported', 'push: registries are not supported yet')
@@ -102,25 +88,28 @@ export async function deliver(
   return { imageId, tags, response }
 }
 
-/** Of several images the store has that for this host, if there is one: what a pull of them would give. */
-async function keepImage(
+async function keepImages(
   op: Op,
   output: StoreOutput,
-  o: { finished: readonly FinishedImage[]; images: Images; progress: Progress },
-): Promise<Image | undefined> {
+  o: { finished: readonly FinishedImage[]; images: Images; lease: Lease; progress: Progress },
+): Promise<{ image: Image; response: ExporterResponse }> {
   const { finished, images } = o
   const [only, ...others] = finished
-  const offered = finished.map(({ config }) => ({ platform: platformOf(config), config }))
-  const config = others.length === 0 ? only?.config : choosePlatform(offered, hostPlatform())?.config
-  if (!config) return undefined
+  if (!only) throw new Error('a build makes at least one image')
   return await o.progress.task('exporting to image', async (io) => {
+    if (others.length > 0) return await storeIndex(op, output, { ...o, io })
     io.status('exporting layers')()
     // Committed from here on: names move all together or not at all.
     op.signal.throwIfAborted()
-    const made = await images.create(detached(op, 60_000), config, output.names.map(canonical))
-    io.status(`writing image ${made.id}`)()
+    const image = await images.create(detached(op, 60_000), only.config, output.names.map(canonical))
+    io.status(`writing image ${image.id}`)()
     for (const name of output.names) io.status(`naming to ${canonical(name)}`)()
-    return made
+    const response = {
+      'containerimage.digest': image.id,
+      'containerimage.config.digest': image.id,
+      ...(output.names.length > 0 && { 'image.name': output.names.map(canonical).join(',') }),
+    }
+    return { image, response }
   })
 }
 

@@ -69,7 +69,7 @@ function read(request: OutputRequest, attrs: Attrs, o: Wanted): Output {
       return { kind: 'files', format: type, split: splits(attrs, o), send }
     case 'oci':
     case 'docker':
-      if (type === 'docker' && o.several)
+      if (send && type === 'docker' && o.several)
         throw new EngineError('unsupported', 'docker exporter does not support exporting manifest lists')
       if (send) {
         const names = namesOf(attrs, tags)
@@ -103,13 +103,8 @@ function splits(attrs: Attrs, o: Wanted): boolean {
   return split
 }
 
-function storeOutput(attrs: Attrs, { tags, several }: Wanted, registry: boolean): StoreOutput {
+function storeOutput(attrs: Attrs, { tags }: Wanted, registry: boolean): StoreOutput {
   const push = attrs.flag('push', registry)
-  if (several && !push)
-    throw new EngineError(
-      'unsupported',
-      'images for several platforms are pushed (--push) or written to a file (--output type=oci,dest=FILE): the local store has one platform of an image',
-    )
   const manifest = manifestOptions(attrs, false)
   // What the local store does in any case.
   for (const name of ['unpack', 'store']) if (!attrs.flag(name, true)) attrs.refuse(name)

@@ -31,7 +31,7 @@ export async function pushOutput(
     const told = layerNews(io)
     const options = { auth, report: told.report }
     try {
-      if (finished.length === 1 && isPlain(output) && !finished[0]?.attester?.wanted) {
+      if (isPlain(output) && !finished.some(({ attester }) => attester?.wanted)) {
         const { digest } = await distribution.push(op, canonical(name), options)
         response = { 'containerimage.digest': digest }
         io.status(`pushing manifest for ${canonical(name)}@${digest}`)()
