@@ -32,7 +32,7 @@ try {
   console.log('iperf3 is not installed: the throughput of published ports is not measured')
   process.exit(0)
 }
-const { values } = parseArgs({ options: { rounds: { type: 'string', default: '11' } } })
+const { values } = parseArgs({ options: { rounds: { type: 'string', default: '12' } } })
 const op = background(silentLogger)
 const tag = process.pid.toString(36)
 const folder = mkdtempSync(join(tmpdir(), 'gantry-bench-'))
@@ -128,8 +128,11 @@ const targets = {
 const seen = Object.entries(targets).flatMap(([name, target]) =>
   target ? [{ name, target, rates: [] as number[] }] : [],
 )
-for (let round = 0; round < Number(values.rounds); round++)
-  for (const one of round % 2 === 0 ? seen : seen.toReversed()) one.rates.push(await measure(one.target))
+// Each is first once in a while: what comes after a pause is slower.
+for (let round = 0; round < Number(values.rounds); round++) {
+  const first = round % seen.length
+  for (const one of [...seen.slice(first), ...seen.slice(0, first)]) one.rates.push(await measure(one.target))
+}
 // Other work on the machine only ever takes away: the best round says most.
 const best = (rates: readonly number[]) => Math.max(...rates)
 const [own] = seen
