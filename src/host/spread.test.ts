@@ -10,6 +10,8 @@ test('the hint is given, or is not known here; twice is the same as once', () =>
   try {
     assert.equal(spreadBelow(dir), spreadBelow(dir))
     assert.equal(spreadBelow('/proc'), false)
+    // A tmpfs has flags, but not this one.
+    assert.equal(spreadBelow('/dev/shm'), false)
     assert.throws(() => spreadBelow(join(dir, 'none')), { code: 'ENOENT' })
   } finally {
     rmSync(dir, { recursive: true })
