@@ -23,9 +23,9 @@ test('compression is recognized by the first bytes', async () => {
     ['none', data],
   ] as const) {
     assert.equal(compressionOf(bytes), name)
-    for (const size of [1, 7, bytes.length])
+    for (const size of [1, 997, bytes.length])
       if (size > 1 || bytes.length < 10_000)
-        assert.deepEqual(await buffer(await decompress(op, pieces(bytes, size))), data, `${name} ${size}`)
+        assert.ok((await buffer(await decompress(op, pieces(bytes, size)))).equals(data), `${name} ${size}`)
   }
   assert.equal(compressionOf(Buffer.from('BZh91AY')), 'bzip2')
   assert.equal(compressionOf(Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0])), 'xz')

@@ -11,7 +11,7 @@ import { root } from './harness.ts'
 test("a registry in S3 keeps the specification's sentences, too, and stands what one in files does", async () => {
   await using s3 = await startFauxS3()
   const folder = join(root, 'src/api/registry')
-  const files = readdirSync(folder).filter((name) => /^(?:spec-.*|robust\.slow)\.test\.ts$/.test(name))
+  const files = readdirSync(folder).filter((name) => /^(?:spec-.*|robust)\.slow\.test\.ts$/.test(name))
   assert(files.length >= 5)
   const { NODE_TEST_CONTEXT: _, ...environment } = process.env
   const child = spawn(process.execPath, ['--test', '--test-reporter=spec', ...files], {
