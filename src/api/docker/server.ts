@@ -5,6 +5,7 @@ import { EngineError, isAbort, kindOf } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import { background, type Op } from '../../lib/op.ts'
 import { apiVersion } from '../../wire/version.ts'
+import { endAfterUpload } from '../end-after-upload.ts'
 import { readJson, readLeadingJson } from './body.ts'
 import { plainConnection, rawStream, upgradeConnection, upgradeToHttp2 } from './hijack.ts'
 import { Query } from './query.ts'
@@ -15,9 +16,6 @@ import { parseTarget } from './target.ts'
 // `import 'node:http'` loads undici too, which costs 40 ms at start.
 const http = process.getBuiltinModule('node:http')
 const https = () => process.getBuiltinModule('node:https')
-
-/** How long a client may take to see that its upload was refused. Milliseconds. */
-const uploadLinger = 5_000
 
 /** PEM texts; `ca` present: clients must show a certificate that it signed. */
 export interface TlsIdentity {
@@ -277,18 +275,6 @@ export class ApiServer {
     if (kindOf(error) === 'internal') this.#log.error('request failed', { ...where, error })
     else this.#log.debug('request refused', { ...where, error })
   }
-}
-
-/**
- * Ends an answer that was given before the request was read in full. Closed at once, its sender would see a broken pipe in
- * place of the answer: what still comes is thrown away for a while.
- */
-function endAfterUpload(request: IncomingMessage, response: ServerResponse): void {
-  const timer = setTimeout(() => response.end(), uploadLinger)
-  request.once('end', () => response.end())
-  response.once('close', () => clearTimeout(timer))
-  request.unpipe()
-  request.resume()
 }
 
 /** For the log: the query may hold build arguments and other secrets. */

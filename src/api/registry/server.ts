@@ -4,14 +4,12 @@ import { isAbort } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import { background, type Op } from '../../lib/op.ts'
 import { BodyBudget } from './body-budget.ts'
+import { endAfterUpload } from '../end-after-upload.ts'
 import { openAccess, type Access } from './access.ts'
 import { AnswerError, answerOf, sendAnswer } from './errors.ts'
 import type { Call, Limits } from './call.ts'
 import { handle, methodsOf, needOf } from './routes.ts'
 import { parseTarget, type Target } from './target.ts'
-
-/** How long a client may take to see that its upload was refused. Milliseconds. */
-const uploadLinger = 5_000
 
 /** What an observer learns when a request is over. */
 export interface Observation {
@@ -158,18 +156,6 @@ export class RegistryApi {
     if (request.complete) response.end()
     else endAfterUpload(request, response)
   }
-}
-
-/**
- * Ends an answer that was given before the request was read in full. Closed at once, its sender would see a broken pipe in
- * place of the answer: what still comes is thrown away for a while.
- */
-function endAfterUpload(request: IncomingMessage, response: ServerResponse): void {
-  const timer = setTimeout(() => response.end(), uploadLinger)
-  request.once('end', () => response.end())
-  response.once('close', () => clearTimeout(timer))
-  request.unpipe()
-  request.resume()
 }
 
 function split(text: string): { path: string; query: URLSearchParams } {
