@@ -1,30 +1,20 @@
 import type { IncomingMessage } from 'node:http'
 import type { z } from 'zod'
 import { EngineError } from '../../lib/errors.ts'
+import { readBody } from '../read-body.ts'
 
 /** JSON bodies are configuration: larger ones are a mistake or an attack. Bytes. */
 const maxBody = 8 * 1024 * 1024
+const tooLarge = () => new EngineError('invalid', `request body is larger than ${maxBody} bytes`)
 
 /** Reads a JSON body; undefined when there is none. Throws kind `invalid`. */
 export async function readJson(request: IncomingMessage): Promise<unknown> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > maxBody) throw new EngineError('invalid', `request body is larger than ${maxBody} bytes`)
-    chunks.push(chunk)
-  }
-  if (size === 0) return undefined
+  const body = await readBody(request, { max: maxBody, tooLarge })
+  if (body.length === 0) return undefined
   const type = request.headers['content-type']
   if (type !== undefined && !/^application\/json\b/i.test(type) && !/^text\/plain\b/i.test(type))
     throw new EngineError('invalid', `unsupported Content-Type header (${type}): must be 'application/json'`)
-  try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'))
-  } catch (cause) {
-    throw new EngineError('invalid', `invalid JSON: ${cause instanceof Error ? cause.message : ''}`, {
-      cause,
-    })
-  }
+  return parse(body)
 }
 
 /** Decodes a value of the outside; the message names the field. */
@@ -66,8 +56,7 @@ export async function readLeadingJson(request: IncomingMessage): Promise<unknown
       if (end < text.length) request.unshift(text.subarray(end))
       return parse(text.subarray(0, end))
     }
-    if (text.length > maxBody)
-      throw new EngineError('invalid', `request body is larger than ${maxBody} bytes`)
+    if (text.length > maxBody) throw tooLarge()
   }
   return text.length === 0 ? undefined : parse(text)
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { DistributionError } from '../../distribution/index.ts'
+import { readBody } from '../read-body.ts'
 import { Refusal } from './access.ts'
 
 /** What bodies may take of the memory together: slow clients hold theirs for a while. */
@@ -28,15 +29,7 @@ export class BodyBudget {
       })
     this.#taken += length
     try {
-      const chunks: Buffer[] = []
-      let size = 0
-      // Not destroyed when it is too large: its sender is to see the answer.
-      for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-        size += chunk.length
-        if (size > o.max) throw tooLarge()
-        chunks.push(chunk)
-      }
-      return Buffer.concat(chunks)
+      return await readBody(request, { max: o.max, tooLarge })
     } finally {
       this.#taken -= length
     }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createHash } from 'node:crypto'
 import { EngineError } from '../../lib/errors.ts'
 import type { Op } from '../../lib/op.ts'
+import { readBody } from '../read-body.ts'
 import { Refusal } from './access.ts'
 import type { Allowance } from './basic-access.ts'
 import { basicOf } from './credentials.ts'
@@ -12,6 +13,7 @@ import type { TokenIssuer } from './token-issuer.ts'
 /** Of a form, and of the scopes that one token can be for. */
 const maxForm = 64 * 1024
 const maxScopes = 100
+const tooLarge = () => new EngineError('invalid', `the form has more than ${maxForm} bytes`)
 
 const actions = ['pull', 'push', 'delete'] as const
 
@@ -83,7 +85,7 @@ export class TokenEndpoint {
   }
 
   async #askedByForm(op: Op, request: IncomingMessage): Promise<Asked> {
-    const form = new URLSearchParams(await textOf(request))
+    const form = new URLSearchParams((await readBody(request, { max: maxForm, tooLarge })).toString())
     const common = {
       scopes: form.getAll('scope'),
       service: form.get('service') ?? undefined,
@@ -132,15 +134,4 @@ function grant(scope: Grant, user: string | undefined, rights: Allowance): Grant
     : actions.filter((action) => scope.actions.includes(action))
   const allowed = wanted.filter((action) => rights.allows(user, scope.name, action))
   return allowed.length === 0 ? [] : [{ type: 'repository', name: scope.name, actions: [...allowed] }]
-}
-
-async function textOf(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > maxForm) throw new EngineError('invalid', `the form has more than ${maxForm} bytes`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString()
 }
