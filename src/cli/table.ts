@@ -89,6 +89,11 @@ export const entries: readonly Entry[] = [
     'Block until one or more containers stop, then print their exit codes',
     async () => (await lifecycle()).wait,
   ),
+  container(
+    'cp',
+    'Copy files/folders between a container and the local filesystem',
+    async () => (await import('./commands/cp.ts')).cp,
+  ),
   container('top', 'Display the running processes of a container', async () => (await lifecycle()).top),
   container(
     'port',
@@ -427,11 +432,7 @@ export const entries: readonly Entry[] = [
     "Create a new image from a container's changes",
     'committing containers is not supported yet',
   ),
-  missing(
-    ['container cp', 'cp'],
-    'Copy files/folders between a container and the local filesystem',
-    'copying to and from containers is not supported yet',
-  ),
+
   missing(
     ['container diff', 'diff'],
     "Inspect changes to files or directories on a container's filesystem",

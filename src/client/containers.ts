@@ -11,6 +11,7 @@ import type {
   TopResponse,
   WaitResponse,
 } from '../wire/container.ts'
+import { pathStatHeader, type ContainerPathStat } from '../wire/path-stat.ts'
 import { encodeFilters, type Filters } from './filters.ts'
 import { readAll, type Hijacked, type Transport } from './transport.ts'
 
@@ -52,6 +53,12 @@ export interface StopOptions {
 /** A registered wait: it cannot miss an exit after `registered`. */
 export interface Waiter {
   readonly result: Promise<WaitResponse>
+}
+
+function readPathStat(headers: ReadonlyMap<string, string>): ContainerPathStat {
+  const text = headers.get(pathStatHeader.toLowerCase()) ?? ''
+  // The daemon's API is the contract here.
+  return JSON.parse(Buffer.from(text, 'base64').toString()) as ContainerPathStat
 }
 
 const at = (id: string, action = '') => `/containers/${encodeURIComponent(id)}${action}`
@@ -169,6 +176,35 @@ export class Containers {
       raw: response.headers.get('content-type') === 'application/vnd.docker.raw-stream',
       stream: response.body,
     }
+  }
+
+  /** What is at a path of its file system. */
+  async statPath(id: string, path: string): Promise<ContainerPathStat> {
+    const response = await this.#t.request('HEAD', at(id, '/archive'), { query: { path } })
+    response.body.resume()
+    return readPathStat(response.headers)
+  }
+
+  /** A tar of what is at a path. */
+  async archive(id: string, path: string): Promise<{ stat: ContainerPathStat; tar: Readable }> {
+    const response = await this.#t.request('GET', at(id, '/archive'), { query: { path } })
+    return { stat: readPathStat(response.headers), tar: response.body }
+  }
+
+  /** Unpacks a tar in a directory of the container, running or not. `copyUidGid`: the container's user owns what comes. */
+  putArchive(
+    id: string,
+    o: { path: string; archive: Readable; noOverwriteDirNonDir?: boolean; copyUidGid?: boolean },
+  ): Promise<boolean> {
+    return this.#t.send('PUT', at(id, '/archive'), {
+      query: {
+        path: o.path,
+        noOverwriteDirNonDir: o.noOverwriteDirNonDir || undefined,
+        copyUIDGID: o.copyUidGid || undefined,
+      },
+      stream: o.archive,
+      headers: { 'Content-Type': 'application/x-tar' },
+    })
   }
 
   /** A live two-way stream. Before `start` it waits for the first byte. */

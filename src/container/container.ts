@@ -20,6 +20,9 @@ export interface ContainerPaths {
   readonly bundles: string
 }
 
+/** Where the files of containers are shown for a while to calls from outside; see file-view.ts. */
+export const viewsFolder = (paths: ContainerPaths): string => join(dirname(paths.bundles), 'v')
+
 /** Beside the bundles, which are deleted recursively. */
 export const mountsFolder = (paths: ContainerPaths): string => join(dirname(paths.bundles), 'm')
 
@@ -117,6 +120,9 @@ export class Container {
   /** Mounts that the runtime binds from; see mount-setup.ts. Never deleted recursively. */
   get mountsDirectory(): string {
     return join(mountsFolder(this.#paths), this.id.slice(0, 32))
+  }
+  get viewsFolder(): string {
+    return viewsFolder(this.#paths)
   }
   get logPath(): string {
     return join(this.directory, 'log')

@@ -12,11 +12,13 @@ import type {
 } from '../wire/container.ts'
 import type { Sandbox } from '../network/index.ts'
 import type { Digest } from '../lib/digest.ts'
+import { archivePath, extractTo, statPath, type ExtractOptions, type PathStat } from './archive.ts'
 import { attach, logs, type AttachOptions, type LogOptions } from './attach.ts'
-import { Container, mountsFolder, type ContainerPaths } from './container.ts'
+import { Container, mountsFolder, viewsFolder, type ContainerPaths } from './container.ts'
 import { create, type CreateRequest } from './create.ts'
 import { recordEnd, type Exit } from './end.ts'
 import { Execs, type ExecSession } from './exec.ts'
+import { sweepViews } from './file-view.ts'
 import { emit, save, type Host } from './host.ts'
 import { checkName, randomName } from './names.ts'
 import { connectNetwork, disconnectNetwork, renameOnNetworks } from './networking.ts'
@@ -67,6 +69,8 @@ export class Containers {
     await mkdir(paths.data, { recursive: true, mode: 0o710 })
     await mkdir(paths.bundles, { recursive: true, mode: 0o700 })
     await mkdir(mountsFolder(paths), { recursive: true, mode: 0o700 })
+    await mkdir(viewsFolder(paths), { recursive: true, mode: 0o700 })
+    await sweepViews(viewsFolder(paths))
     const containers = new Containers(op, host, paths)
     for (const { record } of host.table.all()) containers.#add(new Container(record, paths))
     await containers.#sweepFolders()
@@ -289,6 +293,21 @@ export class Containers {
 
   changes(op: Op, ref: string): Promise<{ path: string; kind: 'added' | 'modified' | 'deleted' }[]> {
     return this.#host.snapshots.changes(op, this.find(ref).id)
+  }
+
+  /** What is at a path of its file system. */
+  statPath(op: Op, ref: string, path: string): Promise<PathStat> {
+    return statPath(op, this.#host, this.find(ref), path)
+  }
+
+  /** A tar of what is at a path. */
+  archivePath(op: Op, ref: string, path: string): Promise<{ stat: PathStat; tar: Readable }> {
+    return archivePath(op, this.#host, this.find(ref), path)
+  }
+
+  /** Unpacks a tar over a directory of it. */
+  extractTo(op: Op, ref: string, o: ExtractOptions): Promise<void> {
+    return extractTo(op, this.#host, this.find(ref), o)
   }
 
   /** What must not be collected: layers of all containers. */

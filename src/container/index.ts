@@ -5,6 +5,7 @@
  * exit code, and open() brings the records in line with what happened meanwhile.
  */
 export { Containers, type WaitCondition } from './containers.ts'
+export type { ExtractOptions, PathStat } from './archive.ts'
 export type { Container, ContainerPaths } from './container.ts'
 export type { ContainerDefaults, Host as ContainerHost } from './host.ts'
 export { decodeRecord as decodeContainer, type ContainerRecord, type MountRecord } from './record.ts'

@@ -54,6 +54,21 @@ export async function setUpMounts(op: Op, host: Host, c: Container, rootfs: stri
   return made
 }
 
+/** What the mounts of a running container bind, as `setUpMounts` left it. A tmpfs is the container's alone. */
+export async function runningMounts(op: Op, host: Host, c: Container): Promise<OciMount[]> {
+  const made: OciMount[] = []
+  for (const [index, mount] of c.record.mounts.entries()) {
+    if (mount.type === 'tmpfs') continue
+    made.push({
+      destination: mount.destination,
+      source: isStaged(mount) ? stagedPath(c, index) : await sourceOf(op, host, c, { mount, index }),
+      type: 'bind',
+      options: [mount.recursive ? 'rbind' : 'bind', ...(mount.readOnly ? ['ro'] : [])],
+    })
+  }
+  return made
+}
+
 /** Idempotent, also for what an earlier daemon left. */
 export async function releaseMounts(op: Op, host: Host, c: Container): Promise<void> {
   if (c.record.mounts.some(isStaged)) await clearStaged(c.mountsDirectory)
@@ -65,6 +80,7 @@ export async function releaseMounts(op: Op, host: Host, c: Container): Promise<v
   }
 }
 
+const stagedPath = (c: Container, index: number) => join(c.mountsDirectory, String(index))
 const isStaged = (mount: MountRecord) => mount.subpath !== undefined || mount.idMap !== undefined
 
 /** Docker's events of volumes. */
@@ -141,7 +157,7 @@ async function stage(
   const { mount, index, source, rootfs } = o
   if (!['', 'private', 'rprivate'].includes(mount.propagation))
     throw new EngineError('unsupported', `idmap with the propagation ${mount.propagation} is not supported`)
-  const target = join(c.mountsDirectory, String(index))
+  const target = stagedPath(c, index)
   await mkdir(c.mountsDirectory, { recursive: true, mode: 0o700 })
   using root = RootDir.open(mount.subpath === undefined ? '/' : source)
   const path = mount.subpath ?? source

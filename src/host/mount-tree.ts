@@ -3,7 +3,7 @@ import { EngineError, hasCode } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
 import { spawnChild } from './child.ts'
 import { check, libc } from './libc.ts'
-import { mount, MS_PRIVATE, MS_REC } from './mount.ts'
+import { mount, MS_BIND, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT } from './mount.ts'
 
 /** Detached copies of mounts: open_tree(2), mount_setattr(2), move_mount(2). Numbers are the same on x86-64 and arm64. */
 const SYS_open_tree = 428
@@ -15,6 +15,7 @@ const AT_RECURSIVE = 0x8000
 const OPEN_TREE_CLONE = 1
 const OPEN_TREE_CLOEXEC = 0o2000000
 const MOVE_MOUNT_F_EMPTY_PATH = 4
+const MOVE_MOUNT_T_EMPTY_PATH = 0x40
 const MOUNT_ATTR_IDMAP = 0x00100000n
 
 // syscall(2) only shifts registers, so it may be declared without its variadic tail.
@@ -95,6 +96,24 @@ export async function bindDescriptor(
     closeSync(tree)
   }
   mount({ source: 'none', target: o.target, flags: MS_PRIVATE | MS_REC })
+}
+
+/**
+ * Mounts what the trusted path `source` leads to over an open directory or file (O_PATH is enough), wherever that is by now.
+ * Private: nothing that is mounted in it later is seen elsewhere.
+ */
+export function bindOver(o: { source: string; over: number; recursive: boolean; readOnly: boolean }): void {
+  const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (o.recursive ? AT_RECURSIVE : 0)
+  const tree = check(cOpenTree(SYS_open_tree, AT_FDCWD, o.source, flags), 'open_tree', o.source)
+  try {
+    const empty = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH
+    check(cMoveMount(SYS_move_mount, tree, '', o.over, '', empty), 'move_mount', o.source)
+    const target = `/proc/self/fd/${tree}`
+    mount({ source: 'none', target, flags: MS_PRIVATE | MS_REC })
+    if (o.readOnly) mount({ source: 'none', target, flags: MS_REMOUNT | MS_BIND | MS_RDONLY })
+  } finally {
+    closeSync(tree)
+  }
 }
 
 async function mapIds(op: Op, o: { tree: number; deep: number; map: IdMap; what: string }): Promise<void> {

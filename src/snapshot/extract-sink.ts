@@ -1,4 +1,5 @@
 import type { RootDir } from '../host/root-dir.ts'
+import { EngineError } from '../lib/errors.ts'
 import { checkSymlink, explain, partsOf, refused, whiteoutPrefix } from './entry-name.ts'
 import { bytesOf, showName, type TarEntry } from './tar-header.ts'
 import type { TarSink } from './tar-parser.ts'
@@ -14,20 +15,29 @@ export class ExtractSink implements TarSink {
   readonly #chown: { uid: number; gid: number } | undefined
   readonly #anySymlinks: boolean
   readonly #whole: boolean
+  readonly #copied: { readonly keepKinds: boolean } | undefined
   readonly #writer: TreeWriter
   #current = ''
 
   /**
    * `target`: bytes as characters, relative to the root. `anySymlinks`: also relative ones that climb above it, which
    * a person's source tree may well have. `whole`: the archive is the target, not something added to it: its entry for
-   * the root sets the target's own attributes, and no name has a meaning.
+   * the root sets the target's own attributes, and no name has a meaning. `copied`: by `docker cp`: no name and no symlink has a
+   * meaning, and names may begin with a slash; `keepKinds`: no directory takes the place of anything else, nor the reverse.
    */
   constructor(
     dir: RootDir,
-    o: { target: string; chown?: { uid: number; gid: number }; anySymlinks?: boolean; whole?: boolean },
+    o: {
+      target: string
+      chown?: { uid: number; gid: number }
+      anySymlinks?: boolean
+      whole?: boolean
+      copied?: { readonly keepKinds: boolean }
+    },
   ) {
     this.#dir = dir
-    this.#anySymlinks = o.anySymlinks ?? false
+    this.#copied = o.copied
+    this.#anySymlinks = o.anySymlinks ?? o.copied !== undefined
     this.#whole = o.whole ?? false
     this.#target = o.target.replace(/^\/+|\/+$/g, '')
     this.#chown = o.chown
@@ -72,10 +82,10 @@ export class ExtractSink implements TarSink {
   }
 
   #apply(entry: TarEntry): void {
-    const parts = partsOf(entry.name)
+    const parts = this.#partsOf(entry.name)
     if (entry.type === 'char' || entry.type === 'block')
       throw refused(entry.name, `it is a device node (${entry.major}:${entry.minor})`)
-    if (!this.#whole && parts.some((part) => part.startsWith(whiteoutPrefix)))
+    if (!this.#whole && !this.#copied && parts.some((part) => part.startsWith(whiteoutPrefix)))
       throw refused(entry.name, 'names that begin with ".wh." mark deletions in a layer')
     // The target directory itself keeps what it has: people ADD archives to "/" and "/usr/local".
     if (parts.length === 0) {
@@ -87,6 +97,7 @@ export class ExtractSink implements TarSink {
     if (parts.length > 1) this.#dir.mkdirAll(bytesOf(this.#path(parts.slice(0, -1))), 0o755)
     const before = this.#dir.tryLstat(bytesOf(path))
     const merge = before?.kind === 'directory' && entry.type === 'directory'
+    if (before && !merge) this.#checkKinds(entry, path, before.kind === 'directory')
     if (entry.type === 'hardlink') return this.#link(entry, path)
     if (before && !merge) this.#dir.removeAll(bytesOf(path))
     switch (entry.type) {
@@ -103,13 +114,28 @@ export class ExtractSink implements TarSink {
   }
 
   #link(entry: TarEntry, path: string): void {
-    const target = this.#path(partsOf(entry.linkName, entry.name))
+    const target = this.#path(this.#partsOf(entry.linkName, entry.name))
     const stat = this.#dir.tryLstat(bytesOf(target))
     if (stat?.kind !== 'file' && stat?.kind !== 'symlink')
       throw refused(entry.name, `it is a hard link to ${showName(entry.linkName)}, which is not a file`)
     if (target === path) return
     this.#dir.removeAll(bytesOf(path))
     this.#dir.link(bytesOf(target), bytesOf(path))
+  }
+
+  /** Docker's texts. */
+  #checkKinds(entry: TarEntry, path: string, isDirectory: boolean): void {
+    if (!this.#copied?.keepKinds || isDirectory === (entry.type === 'directory')) return
+    const [there, comes] = isDirectory ? ['directory', 'non-directory'] : ['non-directory', 'directory']
+    throw new EngineError(
+      'invalid',
+      `cannot overwrite ${there} ${showName(`/${path}`)} with ${comes} ${showName(`/${this.#target}`)}`,
+    )
+  }
+
+  #partsOf(name: string, entry: string = name): string[] {
+    if (!this.#copied) return partsOf(name, entry)
+    return partsOf(name.replace(/^\/+/, '') || '.', entry)
   }
 
   #path(parts: readonly string[]): string {

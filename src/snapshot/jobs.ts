@@ -57,13 +57,23 @@ export interface Jobs {
   }
   /** Input: an uncompressed archive, over what is in `root` at `target`. */
   extract: {
-    in: { root: string; target: string; chown?: Owner; anySymlinks?: boolean; whole?: boolean }
+    in: {
+      root: string
+      target: string
+      chown?: Owner
+      anySymlinks?: boolean
+      whole?: boolean
+      copied?: { readonly keepKinds: boolean }
+    }
     out: { size: number; skippedXattrs: string[] }
   }
   /** Digest of the layer archive that `tar` would give. */
   hash: { in: { dir: string; epoch?: number }; out: { digest: Digest; size: number; tarSize: number } }
   /** Output: a tar stream. */
-  tar: { in: { dir: string; form: 'layer' | 'tree'; into?: string }; out: { size: number } }
+  tar: {
+    in: { dir: string; form: 'layer' | 'tree'; into?: string; as?: string; only?: string }
+    out: { size: number }
+  }
   /**
    * Output: the archive of a layer, compressed: that of a directory as `tar` gives it, or what is in a stored archive, which may
    * be compressed itself.

@@ -369,9 +369,14 @@ export class Snapshots {
     )
   }
 
+  /** A directory with its own attributes under the name `as`, or `only` one entry of it. `dir` must stay open till it is read. */
+  archive(op: Op, o: { dir: string; as: string; only?: string }): Readable {
+    return this.#pool.stream(op, 'tar', { input: { ...o, form: 'tree' } })
+  }
+
   /**
    * Unpacks an uncompressed, untrusted archive over the directory `dir`, at `target` within it. `whole`: the directory's own
-   * attributes are the archive's.
+   * attributes are the archive's. `copied`: as `docker cp` does (see ExtractSink).
    */
   async extract(
     op: Op,
@@ -382,6 +387,7 @@ export class Snapshots {
       chown?: Owner
       anySymlinks?: boolean
       whole?: boolean
+      copied?: { readonly keepKinds: boolean }
     },
   ): Promise<void> {
     const { dir, source, target = '/', ...rest } = o

@@ -1,5 +1,5 @@
 import { closeSync, constants, readSync } from 'node:fs'
-import { EngineError } from '../lib/errors.ts'
+import { EngineError, hasCode } from '../lib/errors.ts'
 import { setFdTimes, type FileStat, type RootDir } from '../host/root-dir.ts'
 import { getFdXattr, listFdXattrs } from '../host/xattr.ts'
 import { opaqueName, whiteoutPrefix } from './entry-name.ts'
@@ -36,6 +36,10 @@ export interface TarOptions {
   readonly epoch?: number
   /** A folder that all entries are put into, made by the first entry: a part of an archive, without its end. */
   readonly into?: string
+  /** What the directory itself is called: its attributes come first, and all else is below it. */
+  readonly as?: string
+  /** One entry of the directory, alone, under the name `as`. */
+  readonly only?: string
 }
 
 /** What an archive ends with; each its own, as chunks are handed over to other threads. */
@@ -52,7 +56,11 @@ export function* tarOf(
 ): Generator<Buffer, { size: number }> {
   const walk = new TreeWalk(root, o)
   if (o.into !== undefined) yield encodeHeader(folder(o.into))
-  yield* walk.directory('')
+  if (o.only !== undefined) yield* walk.one(o.only)
+  else {
+    if (o.as !== undefined) yield walk.self()
+    yield* walk.directory('')
+  }
   if (o.into === undefined) yield endOfTar()
   return { size: walk.size }
 }
@@ -64,18 +72,32 @@ class TreeWalk {
   readonly #o: TarOptions & { reuse?: boolean }
   readonly #links = new Map<string, string>()
   readonly #buffer: Buffer | undefined
+  readonly #within: string
   /** Bytes of file content, hard links counted once. */
   size = 0
 
   constructor(root: RootDir, o: TarOptions & { reuse?: boolean }) {
     this.#root = root
     this.#o = o
+    const folder = o.into ?? o.as
+    // Docker: the root's own entry is `/`, and what is in it begins with that.
+    this.#within = folder === undefined ? '' : folder === '/' ? '/' : `${folder}/`
     this.#buffer = o.reuse ? Buffer.allocUnsafeSlow(readSize) : undefined
+  }
+
+  /** The directory that is walked, by its own attributes. */
+  self(): Buffer {
+    return encodeHeader({ ...this.#describe('', this.#root.stat('.'), undefined), name: this.#o.as ?? '' })
+  }
+
+  *one(name: string): Generator<Buffer> {
+    const stat = this.#root.tryLstat(bytesOf(name))
+    if (stat && stat.kind !== 'socket') yield* this.#entry(name, stat)
   }
 
   *directory(path: string): Generator<Buffer> {
     const layer = this.#o.form === 'layer'
-    for (const bytes of this.#root.listBytes(bytesOf(path))) {
+    for (const bytes of this.#list(path)) {
       const name = bytes.toString('latin1')
       const full = path === '' ? name : `${path}/${name}`
       if (layer && name.startsWith(whiteoutPrefix))
@@ -104,8 +126,10 @@ class TreeWalk {
   *#entry(path: string, stat: FileStat): Generator<Buffer> {
     const first = stat.nlink > 1 && stat.kind !== 'directory' ? this.#links.get(stat.identity) : undefined
     // Symlinks can have no attributes of the kinds that are kept; those of a file are read where it is open.
-    const names = stat.kind === 'directory' ? this.#root.listXattrs(bytesOf(path)) : []
-    const entry = this.#describe(path, stat, first)
+    const names =
+      stat.kind === 'directory' ? (this.#unlessGone(() => this.#root.listXattrs(bytesOf(path))) ?? []) : []
+    const entry = this.#unlessGone(() => this.#describe(path, stat, first))
+    if (!entry) return
     if (entry.type !== 'file') {
       for (const name of names) this.#addXattr(entry, name, () => this.#root.getXattr(bytesOf(path), name))
       yield encodeHeader(entry)
@@ -118,7 +142,8 @@ class TreeWalk {
       return
     }
     if (stat.nlink > 1) this.#links.set(stat.identity, path)
-    const fd = this.#root.openFile(bytesOf(path), openFlags)
+    const fd = this.#unlessGone(() => this.#root.openFile(bytesOf(path), openFlags))
+    if (fd === undefined) return
     try {
       for (const name of listFdXattrs(fd)) this.#addXattr(entry, name, () => getFdXattr(fd, name))
       yield encodeHeader(entry)
@@ -127,6 +152,20 @@ class TreeWalk {
         setFdTimes(fd, { sec: this.#o.epoch, nsec: 0 })
     } finally {
       closeSync(fd)
+    }
+  }
+
+  #list(path: string): readonly Buffer[] {
+    return this.#unlessGone(() => this.#root.listBytes(bytesOf(path))) ?? []
+  }
+
+  /** The tree of a running container moves: what went since it was seen is left out. A layer must be whole. */
+  #unlessGone<T>(look: () => T): T | undefined {
+    try {
+      return look()
+    } catch (error) {
+      if (this.#o.form === 'tree' && hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO')) return undefined
+      throw error
     }
   }
 
@@ -162,12 +201,12 @@ class TreeWalk {
   }
 
   #describe(path: string, stat: FileStat, first: string | undefined): Described {
-    const within = this.#o.into === undefined ? '' : `${this.#o.into}/`
+    const within = this.#within
     const type = first === undefined ? types[stat.kind] : 'hardlink'
     if (type === undefined)
       throw new EngineError('internal', `${showName(path)} has no form in a tar archive`)
     return {
-      name: within + path,
+      name: this.#o.only === path ? (this.#o.as ?? path) : within + path,
       type,
       linkName:
         first === undefined

@@ -248,12 +248,13 @@ function receive(input: Jobs['receive']['in'], check: () => void): Session {
 function extract(input: Jobs['extract']['in']): Session {
   const root = RootDir.open(input.root, { cache: true })
   const target = Buffer.from(input.target).toString('latin1')
-  const { chown, anySymlinks, whole } = input
+  const { chown, anySymlinks, whole, copied } = input
   const sink = new ExtractSink(root, {
     target,
     ...(chown && { chown }),
     ...(anySymlinks && { anySymlinks }),
     ...(whole && { whole }),
+    ...(copied && { copied }),
   })
   const parser = new TarParser(sink)
   return {

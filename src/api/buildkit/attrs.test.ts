@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Attrs, parseHosts, parseUlimits } from './attrs.ts'
 import { cacheExports, cacheImports } from './cache-options.ts'
-import { fileMode, kindOf, permissionsOf } from './file-mode.ts'
+import { fileMode, kindOf, permissionsOf } from '../../wire/go-file-mode.ts'
 import { graphOf, imageOfGraph } from './result-ref.ts'
 
 test('options that nobody takes are refused by name', () => {

@@ -1,4 +1,5 @@
 import type { Engine } from '../../engine/index.ts'
+import { archiveRoutes } from './archive.ts'
 import { buildCacheRoutes } from './build-cache.ts'
 import { buildRoutes } from './build.ts'
 import { buildkitRoutes } from './buildkit.ts'
@@ -22,6 +23,7 @@ export function dockerRoutes(engine: Engine): Route[] {
   return [
     ...systemRoutes(engine),
     ...containerRoutes(engine),
+    ...archiveRoutes(engine),
     ...execRoutes(engine),
     ...imageRoutes(engine),
     ...registryRoutes(engine),
@@ -51,12 +53,7 @@ const refusals: readonly Route[] = [
   ...refuse('stats are not supported yet', 'GET /containers/:id/stats'),
   ...refuse('changing a container’s limits is not supported yet', 'POST /containers/:id/update'),
   ...refuse('attaching over a websocket is not supported yet', 'GET /containers/:id/attach/ws'),
-  ...refuse(
-    'copying files to and from containers is not supported yet',
-    'HEAD /containers/:id/archive',
-    'GET /containers/:id/archive',
-    'PUT /containers/:id/archive',
-  ),
+
   ...refuse('commit is not supported yet', 'POST /commit'),
   ...refuse('cluster volumes are not supported', 'PUT /volumes/:name'),
   ...refuse(

@@ -1,8 +1,9 @@
-/** Go’s os.FileMode, in which fsutil tells modes. */
+/** Go’s os.FileMode, in which fsutil and docker's archive routes tell modes. */
 const dir = 0x8000_0000
 const symlink = 0x0800_0000
 const device = 0x0400_0000
 const fifo = 0x0200_0000
+const socket = 0x0100_0000
 const charDevice = 0x0020_0000
 const setuid = 0x0080_0000
 const setgid = 0x0040_0000
@@ -54,3 +55,18 @@ export function deviceMode(kind: 'character-device' | 'block-device' | 'fifo', p
   const type = { 'character-device': device | charDevice, 'block-device': device, fifo }[kind]
   return (type | (permissions & 0o777)) >>> 0
 }
+
+/** The mode of a file of any kind, as stat(2) tells kinds. */
+export function modeOf(
+  kind: 'file' | 'directory' | 'symlink' | 'char' | 'block' | 'fifo' | 'socket',
+  permissions: number,
+): number {
+  const type = { file: 0, directory: dir, symlink, char: device | charDevice, block: device, fifo, socket }[
+    kind
+  ]
+  return (type | fileMode('file', permissions)) >>> 0
+}
+
+export const isDirectory = (mode: number): boolean => (mode & dir) !== 0
+export const isSymlink = (mode: number): boolean => (mode & symlink) !== 0
+export const isRegular = (mode: number): boolean => kindOf(mode) === 'file'
