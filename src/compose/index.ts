@@ -3,7 +3,10 @@
  * where that leaves something open, of docker compose. Every value knows the line it came from; every fault names it.
  *
  * The way: text → tree with places (`yaml/`) → variables → `extends` → `include` → merge → schema → long forms (`forms/`) →
- * defaults, paths → normal form → model (`model/`). Nothing here talks to the engine.
+ * defaults, paths → normal form → model (`model/`).
+ *
+ * Running projects: containers, networks and volumes carry docker compose's labels (`labels.ts`), by which they are found again
+ * (`observe.ts`) with or without files. Services start and stop in parallel along their dependencies (`service-graph.ts`).
  */
 export { ComposeError, get, type Node, type Place } from './node.ts'
 export { findProject, type ProjectFlags } from './project-files.ts'
@@ -13,6 +16,64 @@ export { inDependencyOrder, withServices, withUsedResources } from './selection.
 export { serviceHash } from './service-hash.ts'
 export { variablesIn } from './variables.ts'
 export { writeProject, writeTree } from './write-project.ts'
+export {
+  composeVersion,
+  configLabel,
+  identityLabels,
+  label,
+  resourceLabels,
+  type Dependency,
+} from './labels.ts'
+export {
+  observe,
+  observeContainers,
+  type ContainerScope,
+  type Observed,
+  type ObservedContainer,
+} from './observe.ts'
+export {
+  alongGraph,
+  dependentsOf,
+  graphOfContainers,
+  graphOfServices,
+  type ServiceGraph,
+} from './service-graph.ts'
+export { reported, type ProgressEvent, type Report } from './report.ts'
+export { Limit } from './limit.ts'
+export { imageOf } from './image-name.ts'
+export { isOrphan, plan, isConverged, type Plan, type PlanOptions, type Recreate } from './plan/plan.ts'
+export type { ContainerStep } from './plan/plan-services.ts'
+export type { NetworkStep, VolumeStep } from './plan/plan-resources.ts'
+export { apply, type ApplyOptions } from './apply/apply.ts'
+export { startServices, type Startable } from './apply/start-services.ts'
+export { removeContainer, stopAndRemove, stopContainer, gone } from './apply/stop-containers.ts'
+export { createContainer, type Made } from './apply/create-container.ts'
+export { waitFor, healthOf } from './apply/conditions.ts'
+export { takeDown, type DownOptions } from './apply/take-down.ts'
+export type { Work } from './apply/work.ts'
+export { containerBody, type BodyOptions } from './desired/container-body.ts'
+export { containerName, scaleOf } from './desired/names.ts'
+export { followProject } from './logs/follow-project.ts'
+export { LogFollower, type LogContainer, type LogRange } from './logs/log-follower.ts'
+export { logLines, type LogLine } from './logs/log-lines.ts'
+export { mergeLogs } from './logs/merge-logs.ts'
+export { FileWatcher } from './watch/file-watcher.ts'
+export {
+  syncs,
+  watchRules,
+  workFor,
+  type SyncPath,
+  type WatchRule,
+  type WatchWork,
+} from './watch/watch-rules.ts'
 export type { LoadOptions } from './scope.ts'
 export type { Project } from './model/project-model.ts'
 export type { Service } from './model/service-model.ts'
+export { shownLine } from './node.ts'
+export { serviceEnv, type EnvSource, type EnvVariable } from './env/service-env.ts'
+export { looksSecret, maskSecrets } from './env/mask-secrets.ts'
+export { projectGraph, type ProjectGraph } from './graph/project-graph.ts'
+export { drawSvg } from './graph/draw-svg.ts'
+export { drawTerminal } from './graph/draw-terminal.ts'
+export { writeDot } from './graph/write-dot.ts'
+export { writeMermaid } from './graph/write-mermaid.ts'

@@ -6,8 +6,12 @@ import { createHash } from 'node:crypto'
 import { service as shape, type Service } from './model/service-model.ts'
 import { writeJson } from './write-json.ts'
 
-/** What changes nothing in a container that is there does not count. */
 export function serviceHash(service: Service): string {
+  return createHash('sha256').update(hashedConfig(service)).digest('hex')
+}
+
+/** The JSON that is hashed. What changes nothing in a container that is there does not count. */
+export function hashedConfig(service: Service): string {
   const counted: Service = {
     ...service,
     build: undefined,
@@ -17,6 +21,5 @@ export function serviceHash(service: Service): string {
     depends_on: new Map(),
     profiles: [],
   }
-  const json = writeJson(shape.write(counted, 'json') ?? new Map())
-  return createHash('sha256').update(json).digest('hex')
+  return writeJson(shape.write(counted, 'json') ?? new Map())
 }

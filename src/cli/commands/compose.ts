@@ -28,6 +28,13 @@ type Flags = { readonly [K in keyof typeof flags]: (typeof flags)[K]['initial'] 
 /** What stands between `compose` and the name of its command. */
 export interface ComposeFlags extends ProjectFlags {
   readonly allResources: boolean
+  /** `never`, `always` or `auto`. */
+  readonly ansi: string
+  /** Empty when it was not told. */
+  readonly progress: string
+  /** Calls of the engine that go on at once; 0 and less: no limit. */
+  readonly parallel: number
+  readonly dryRun: boolean
 }
 
 interface ComposeContext extends Context {
@@ -39,7 +46,7 @@ export const compose = command({
   flags,
   arguments: [0, Infinity],
   interspersed: false,
-  async run(context, options, [name, ...rest]) {
+  async run(context, options, [name, ...rest], given) {
     refuse(options)
     if (name === undefined) {
       const { groupHelp } = await import('../help.ts')
@@ -59,6 +66,10 @@ export const compose = command({
       projectDirectory: options['project-directory'],
       projectName: options['project-name'],
       allResources: options['all-resources'],
+      ansi: options.ansi === 'auto' ? ansiOf(process.env['COMPOSE_ANSI']) : options.ansi,
+      progress: options.progress,
+      parallel: given.has('parallel') ? options.parallel : parallelOf(process.env['COMPOSE_PARALLEL_LIMIT']),
+      dryRun: options['dry-run'],
     })
     return invoke(found, inner)
   },
@@ -74,6 +85,10 @@ export function composeFlags(context: Context): ComposeFlags {
     projectDirectory: '',
     projectName: '',
     allResources: false,
+    ansi: 'auto',
+    progress: '',
+    parallel: -1,
+    dryRun: false,
   }
 }
 
@@ -93,6 +108,24 @@ function within(context: Context, path: string, flagsOfCompose: ComposeFlags): C
     err: (text) => context.err(text),
     compose: flagsOfCompose,
   }
+}
+
+function ansiOf(told = ''): string {
+  if (['', 'never', 'always', 'auto'].includes(told)) return told || 'auto'
+  throw new EngineError(
+    'invalid',
+    `COMPOSE_ANSI: unknown mode ${JSON.stringify(told)}: never, always or auto`,
+  )
+}
+
+function parallelOf(told = ''): number {
+  if (told === '') return -1
+  const limit = Number(told)
+  if (Number.isInteger(limit)) return limit
+  throw new EngineError(
+    'invalid',
+    `COMPOSE_PARALLEL_LIMIT must be an integer (found: ${JSON.stringify(told)})`,
+  )
 }
 
 function refuse(options: Flags): void {

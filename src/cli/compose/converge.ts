@@ -1,0 +1,85 @@
+/** The way from files to running containers that `up`, `create`, `scale`, `plan` and `run` share. */
+import {
+  Limit,
+  observe,
+  plan,
+  type Observed,
+  type Plan,
+  type PlanOptions,
+  type Project,
+  type Report,
+  type Work,
+} from '../../compose/index.ts'
+import type { Context } from '../command.ts'
+import { composeFlags } from '../commands/compose.ts'
+import { findImages, idsOf } from './images.ts'
+
+/** What is to be given to everything that changes containers. */
+export function workOf(
+  context: Context,
+  report: Report,
+  o: { timeout?: number | undefined; signal?: AbortSignal } = {},
+): Work {
+  return {
+    client: context.client,
+    report,
+    limit: new Limit(composeFlags(context).parallel),
+    timeout: o.timeout,
+    signal: o.signal,
+  }
+}
+
+/** What there is of the project, and what carries the names that it wants. */
+export function observeProject(context: Context, project: Project): Promise<Observed> {
+  const names = (all: ReadonlyMap<string, { readonly name: string }>) =>
+    [...all.values()].map(({ name }) => name)
+  return observe(context.client, project.name, {
+    networks: names(project.networks),
+    volumes: names(project.volumes),
+  })
+}
+
+export interface Convergence {
+  readonly project: Project
+  readonly observed: Observed
+  readonly images: ReadonlyMap<string, string>
+  readonly plan: Plan
+}
+
+/** `images` are looked up unless they are known. */
+export async function convergence(
+  context: Context,
+  project: Project,
+  o: Omit<PlanOptions, 'images'> & { readonly images?: ReadonlyMap<string, string> },
+): Promise<Convergence> {
+  const [observed, images] = await Promise.all([
+    observeProject(context, project),
+    o.images ?? findImages(context, project).then(idsOf),
+  ])
+  return { project, observed, images, plan: plan(project, observed, { ...o, images }) }
+}
+
+/** `--scale web=3`, over what the files say. Throws plain Errors in docker compose's words. */
+export function withScales(project: Project, scales: ReadonlyMap<string, number>): Project {
+  const services = new Map(project.services)
+  for (const [name, scale] of scales) {
+    const service = services.get(name)
+    if (!service) throw new Error(`no such service: ${name}`)
+    const { deploy } = service
+    services.set(name, { ...service, scale, deploy: deploy && { ...deploy, replicas: scale } })
+  }
+  return { ...project, services }
+}
+
+export function readScales(texts: readonly string[]): ReadonlyMap<string, number> {
+  return new Map(
+    texts.map((text) => {
+      const [name = '', count = '', more] = text.split('=')
+      if (name === '' || count === '' || more !== undefined)
+        throw new Error(`invalid --scale option ${JSON.stringify(text)}. Should be SERVICE=NUM`)
+      if (!/^\d+$/.test(count))
+        throw new Error(`invalid --scale option ${JSON.stringify(text)}: ${count} is no number`)
+      return [name, Number(count)]
+    }),
+  )
+}

@@ -1,0 +1,96 @@
+/** How compose shows what it does, on standard error: a picture on a terminal, lines or JSON elsewhere. */
+import type { ProgressEvent, Report } from '../../compose/index.ts'
+import { EngineError } from '../../lib/errors.ts'
+import type { Context } from '../command.ts'
+import { composeFlags } from '../commands/compose.ts'
+import { writeText } from '../text.ts'
+
+export interface Progress extends Disposable {
+  readonly report: Report
+  /** Ends the picture: what is written from here on stands below it. */
+  close(): void
+}
+
+/**
+ * `--progress`, else COMPOSE_PROGRESS; auto is a picture where standard error is a terminal. `title` is what the picture says above
+ * itself: `Running`.
+ */
+export async function openProgress(
+  context: Context,
+  o: { title: string; quiet?: boolean } = { title: 'Running' },
+): Promise<Progress> {
+  const { progress, ansi } = composeFlags(context)
+  const mode = o.quiet ? 'quiet' : modeOf(progress || process.env['COMPOSE_PROGRESS'] || 'auto', ansi)
+  switch (mode) {
+    case 'quiet':
+      // Nobody sees the events; what failed is thrown all the same.
+      return simple(() => {})
+    case 'json':
+      return simple((event) => writeText(2, `${JSON.stringify(jsonEvent(event))}\n`))
+    case 'plain':
+      return simple((event) => writeText(2, plainLine(event)))
+    case 'tty': {
+      const { TtyProgress } = await import('./tty-progress.ts')
+      return new TtyProgress({
+        title: o.title,
+        write: (text) => writeText(2, text),
+        columns: () => process.stderr.columns || 80,
+        rows: () => process.stderr.rows || 24,
+        colour: ansi !== 'never' && !process.env['NO_COLOR'],
+      })
+    }
+  }
+}
+
+/** Opens it, works, and ends it whatever happens. */
+export async function withProgress<T>(
+  context: Context,
+  o: { title: string; quiet?: boolean },
+  work: (report: Report) => Promise<T>,
+): Promise<T> {
+  using progress = await openProgress(context, o)
+  return await work(progress.report)
+}
+
+function modeOf(told: string, ansi: string): 'tty' | 'plain' | 'json' | 'quiet' {
+  switch (told) {
+    case 'auto':
+      return ansi !== 'never' && process.stderr.isTTY ? 'tty' : 'plain'
+    case 'tty':
+    case 'plain':
+    case 'json':
+    case 'quiet':
+      return told
+    default:
+      throw new EngineError('invalid', `unsupported --progress value ${JSON.stringify(told)}`)
+  }
+}
+
+function simple(report: Report): Progress {
+  return { report, close: () => {}, [Symbol.dispose]: () => {} }
+}
+
+/** docker compose: ` Container demo-web-1  Started `, and the reason where there is one. */
+export function plainLine({ id, text, details = '' }: ProgressEvent): string {
+  return ` ${id} ${text} ${details}`.trimEnd() + '\n'
+}
+
+function jsonEvent({ id, status, text, details, parent, current, total }: ProgressEvent): object {
+  return {
+    ...(parent !== undefined && { parent_id: parent }),
+    id,
+    ...(status === 'error' && { error: true }),
+    status:
+      status === 'working'
+        ? 'Working'
+        : status === 'done'
+          ? 'Done'
+          : status === 'warning'
+            ? 'Warning'
+            : 'Error',
+    text,
+    ...(details !== undefined && { details }),
+    ...(current !== undefined && { current }),
+    ...(total !== undefined && { total }),
+  }
+}

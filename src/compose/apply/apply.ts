@@ -1,0 +1,161 @@
+/**
+ * Carries a plan out: networks, volumes and orphans first, then all containers at once (what shares with another one after it),
+ * then starts along the dependencies, each as soon as what it waits for is there.
+ */
+import { EngineError } from '../../lib/errors.ts'
+import { imageOf } from '../image-name.ts'
+import { referencesOf } from '../desired/references.ts'
+import { alongGraph, graphOfServices } from '../service-graph.ts'
+import type { Project } from '../model/project-model.ts'
+import type { Service } from '../model/service-model.ts'
+import type { Observed } from '../observe.ts'
+import type { Plan } from '../plan/plan.ts'
+import type { ContainerStep } from '../plan/plan-services.ts'
+import { applyNetwork, applyVolume, type ConfirmVolume } from './apply-resources.ts'
+import { createContainer, recreateContainer, type Made } from './create-container.ts'
+import { startServices, type Startable } from './start-services.ts'
+import { stopAndRemove, stopContainer } from './stop-containers.ts'
+import type { Work } from './work.ts'
+
+export interface ApplyOptions {
+  readonly project: Project
+  readonly observed: Observed
+  /** Ids of images by service. */
+  readonly images: ReadonlyMap<string, string>
+  /** Recreated containers take over the anonymous volumes of those before. */
+  readonly inherit: boolean
+  readonly confirmVolume: ConfirmVolume
+  readonly proxies?: ReadonlyMap<string, string>
+  /** Called with all containers before any of them starts: who wants their output attaches now. */
+  readonly beforeStart?: (containers: ReadonlyMap<string, readonly Startable[]>) => Promise<void>
+  /** `--wait`: until all run, or are healthy. */
+  readonly wait?: boolean
+}
+
+/** Containers of each service, as they are when all is done. */
+export async function apply(
+  work: Work,
+  plan: Plan,
+  o: ApplyOptions,
+): Promise<ReadonlyMap<string, readonly Startable[]>> {
+  const dependents = [...plan.services.values()].flat().filter(({ kind }) => kind === 'restart')
+  await Promise.all([
+    ...plan.networks.map((step) => applyNetwork(work, step, o)),
+    ...plan.volumes.map((step) => applyVolume(work, step, { ...o, confirm: o.confirmVolume })),
+    ...(plan.removeOrphans ? plan.orphans : []).map((each) => stopAndRemove(work, each, o)),
+    // Docker: what depends on a service that is made again stops before, and starts after it.
+    ...dependents.flatMap((step) =>
+      'container' in step ? stopContainer(work, step.container, o.project) : [],
+    ),
+  ])
+  const services = await new Containers(work, plan, o).all()
+  await o.beforeStart?.(services)
+  if (plan.start) await startServices(work, o.project, { services, wait: o.wait ?? false })
+  return services
+}
+
+class Containers {
+  readonly #work: Work
+  readonly #plan: Plan
+  readonly #o: ApplyOptions
+  readonly #made = new Map<string, Startable[]>()
+  readonly #imageVolumes = new Map<string, Promise<readonly string[]>>()
+
+  constructor(work: Work, plan: Plan, o: ApplyOptions) {
+    this.#work = work
+    this.#plan = plan
+    this.#o = o
+  }
+
+  async all(): Promise<ReadonlyMap<string, readonly Startable[]>> {
+    // What others only depend on need not be there when they are made: only what they share has to be.
+    const whole = graphOfServices(this.#o.project.services)
+    const sharing = new Map(
+      Array.from(whole, ([name, dependencies]) => {
+        const service = this.#o.project.services.get(name)
+        const shared = service ? referencesOf(service) : []
+        return [name, new Map([...dependencies].filter(([other]) => shared.includes(other)))]
+      }),
+    )
+    await alongGraph(sharing, (name) => this.#service(name))
+    return this.#made
+  }
+
+  async #service(name: string): Promise<void> {
+    const service = this.#o.project.services.get(name)
+    if (!service) return
+    const steps = this.#plan.services.get(name) ?? []
+    const made = await Promise.all(steps.map((step) => this.#step(step, service)))
+    this.#made.set(
+      name,
+      made.filter((each) => each !== undefined),
+    )
+  }
+
+  async #step(step: ContainerStep, service: Service): Promise<Startable | undefined> {
+    const work = this.#work
+    work.signal?.throwIfAborted()
+    switch (step.kind) {
+      case 'keep':
+        work.report({ id: `Container ${step.name}`, status: 'done', text: 'Running' })
+        return { id: step.container.id, name: step.name, running: true }
+      case 'start':
+      case 'restart':
+        return { id: step.container.id, name: step.name, running: false }
+      case 'remove':
+        await stopAndRemove(work, step.container, this.#o)
+        return undefined
+      case 'create':
+        return started(await createContainer(work, this.#body(step, service)))
+      case 'recreate': {
+        const inherit = this.#o.inherit ? step.container.summary : undefined
+        const options = {
+          ...this.#body(step, service),
+          inherit,
+          imageVolumes: inherit ? await this.#volumesOfImage(step.service, service) : [],
+          details: step.reason,
+        }
+        // A name that is told cannot be had twice.
+        return started(await recreateContainer(work, step.container, options))
+      }
+    }
+  }
+
+  #body(step: ContainerStep, service: Service) {
+    const { project, images, proxies } = this.#o
+    return {
+      project,
+      name: step.service,
+      service,
+      number: step.number,
+      image: images.get(step.service),
+      find: (other: string) => this.#find(step.service, other),
+      ...(proxies && { proxies }),
+      containerName: service.container_name || `${project.name}-${step.service}-${step.number}`,
+    }
+  }
+
+  #find(service: string, other: string): string {
+    const found = this.#made.get(other)?.[0]
+    if (!found)
+      throw new EngineError(
+        'conflict',
+        `service "${service}" shares with service "${other}", which has no container`,
+      )
+    return found.id
+  }
+
+  #volumesOfImage(name: string, service: Service): Promise<readonly string[]> {
+    const image = imageOf(this.#o.project, name, service)
+    let found = this.#imageVolumes.get(image)
+    if (!found) {
+      found = this.#work.client.images.inspect(image).then(({ Config }) => Object.keys(Config?.Volumes ?? {}))
+      this.#imageVolumes.set(image, found)
+    }
+    return found
+  }
+}
+
+function started({ id, name }: Made): Startable {
+  return { id, name, running: false }
+}

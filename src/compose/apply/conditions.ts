@@ -1,0 +1,67 @@
+/** Waits until what a service depends on is as far as `depends_on` wants it. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Client } from '../../client/index.ts'
+import { EngineError } from '../../lib/errors.ts'
+import type { ContainerState } from '../../wire/container.ts'
+import type { Report } from '../report.ts'
+
+export interface Waited {
+  readonly id: string
+  readonly name: string
+}
+
+/** `running`: up, and healthy where there is a health check (`up --wait`). */
+export type Condition = 'healthy' | 'completed' | 'running'
+
+interface WaitOptions {
+  readonly client: Client
+  readonly report: Report
+  readonly condition: Condition
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Between two looks at a container: quick at first, since many are ready at once. */
+const firstPause = 20
+const longestPause = 250
+
+/** Throws kind `conflict` when the condition cannot be met any more. */
+export async function waitFor(container: Waited, o: WaitOptions): Promise<void> {
+  const id = `Container ${container.name}`
+  o.report({ id, status: 'working', text: 'Waiting' })
+  try {
+    for (let pause = firstPause; ; pause = Math.min(longestPause, pause * 1.5)) {
+      o.signal?.throwIfAborted()
+      const { State } = await o.client.containers.inspect(container.id)
+      if (isMet(container.name, State, o.condition)) break
+      await sleep(pause, undefined, o.signal ? { signal: o.signal } : undefined)
+    }
+    o.report({ id, status: 'done', text: o.condition === 'completed' ? 'Exited' : 'Healthy' })
+  } catch (error) {
+    o.report({ id, status: 'error', text: 'Error', details: error instanceof Error ? error.message : '' })
+    throw error
+  }
+}
+
+export function healthOf({ Health }: ContainerState): string | undefined {
+  const status: string = Health?.Status ?? ''
+  return status === 'none' || status === '' ? undefined : status
+}
+
+function isMet(name: string, state: ContainerState, condition: Condition): boolean {
+  const over = state.Status === 'exited' || state.Status === 'dead'
+  if (condition === 'completed') {
+    if (!over) return false
+    if (state.ExitCode === 0) return true
+    throw new EngineError(
+      'conflict',
+      `container ${name} didn't complete successfully: exit ${state.ExitCode}`,
+    )
+  }
+  if (over) throw new EngineError('conflict', `container ${name} exited (${state.ExitCode})`)
+  const health = healthOf(state)
+  if (health === 'unhealthy') throw new EngineError('conflict', `container ${name} is unhealthy`)
+  if (health !== undefined) return health === 'healthy'
+  if (condition === 'healthy')
+    throw new EngineError('conflict', `container ${name} has no healthcheck configured`)
+  return state.Running
+}

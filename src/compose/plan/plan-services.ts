@@ -1,0 +1,169 @@
+/** Which containers have to be made, made again, started or removed. */
+import { changeText, configChanges } from '../config-text.ts'
+import { containerName, scaleOf } from '../desired/names.ts'
+import { referencesOf, withReferences } from '../desired/references.ts'
+import { imageOf } from '../image-name.ts'
+import type { Project } from '../model/project-model.ts'
+import type { Service } from '../model/service-model.ts'
+import type { ObservedContainer } from '../observe.ts'
+import { inDependencyOrder } from '../selection.ts'
+import { serviceHash } from '../service-hash.ts'
+import type { PlanOptions, Recreate } from './plan.ts'
+import type { NetworkStep, VolumeStep } from './plan-resources.ts'
+
+interface Common {
+  readonly service: string
+  readonly name: string
+  readonly number: number
+  readonly reason: string
+}
+
+export type ContainerStep =
+  | (Common & { readonly kind: 'create' })
+  /** `changes`: what of the configuration is another; empty when something else is the reason. */
+  | (Common & {
+      readonly kind: 'recreate'
+      readonly container: ObservedContainer
+      readonly changes: readonly string[]
+    })
+  /** There and as it should be. `start`: but not running. `restart`: what it depends on is made again. */
+  | (Common & { readonly kind: 'keep' | 'start' | 'restart'; readonly container: ObservedContainer })
+  | (Common & { readonly kind: 'remove'; readonly container: ObservedContainer })
+
+export interface ServicePlanOptions extends PlanOptions {
+  readonly containers: readonly ObservedContainer[]
+  readonly networks: ReadonlyMap<string, NetworkStep>
+  readonly volumes: ReadonlyMap<string, VolumeStep>
+}
+
+export function planServices(
+  project: Project,
+  o: ServicePlanOptions,
+): ReadonlyMap<string, readonly ContainerStep[]> {
+  const planned = new Map<string, readonly ContainerStep[]>()
+  for (const name of inDependencyOrder(project.services)) {
+    const service = project.services.get(name)
+    if (service) planned.set(name, new ServicePlan(project, o, { name, service, planned }).steps())
+  }
+  return planned
+}
+
+interface Subject {
+  readonly name: string
+  readonly service: Service
+  /** The services before it. */
+  readonly planned: ReadonlyMap<string, readonly ContainerStep[]>
+}
+
+class ServicePlan {
+  readonly #project: Project
+  readonly #o: ServicePlanOptions
+  readonly #name: string
+  readonly #service: Service
+  readonly #planned: Subject['planned']
+  readonly #containers: readonly ObservedContainer[]
+
+  constructor(project: Project, o: ServicePlanOptions, { name, service, planned }: Subject) {
+    this.#project = project
+    this.#o = o
+    this.#name = name
+    this.#service = service
+    this.#planned = planned
+    this.#containers = o.containers.filter((container) => container.service === name)
+  }
+
+  steps(): ContainerStep[] {
+    const wanted = scaleOf(this.#service)
+    const why = new Map(this.#containers.map((each) => [each, this.#whyRecreate(each)] as const))
+    // Docker: what is out of date goes first when there are too many, then the highest numbers.
+    const order = this.#containers.toSorted(
+      (a, b) => Number(why.get(a) !== undefined) - Number(why.get(b) !== undefined) || a.number - b.number,
+    )
+    const steps = order.map((container, index): ContainerStep => {
+      const common = { service: this.#name, name: container.name, number: container.number, container }
+      if (index >= wanted) return { ...common, kind: 'remove', reason: `scaled down to ${wanted}` }
+      const changed = why.get(container)
+      if (changed) return { ...common, ...changed, kind: 'recreate' }
+      return { ...common, ...this.#kept(container) }
+    })
+    const highest = Math.max(0, ...this.#containers.map(({ number }) => number))
+    for (let index = 0; index < wanted - this.#containers.length; index++) {
+      const number = highest + index + 1
+      steps.push({
+        kind: 'create',
+        service: this.#name,
+        name: containerName(this.#project.name, { name: this.#name, service: this.#service, number }),
+        number,
+        reason: this.#containers.length > 0 ? `scaled up to ${wanted}` : 'it is not there yet',
+      })
+    }
+    return steps.toSorted((a, b) => a.number - b.number)
+  }
+
+  #kept({ state }: ObservedContainer): { kind: 'keep' | 'start' | 'restart'; reason: string } {
+    for (const [other, { restart }] of this.#service.depends_on)
+      if (restart && this.#isMadeAgain(other))
+        return { kind: 'restart', reason: `it depends on ${other}, which is recreated` }
+    if (state === 'running') return { kind: 'keep', reason: 'unchanged' }
+    return { kind: 'start', reason: `it is ${state}` }
+  }
+
+  #isMadeAgain(service: string): boolean {
+    return (this.#planned.get(service) ?? []).some(({ kind }) => kind === 'recreate')
+  }
+
+  get #policy(): Recreate {
+    const { named = [], recreate = 'diverged', recreateDependencies = 'diverged' } = this.#o
+    return named.length === 0 || named.includes(this.#name) ? recreate : recreateDependencies
+  }
+
+  #whyRecreate(container: ObservedContainer): { reason: string; changes: readonly string[] } | undefined {
+    const because = (reason: string) => ({ reason, changes: [] })
+    if (this.#policy === 'never') return undefined
+    if (this.#policy === 'force') return because('recreation was asked for')
+    for (const other of referencesOf(this.#service))
+      if (!this.#standing(other)) return because(`it shares with ${other}, which is not the same any more`)
+    const service = withReferences(this.#service, (other) => this.#standing(other)?.id ?? '')
+    if (container.configHash !== serviceHash(service)) return this.#configurationChanged(container, service)
+    const image = this.#o.images.get(this.#name)
+    const shown = imageOf(this.#project, this.#name, this.#service)
+    if (image === undefined) return because(`its image ${shown} is not there`)
+    if (container.image !== '' && container.image !== image)
+      return because(`image ${shown}: ${shortImage(container.image)} → ${shortImage(image)}`)
+    return this.#resourceChanged(container)
+  }
+
+  #configurationChanged(container: ObservedContainer, service: Service) {
+    const changes = configChanges(container.config, service)?.map(changeText) ?? []
+    const reason = changes.length > 0 ? changes.join('; ') : 'its configuration changed'
+    return { reason, changes }
+  }
+
+  #resourceChanged(container: ObservedContainer) {
+    const { summary } = container
+    if (container.state === 'running')
+      for (const key of this.#service.networks.keys()) {
+        const step = this.#o.networks.get(key)
+        const ids = Object.values(summary.NetworkSettings?.Networks ?? {}).map(({ NetworkID }) => NetworkID)
+        if (step && (step.kind === 'replace' || !step.found || !ids.includes(step.found.Id)))
+          return { reason: `network ${step.name} is not the one it is in`, changes: [] }
+      }
+    for (const { type, source } of this.#service.volumes) {
+      const step = type === 'volume' && source !== '' ? this.#o.volumes.get(source) : undefined
+      const mounted = summary.Mounts.some(({ Name }) => Name === step?.name)
+      if (step && (step.kind === 'replace' || step.kind === 'create' || !mounted))
+        return { reason: `volume ${step.name} is not the one it has`, changes: [] }
+    }
+    return undefined
+  }
+
+  /** The container that others share with, if it stays. */
+  #standing(service: string): ObservedContainer | undefined {
+    const step = (this.#planned.get(service) ?? []).find(({ kind }) => kind !== 'remove')
+    return step && 'container' in step && step.kind !== 'recreate' ? step.container : undefined
+  }
+}
+
+function shortImage(id: string): string {
+  return id.replace(/^sha256:/, '').slice(0, 12)
+}
