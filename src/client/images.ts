@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { BuildEvent, BuildQuery } from '../wire/build.ts'
+import type { Ulimit } from '../wire/container.ts'
 import type { CheckAnswer, CheckRequest } from '../wire/check.ts'
 import type {
   ImageDeleteItem,
@@ -27,6 +28,16 @@ export interface TarBuildOptions {
   readonly pull?: boolean
   readonly credentials?: Readonly<Record<string, AuthConfig>> | undefined
   readonly networkMode?: string | undefined
+  /** Names of images whose layers may be taken. */
+  readonly cacheFrom?: readonly string[]
+  /** `name:ip` */
+  readonly addHosts?: readonly string[] | undefined
+  readonly ulimits?: readonly Ulimit[] | undefined
+  /** Bytes. */
+  readonly shmSize?: number | undefined
+  readonly platform?: string | undefined
+  readonly resources?: BuildQuery['resources']
+  readonly cgroupParent?: string | undefined
   readonly signal?: AbortSignal
 }
 
@@ -44,13 +55,20 @@ export class Images {
   }
 
   list(
-    o: { all?: boolean; filters?: Filters; sharedSize?: boolean; digests?: boolean } = {},
+    o: {
+      all?: boolean
+      filters?: Filters
+      sharedSize?: boolean
+      digests?: boolean
+      manifests?: boolean
+    } = {},
   ): Promise<ImageSummary[]> {
     return this.#t.json('GET', '/images/json', {
       query: {
         all: o.all || undefined,
         digests: o.digests || undefined,
         'shared-size': o.sharedSize || undefined,
+        manifests: o.manifests || undefined,
         filters: encodeFilters(o.filters),
       },
     })
@@ -71,9 +89,17 @@ export class Images {
     return this.#t.send('POST', imagePath(source, '/tag'), { query: target })
   }
 
-  remove(name: string, o: { force?: boolean; noPrune?: boolean } = {}): Promise<ImageDeleteItem[]> {
+  /** `platforms`: only these of those that the name stands for. */
+  remove(
+    name: string,
+    o: { force?: boolean; noPrune?: boolean; platforms?: readonly Platform[] } = {},
+  ): Promise<ImageDeleteItem[]> {
     return this.#t.json('DELETE', imagePath(name), {
-      query: { force: o.force || undefined, noprune: o.noPrune || undefined },
+      query: {
+        force: o.force || undefined,
+        noprune: o.noPrune || undefined,
+        platforms: o.platforms?.map((platform) => JSON.stringify(platform)),
+      },
     })
   }
 
@@ -177,6 +203,19 @@ export class Images {
         nocache: o.noCache || undefined,
         pull: o.pull || undefined,
         networkmode: o.networkMode,
+        cachefrom: o.cacheFrom && JSON.stringify(o.cacheFrom),
+        extrahosts: o.addHosts,
+        ulimits: o.ulimits && JSON.stringify(o.ulimits),
+        shmsize: o.shmSize,
+        platform: o.platform,
+        memory: o.resources?.Memory,
+        memswap: o.resources?.MemorySwap,
+        cpushares: o.resources?.CpuShares,
+        cpuperiod: o.resources?.CpuPeriod,
+        cpuquota: o.resources?.CpuQuota,
+        cpusetcpus: o.resources?.CpusetCpus,
+        cpusetmems: o.resources?.CpusetMems,
+        cgroupparent: o.cgroupParent,
         rm: true,
       },
       stream: context,

@@ -20,6 +20,10 @@ const { isAbsolute, join, resolve } = process.getBuiltinModule('node:path')
 export interface BakeOptions {
   readonly load: boolean
   readonly push: boolean
+  /** Where secrets and arguments find their variables; the process's own without it. */
+  readonly env?: NodeJS.ProcessEnv
+  /** Further flags of `build`, for every target. */
+  readonly flags?: readonly string[]
 }
 
 /**
@@ -45,7 +49,16 @@ export async function bakeAll(
     const work = (async () => {
       const images = new Map<string, string>()
       for (const other of contextTargets(target)) images.set(other, (await start(other)).imageId)
-      return await bakeOne(context, { name, target, options, images, isSource: isSource.has(name), progress })
+      const { env } = o
+      return await bakeOne(context, {
+        name,
+        target,
+        options,
+        images,
+        isSource: isSource.has(name),
+        progress,
+        env,
+      })
     })()
     running.set(name, work)
     return work
@@ -64,12 +77,13 @@ async function bakeOne(
     images: ReadonlyMap<string, string>
     isSource: boolean
     progress: Progress
+    env: NodeJS.ProcessEnv | undefined
   },
 ): Promise<{ imageId: string; metadata: Metadata }> {
   const { name, target, options } = o
   const source = await sourceOf(target, options)
   using agents = await agentsOf(options)
-  const job = withImages(await buildJob(options, agents), o)
+  const job = withImages(await buildJob(options, agents, o.env), o)
   const failure = new FailureLog()
   const outcome = await runBuild(context, source, job, (event: BuildEvent) => {
     failure.handle(event)
@@ -94,13 +108,16 @@ function withImages(
     if (reference !== undefined) contexts[name] = { kind: 'image', reference }
   }
   const { outputs } = job
-  const stored = outputs.length === 0 || outputs.some(({ wire }) => wire.type === 'image')
+  const stored =
+    outputs.length === 0 ||
+    outputs.some(({ wire, dest }) => wire.type === 'image' || (wire.type === 'docker' && !dest))
   if (!o.isSource || stored) return { ...job, contexts }
   const image = { wire: { type: 'image', attrs: {}, sent: false } }
   return { ...job, contexts, outputs: [...outputs, image] }
 }
 
-async function sourceOf(target: Target, options: Options): Promise<Source> {
+/** Where a target's context is. */
+export async function sourceOf(target: Target, options: Options): Promise<Source> {
   const where = withoutScheme(target.context ?? '.')
   const text = target['dockerfile-inline']
   if (text === undefined) return await prepare(where, options)
@@ -110,13 +127,13 @@ async function sourceOf(target: Target, options: Options): Promise<Source> {
 }
 
 /** The target as the flags of `build`, which check and refuse all they do for a person. */
-function requestOf(name: string, target: Target, o: BakeOptions): Options {
+export function requestOf(name: string, target: Target, o: BakeOptions): Options {
   if (target.call !== undefined && target.call !== '' && target.call !== 'build')
     throw new EngineError(
       'unsupported',
       `target ${name}: call=${target.call} is not supported by bake: use build --call`,
     )
-  const argv = argumentsOf(target)
+  const argv = [...argumentsOf(target), ...(o.flags ?? [])]
   if (o.load) argv.push('--load')
   if (o.push) argv.push('--push')
   try {
@@ -153,7 +170,7 @@ function argumentsOf(target: Target): string[] {
     for (const [key, value] of Object.entries(values ?? {}))
       if (value !== null) argv.push(`--${flag}=${key}=${value}`)
   for (const [key, value] of Object.entries(target['extra-hosts'] ?? {}))
-    if (value !== null) argv.push(`--add-host=${key}:${value}`)
+    for (const address of value?.split(',') ?? []) argv.push(`--add-host=${key}:${address}`)
   for (const [key, value] of Object.entries(target.contexts ?? {}))
     if (value !== null && !value.startsWith('target:'))
       argv.push(`--build-context=${key}=${withoutScheme(value)}`)

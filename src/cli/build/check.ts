@@ -15,9 +15,14 @@ const { basename, join } = process.getBuiltinModule('node:path')
 export async function check(
   context: Context,
   call: Call,
-  o: { where: string; options: Options },
+  o: {
+    where: string
+    options: Options
+    /** What `where` means, if it is known. */
+    source?: Source
+  },
 ): Promise<number> {
-  const request = requestOf(await prepare(o.where, o.options), call, o.options)
+  const request = requestOf(o.source ?? (await prepare(o.where, o.options)), call, o.options)
   let answer: CheckAnswer
   try {
     answer = await context.client.images.check(request)

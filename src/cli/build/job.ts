@@ -28,8 +28,12 @@ export async function agentsOf(options: Options): Promise<Agents> {
   return await module.openAgents(options.ssh, process.env)
 }
 
-/** Reads secrets, and decides where outputs go. */
-export async function buildJob(options: Options, agents: Pick<Agents, 'sockets'>): Promise<BuildJob> {
+/** Reads secrets, and decides where outputs go. `env`: where variables come from. */
+export async function buildJob(
+  options: Options,
+  agents: Pick<Agents, 'sockets'>,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<BuildJob> {
   const resources = resourcesOf(options)
   const shmSize = options['shm-size']
   const noCacheFilter = options['no-cache-filter']
@@ -38,7 +42,7 @@ export async function buildJob(options: Options, agents: Pick<Agents, 'sockets'>
   return {
     common: {
       tags: [...options.tag],
-      buildArgs: { ...epochArg(process.env), ...toMap(readPairs([], options['build-arg'], process.env)) },
+      buildArgs: { ...epochArg(env), ...toMap(readPairs([], options['build-arg'], env)) },
       labels: toMap(readPairs([], options.label)),
       noCache: options['no-cache'],
       ...(options.explain && { explain: true }),
@@ -62,7 +66,7 @@ export async function buildJob(options: Options, agents: Pick<Agents, 'sockets'>
       ...(options['cgroup-parent'] !== '' && { cgroupParent: options['cgroup-parent'] }),
     },
     contexts: await readContexts(options['build-context']),
-    secrets: await readSecrets(options.secret),
+    secrets: await readSecrets(options.secret, env),
     outputs: await outputsOf(options),
     caches: await cachesOf(options),
   }
@@ -127,8 +131,11 @@ async function readContexts(flags: readonly string[]): Promise<NamedContexts> {
   return module.readNamedContexts(flags)
 }
 
-async function readSecrets(flags: readonly string[]): Promise<Map<string, Uint8Array>> {
+async function readSecrets(
+  flags: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Promise<Map<string, Uint8Array>> {
   if (flags.length === 0) return new Map()
   const module = await import('./secrets.ts')
-  return module.readSecrets(flags, process.env)
+  return module.readSecrets(flags, env)
 }

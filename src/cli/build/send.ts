@@ -94,20 +94,19 @@ function refuseForDocker({ common, contexts, secrets, outputs, caches }: BuildJo
     'build-context': Object.keys(contexts).length > 0,
     ssh: common.ssh !== undefined,
     allow: common.allow !== undefined,
-    platform: common.platform !== undefined,
+    attest: common.attestations !== undefined,
+    'platform with several': common.platform?.includes(',') === true,
     explain: common.explain === true,
     shell: common.shell === true,
     secret: secrets.size > 0,
     output: outputs.some(({ wire }) => wire.type !== 'docker' && wire.type !== 'image') || outputs.length > 1,
     push: outputs.some(({ wire }) => wire.attrs['push'] !== undefined),
-    'add-host': common.addHosts !== undefined,
     'cache-to': caches.length > 0,
-    'cache-from': common.cacheFrom !== undefined,
-    ulimit: common.ulimits !== undefined,
-    'shm-size': common.shmSize !== undefined,
-    'cgroup-parent': common.cgroupParent !== undefined,
+    'cache-from type=local': common.cacheFrom?.some(({ kind }) => kind === 'local') === true,
     'check-options': common.checkOptions !== undefined,
-    'memory and --cpu': common.resources !== undefined,
+    'no-cache-filter': common.noCacheFilter !== undefined,
+    reproducible: common.reproducible === true,
+    verify: common.verify === true,
   }
   for (const [flag, given] of Object.entries(asked))
     if (given) throw new EngineError('unsupported', `--${flag}: this daemon has no call that takes it`)
@@ -231,8 +230,11 @@ async function buildTar(
   report(vertex)
   let imageId = ''
   let error: BuildErrorEvent | undefined
+  const { cacheFrom: sources = [], ...rest } = common
+  const cacheFrom = sources.flatMap((each) => ('reference' in each ? [each.reference] : []))
   for await (const message of context.client.images.build(archive.stream, {
-    ...common,
+    ...rest,
+    ...(cacheFrom.length > 0 && { cacheFrom }),
     dockerfile: archive.dockerfile,
   })) {
     if (message.stream !== undefined) report({ type: 'log', vertex: '1', stream: 1, data: message.stream })
