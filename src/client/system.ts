@@ -47,9 +47,11 @@ export class System {
     since?: string | undefined
     until?: string | undefined
     filters?: Filters
+    signal?: AbortSignal
   }): AsyncGenerator<EventMessage> {
     return this.#t.lines('GET', '/events', {
       query: { since: o.since, until: o.until, filters: encodeFilters(o.filters) },
+      signal: o.signal,
     })
   }
 

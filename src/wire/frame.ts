@@ -14,12 +14,14 @@ export function frameHeader(stream: StreamId, length: number): Buffer {
 
 /** Takes a multiplexed stream apart, whatever the chunking. A header with another stream id throws. */
 export class FrameDecoder {
-  readonly #onData: (stream: StreamId, data: Buffer) => void
+  readonly #onData: (stream: StreamId, data: Buffer, begins: boolean) => void
   readonly #header = Buffer.alloc(frameHeaderSize)
   #headerFilled = 0
   #remaining = 0
+  #begins = false
 
-  constructor(onData: (stream: StreamId, data: Buffer) => void) {
+  /** `begins`: the data is the first of its frame. */
+  constructor(onData: (stream: StreamId, data: Buffer, begins: boolean) => void) {
     this.#onData = onData
   }
 
@@ -33,6 +35,7 @@ export class FrameDecoder {
         if (this.#headerFilled < frameHeaderSize) return
         this.#headerFilled = 0
         this.#remaining = this.#header.readUInt32BE(4)
+        this.#begins = true
         if (this.#header[0] !== 1 && this.#header[0] !== 2)
           throw new Error(`unknown stream ${this.#header[0]} in a multiplexed stream`)
         continue
@@ -40,7 +43,8 @@ export class FrameDecoder {
       const end = Math.min(chunk.length, offset + this.#remaining)
       this.#remaining -= end - offset
       // The header was checked when it was complete.
-      this.#onData(this.#header[0] as StreamId, chunk.subarray(offset, end))
+      this.#onData(this.#header[0] as StreamId, chunk.subarray(offset, end), this.#begins)
+      this.#begins = false
       offset = end
     }
   }
