@@ -1,5 +1,6 @@
 /** All commands: where they are found, what they are for, and which module has them. Loading a module is what a start costs. */
 import type { Command } from './command.ts'
+import { composeEntries } from './compose-table.ts'
 
 export interface Entry {
   /** Management form first: `container run`; then every other way to say it. */
@@ -31,11 +32,6 @@ const build = () => import('./commands/build.ts')
 const transfer = () => import('./commands/transfer.ts')
 const manifest = () => import('./commands/manifest.ts')
 const builds = () => import('./commands/builds.ts')
-
-/** Docker compose's commands that are not there yet. */
-const composeCommands =
-  'attach bridge build commit cp create down events exec export images kill logs ls pause port ps publish pull push ' +
-  'restart rm run scale start stats stop top unpause up volumes wait watch'
 
 function missing(names: readonly string[], about: string, why: string): Entry {
   return { names, about, missing: why }
@@ -467,30 +463,7 @@ export const entries: readonly Entry[] = [
     'Show the OpenTelemetry trace of a build',
     'traces are not recorded; gantry builds inspect has a time line',
   ),
-  {
-    names: ['compose'],
-    about: 'Define and run multi-container applications',
-    load: async () => (await import('./commands/compose.ts')).compose,
-  },
-  {
-    names: ['compose config', 'compose convert'],
-    about: 'Parse, resolve and render compose file in canonical format',
-    load: async () => (await import('./commands/compose-config.ts')).composeConfig,
-  },
-  {
-    names: ['compose version'],
-    about: 'Show the Compose version information',
-    load: async () => (await import('./commands/compose-version.ts')).composeVersion,
-  },
-  ...composeCommands
-    .split(' ')
-    .map((name) =>
-      missing(
-        [`compose ${name}`],
-        'Run multi-container applications',
-        'not supported yet; compose config is',
-      ),
-    ),
+  ...composeEntries,
   missing(['context'], 'Manage contexts', 'contexts are not supported yet; use --host or GANTRY_HOST'),
   missing(['checkpoint'], 'Manage checkpoints', 'checkpoints are not supported'),
   missing(['plugin'], 'Manage plugins', 'plugins are not supported'),
