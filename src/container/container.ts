@@ -55,7 +55,7 @@ export class Container {
   get record(): ContainerRecord {
     return this.#record
   }
-  /** For `save()` alone: memory follows the database. */
+  /** For `save()`: memory follows the database. What a health check finds may be ahead of it, as long as it is no news. */
   replace(record: ContainerRecord): void {
     const wasLive = isLive(this.#record.state)
     this.#record = record

@@ -19,7 +19,8 @@ import { create, type CreateRequest } from './create.ts'
 import { recordEnd, type Exit } from './end.ts'
 import { Execs, type ExecSession } from './exec.ts'
 import { sweepViews } from './file-view.ts'
-import { emit, save, type Host } from './host.ts'
+import { HealthChecks } from './health-checks.ts'
+import { cgroupOf, emit, save, type Host } from './host.ts'
 import { checkName, randomName } from './names.ts'
 import { connectNetwork, disconnectNetwork, renameOnNetworks } from './networking.ts'
 import { imageWorkspaces, sweepStaged } from './mount-setup.ts'
@@ -40,6 +41,7 @@ export class Containers {
   readonly #byId = new Map<string, Container>()
   readonly #idByName = new Map<string, string>()
   readonly #execs: Execs
+  readonly #healthChecks: HealthChecks
   readonly #op: Op
   readonly #exits: Disposable
   readonly #unseen: Disposable
@@ -51,6 +53,7 @@ export class Containers {
     this.#host = { ...host, find: (ref) => this.find(ref), all: () => this.list() }
     this.#paths = paths
     this.#execs = new Execs(this.#host)
+    this.#healthChecks = new HealthChecks(this.#host)
     this.#exits = host.runtime.onExit(({ id, ...exit }) => {
       const c = this.#byId.get(id)
       if (c) this.#track(this.#onExit(c, exit))
@@ -84,6 +87,7 @@ export class Containers {
         )
     }
     await containers.#settleMounts()
+    for (const c of containers.live()) await containers.#healthChecks.resume(op, c)
     return containers
   }
 
@@ -139,6 +143,7 @@ export class Containers {
       if (c.hostConfig.AutoRemove && kindOf(error) !== 'not-modified') await this.#autoRemove(c)
       throw error
     }
+    this.#healthChecks.follow(c)
     // A process that was gone before we listened has left its exit file.
     const exit = this.#host.runtime.exitOf(c.id, c.bundle)
     if (exit) this.#track(this.#onExit(c, exit))
@@ -159,12 +164,16 @@ export class Containers {
     emit(this.#host, c, { action: 'restart' })
   }
 
-  pause(op: Op, ref: string): Promise<void> {
-    return pause(op, this.#host, this.find(ref))
+  async pause(op: Op, ref: string): Promise<void> {
+    const c = this.find(ref)
+    await pause(op, this.#host, c)
+    this.#healthChecks.leave(c)
   }
 
-  unpause(op: Op, ref: string): Promise<void> {
-    return unpause(op, this.#host, this.find(ref))
+  async unpause(op: Op, ref: string): Promise<void> {
+    const c = this.find(ref)
+    await unpause(op, this.#host, c)
+    this.#healthChecks.follow(c)
   }
 
   async rename(op: Op, ref: string, newName: string): Promise<void> {
@@ -283,7 +292,7 @@ export class Containers {
   }
 
   cgroupOf(c: Container): string {
-    return `${c.hostConfig.CgroupParent || this.#host.defaults.cgroupParent}/${c.id}`
+    return cgroupOf(this.#host, c)
   }
 
   /** Bytes that the container wrote to its own layer. */
@@ -329,6 +338,7 @@ export class Containers {
 
   /** Waits for ends and removals under way, then listens no more. Containers that run go on. */
   async close(): Promise<void> {
+    this.#healthChecks.close()
     await Promise.allSettled(this.#background)
     this.#exits[Symbol.dispose]()
     this.#unseen[Symbol.dispose]()

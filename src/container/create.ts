@@ -9,6 +9,7 @@ import type { ContainerConfig, HostConfig, ImageConfig, NetworkingConfig } from 
 import { Container, type ContainerPaths } from './container.ts'
 import { emit, type Host } from './host.ts'
 import { resolveMounts, type Owner } from './mounts.ts'
+import { checkHealthcheck, mergeHealthcheck } from './health.ts'
 import { planLinks } from './links.ts'
 import { checkName } from './names.ts'
 import { planNetworks } from './networking.ts'
@@ -40,6 +41,7 @@ export async function create(
   const id = newId()
   const config = mergeConfig(request.config, image.config.config ?? {}, id, request.hostConfig)
   const filled = fillDefaults(request.hostConfig, host)
+  checkHealthcheck(request.config.Healthcheck)
   checkLimits(config, filled)
   const plan = planNetworks(host, {
     // What the image exposes is no conflict with the user's settings.
@@ -151,7 +153,7 @@ export function mergeConfig(
   config.Volumes = { ...image.Volumes, ...user.Volumes }
   const stopSignal = user.StopSignal || image.StopSignal
   if (stopSignal) config.StopSignal = stopSignal
-  const health = user.Healthcheck ?? image.Healthcheck
+  const health = mergeHealthcheck(user.Healthcheck, image.Healthcheck)
   if (health) config.Healthcheck = health
   // Docker: with the host's network the host's name shows.
   config.Hostname = user.Hostname || (hostConfig.NetworkMode === 'host' ? hostname() : shortId(id))

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { detached, type Op } from '../lib/op.ts'
 import type { Container } from './container.ts'
+import { healthAtEnd } from './health.ts'
 import { emit, save, type Host } from './host.ts'
 import { releaseMounts } from './mount-setup.ts'
 import { attempt } from './start.ts'
@@ -28,7 +29,8 @@ export async function recordEnd(op: Op, host: Host, c: Container, exit: Exit): P
   }
   if (exit.oomKilled) emit(host, c, { action: 'oom' })
   await release(op, host, c)
-  save(host, c, { state: { status: 'exited', ...ended } })
+  const { health } = c.record
+  save(host, c, { state: { status: 'exited', ...ended }, ...(health && { health: healthAtEnd(health) }) })
   // Docker: who hears of it and asks finds a container that is over (compose takes another for one that restarts).
   emit(host, c, {
     action: 'die',

@@ -1,13 +1,12 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { EngineError } from '../lib/errors.ts'
 import { newId } from '../lib/id.ts'
 import type { Op } from '../lib/op.ts'
-import { execProcess, resolveUser, type ExecProcess, type OciSpec } from '../runtime/index.ts'
+import type { ExecProcess } from '../runtime/index.ts'
 import type { ExecConfig, ExecStartBody } from '../wire/container.ts'
 import type { Container } from './container.ts'
 import { emit, type Host } from './host.ts'
+import { processIn } from './process-in.ts'
 
 /** How long an ended exec can still be inspected, as in docker. Milliseconds. */
 const keepEnded = 5 * 60_000
@@ -94,7 +93,7 @@ export class Execs {
       return await this.#host.runtime.exec(op, {
         id: c.id,
         bundle: c.bundle,
-        process: await processOf(c, session),
+        process: await processIn(c, { ...session.config, Cmd: session.command }),
         ...stdio,
       })
     } catch (error) {
@@ -122,23 +121,4 @@ function requireRunning(c: Container): void {
   if (c.state.status === 'paused')
     throw new EngineError('conflict', `Container ${c.name} is paused, unpause the container before exec`)
   if (c.state.status !== 'running') throw new EngineError('conflict', `container ${c.id} is not running`)
-}
-
-/** The container's own process with what the exec changes. */
-async function processOf(c: Container, session: ExecSession) {
-  const { config } = session
-  // Written by us when the container started, in a directory that only root can write.
-  const spec = JSON.parse(await readFile(join(c.bundle, 'config.json'), 'utf8')) as OciSpec
-  const pid = c.state.status === 'running' ? c.state.pid : 0
-  return execProcess(spec, {
-    args: [...session.command],
-    env: config.Env ?? [],
-    tty: config.Tty === true,
-    privileged: config.Privileged === true,
-    ...(config.WorkingDir ? { cwd: config.WorkingDir } : {}),
-    // Through /proc the container's own mounts are seen, a bind over /etc/passwd included.
-    ...(config.User
-      ? { user: resolveUser(`/proc/${pid}/root`, config.User, c.hostConfig.GroupAdd ?? []) }
-      : {}),
-  })
 }

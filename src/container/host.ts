@@ -39,6 +39,11 @@ export interface Host {
   all(): Container[]
 }
 
+/** The container's cgroup, by its path in every tree. */
+export function cgroupOf(host: Pick<Host, 'defaults'>, c: Container): string {
+  return `${c.hostConfig.CgroupParent || host.defaults.cgroupParent}/${c.id}`
+}
+
 /** Writes the change to the database, then to memory. */
 export function save(host: Host, c: Container, change: Partial<ContainerRecord>): void {
   const record = { ...c.record, ...change }

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { parseDigest, type Digest } from '../lib/digest.ts'
 import type { IdRange } from '../host/mount-tree.ts'
 import type { ContainerConfig, HostConfig, NetworkingConfig } from '../wire/container.ts'
+import type { Health } from './health.ts'
 import type { State } from './state.ts'
 
 /** One mount as it was decided at create. Paths on the host are absolute. */
@@ -50,6 +51,8 @@ export interface ContainerRecord {
   readonly mounts: readonly MountRecord[]
   readonly state: State
   readonly restartCount: number
+  /** Of a container with a health check, from its first start on. */
+  readonly health?: Health
 }
 
 const ended = {
@@ -106,6 +109,15 @@ const schema = z.object({
     z.object({ status: z.literal('removing') }),
   ]),
   restartCount: z.number(),
+  health: z
+    .object({
+      status: z.enum(['starting', 'healthy', 'unhealthy']),
+      failingStreak: z.number(),
+      log: z.array(
+        z.object({ start: z.string(), end: z.string(), exitCode: z.number(), output: z.string() }),
+      ),
+    })
+    .optional(),
 })
 
 /** Decodes a stored record. The API decoded `config` and `hostConfig` before they were stored. */

@@ -6,7 +6,8 @@ import { startTime } from '../host/proc.ts'
 import { RootDir } from '../host/root-dir.ts'
 import { RuntimeStartError, buildSpec, resolveUser, type OciMount, type SpecInput } from '../runtime/index.ts'
 import type { Container } from './container.ts'
-import { emit, save, type Host } from './host.ts'
+import { healthAtStart, healthCheckOf } from './health.ts'
+import { cgroupOf, emit, save, type Host } from './host.ts'
 import { releaseMounts, setUpMounts } from './mount-setup.ts'
 import { linkVariables } from './links.ts'
 import { joinNetworks, type NetworkPlace } from './networking.ts'
@@ -78,6 +79,7 @@ async function launch(op: Op, host: Host, c: Container): Promise<void> {
       pidStartTime: startTime(pid) ?? 0,
       startedAt: new Date().toISOString(),
     },
+    ...(healthCheckOf(c.config) && { health: healthAtStart(c.record.health) }),
   })
   undo.move()
   emit(host, c, { action: 'start' })
@@ -149,7 +151,7 @@ function specInput(
         ...(hostConfig.Ulimits ?? []),
       ],
     },
-    cgroupsPath: `${hostConfig.CgroupParent || host.defaults.cgroupParent}/${c.id}`,
+    cgroupsPath: cgroupOf(host, c),
     init: hostConfig.Init === true,
     ...(hostConfig.Annotations ? { annotations: hostConfig.Annotations } : {}),
     kind: 'container',

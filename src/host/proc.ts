@@ -41,6 +41,27 @@ export function childrenOf(pid: number): number[] {
   }
 }
 
+/** A process, its parent, and the session it is in, by the pids of this namespace. */
+export interface Kin {
+  readonly pid: number
+  readonly parent: number
+  readonly session: number
+}
+
+/** Those of the given processes that descend from `root`, are in the session that it leads, or are itself; none that has ended. */
+export function familyOf(root: number, pids: readonly number[]): Kin[] {
+  const kin = new Map<number, Kin>()
+  for (const pid of pids) {
+    const fields = statFields(pid)
+    if (!fields || fields[0] === 'Z' || fields[0] === 'X') continue
+    kin.set(pid, { pid, parent: Number(fields[1]), session: Number(fields[3]) })
+  }
+  const descends = (member: Kin | undefined): boolean =>
+    member !== undefined &&
+    (member.pid === root || member.parent === root || descends(kin.get(member.parent)))
+  return [...kin.values()].filter((member) => member.session === root || descends(member))
+}
+
 /** The name a process shows in `ps -o comm`, and its user by name (or number). Undefined when gone. */
 export function describeProcess(pid: number): { name: string; user: string } | undefined {
   const status = readProc(pid, 'status')

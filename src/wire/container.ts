@@ -227,7 +227,15 @@ export interface ContainerState {
   Error: string
   StartedAt: string
   FinishedAt: string
-  Health?: object
+  /** Of a container with a health check, once it has been started. */
+  Health?: ContainerHealth
+}
+
+/** `Log` has the last five results, oldest first; `ExitCode` -1 is a time-out or a check that could not be run. */
+export interface ContainerHealth {
+  Status: 'starting' | 'healthy' | 'unhealthy' | 'none'
+  FailingStreak: number
+  Log: { Start: string; End: string; ExitCode: number; Output: string }[] | null
 }
 
 /** Answer of `GET /containers/{id}/json`. */

@@ -183,6 +183,9 @@ const listFilters = [
 async function list(engine: Deps, call: Call): Promise<void> {
   const { query } = call
   const filters = Filters.of(query, listFilters)
+  for (const value of filters.get('health'))
+    if (!['starting', 'healthy', 'unhealthy', 'none'].includes(value))
+      throw new EngineError('invalid', `Unrecognised filter value for health: ${value}`)
   const limit = query.integer('limit') ?? -1
   const wide = query.flag('all') || limit > 0 || filters.has('status') || filters.has('exited')
   const everything = engine.containers.list()
@@ -238,7 +241,7 @@ function passes(
     ) &&
     filters.any('expose', (value) => ports(value, Object.keys(c.config.ExposedPorts ?? {}))) &&
     filters.any('publish', (value) => ports(value, published())) &&
-    filters.any('health', (value) => value === 'none') &&
+    filters.any('health', (value) => (c.record.health?.status ?? 'none') === value) &&
     filters.any('isolation', (value) => value === 'default') &&
     (filters.flag('is-task') ?? false) === false &&
     // Newest first: older ones stand behind.

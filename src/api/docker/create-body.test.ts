@@ -147,7 +147,6 @@ test('settings that nothing obeys are refused by name', () => {
   refused({ hostConfig: { LogConfig: { Type: '', Config: { 'max-size': '1m' } } } }, /--log-driver/)
   refused({ hostConfig: { UsernsMode: 'keep-id' } }, /--userns/)
   refused({ hostConfig: { FutureField: { On: true } } }, /HostConfig\.FutureField is not supported/)
-  refused({ config: { Healthcheck: { Test: ['CMD', 'true'] } } }, /--health-cmd/)
   assert.throws(() => check({ hostConfig: { Runtime: 'kata' } }), {
     kind: 'invalid',
     message: /unknown or invalid runtime name: kata/,

@@ -14,12 +14,16 @@ test('statusText() says what docker ps says', () => {
     startedAt: ago(60),
     finishedAt: ago(3),
   } as const
-  assert.equal(statusText({ status: 'running', ...running(300) }, now), 'Up 5 minutes')
-  assert.equal(statusText({ status: 'running', ...running(0.2) }, now), 'Up Less than a second')
-  assert.equal(statusText({ status: 'paused', ...running(3600) }, now), 'Up About an hour (Paused)')
-  assert.equal(statusText(ended, now), 'Exited (0) 3 seconds ago')
-  assert.equal(statusText({ status: 'created' }, now), 'Created')
-  assert.equal(statusText({ status: 'removing' }, now), 'Removal In Progress')
+  assert.equal(statusText({ status: 'running', ...running(300) }, { now }), 'Up 5 minutes')
+  assert.equal(statusText({ status: 'running', ...running(0.2) }, { now }), 'Up Less than a second')
+  const health = { status: 'starting', failingStreak: 0, log: [] } as const
+  const up = { status: 'running', ...running(300) } as const
+  assert.equal(statusText(up, { now, health }), 'Up 5 minutes (health: starting)')
+  assert.equal(statusText(up, { now, health: { ...health, status: 'healthy' } }), 'Up 5 minutes (healthy)')
+  assert.equal(statusText({ status: 'paused', ...running(3600) }, { now }), 'Up About an hour (Paused)')
+  assert.equal(statusText(ended, { now }), 'Exited (0) 3 seconds ago')
+  assert.equal(statusText({ status: 'created' }, { now }), 'Created')
+  assert.equal(statusText({ status: 'removing' }, { now }), 'Removal In Progress')
 })
 
 test('encodeState() computes docker’s flags from the one state', () => {

@@ -1,5 +1,5 @@
 /** Containers as docker shows them. Pure: everything comes in as arguments. */
-import type { Container, State } from '../../container/index.ts'
+import type { Container, Health, State } from '../../container/index.ts'
 import { isLive, parsePort } from '../../container/index.ts'
 import { humanDuration } from '../../lib/units.ts'
 import type { Endpoint, Sandbox } from '../../network/index.ts'
@@ -19,7 +19,7 @@ import type {
 /** Go's zero time. */
 const never = '0001-01-01T00:00:00Z'
 
-export function encodeState(state: State): ContainerState {
+export function encodeState(state: State, health?: Health): ContainerState {
   const live = isLive(state)
   const over = state.status === 'exited' ? state : undefined
   const exitCode = state.status === 'exited' || state.status === 'created' ? (state.exitCode ?? 0) : 0
@@ -37,17 +37,32 @@ export function encodeState(state: State): ContainerState {
     Error: error,
     StartedAt: live ? state.startedAt : (over?.startedAt ?? never),
     FinishedAt: over?.finishedAt ?? never,
+    ...(health && {
+      Health: {
+        Status: health.status,
+        FailingStreak: health.failingStreak,
+        Log: health.log.map((result) => ({
+          Start: result.start,
+          End: result.end,
+          ExitCode: result.exitCode,
+          Output: result.output,
+        })),
+      },
+    }),
   }
 }
 
+const healthText = { starting: 'health: starting', healthy: 'healthy', unhealthy: 'unhealthy' } as const
+
 /** The STATUS column of `ps`. */
-export function statusText(state: State, now: number = Date.now()): string {
+export function statusText(state: State, o: { health?: Health | undefined; now?: number } = {}): string {
+  const { health, now = Date.now() } = o
   const since = (time: string) => humanDuration(Math.max(0, now - Date.parse(time)))
   switch (state.status) {
     case 'created':
       return 'Created'
     case 'running':
-      return `Up ${since(state.startedAt)}`
+      return `Up ${since(state.startedAt)}${health ? ` (${healthText[health.status]})` : ''}`
     case 'paused':
       return `Up ${since(state.startedAt)} (Paused)`
     case 'exited':
@@ -265,7 +280,7 @@ export function encodeInspect(
     Created: c.createdAt,
     Path: c.path,
     Args: c.args,
-    State: encodeState(c.state),
+    State: encodeState(c.state, c.record.health),
     Image: c.imageId,
     ResolvConfPath: c.resolvConfPath,
     HostnamePath: c.hostnamePath,
@@ -306,7 +321,7 @@ export function encodeSummary(
     ...(o.sizes ? { SizeRw: o.sizes.rw, SizeRootFs: o.sizes.rootFs } : {}),
     Labels: c.config.Labels ?? {},
     State: c.status,
-    Status: statusText(c.state),
+    Status: statusText(c.state, { health: c.record.health }),
     HostConfig: { NetworkMode: c.networkMode },
     NetworkSettings: { Networks: endpointMap(c, o) },
     Mounts: c.mounts,

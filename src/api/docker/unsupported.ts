@@ -112,13 +112,7 @@ export const configRules: Readonly<Record<keyof ContainerConfig, Rule>> = {
   Entrypoint: 'obeyed',
   Env: 'obeyed',
   ExposedPorts: 'obeyed',
-  Healthcheck: {
-    flag: '--health-cmd',
-    passes: (value) => {
-      const { Test, ...times } = (value ?? {}) as NonNullable<ContainerConfig['Healthcheck']>
-      return (isDefault(Test) || Test?.[0] === 'NONE') && isDefault(times)
-    },
-  },
+  Healthcheck: 'obeyed',
   Hostname: 'obeyed',
   Image: 'obeyed',
   Labels: 'obeyed',

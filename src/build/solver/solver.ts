@@ -4,7 +4,7 @@ import type { Op } from '../../lib/op.ts'
 import { Flight } from './flight.ts'
 import type { Progress } from './progress.ts'
 import { Reconsider } from './reconsider.ts'
-import { Semaphore } from './semaphore.ts'
+import { Semaphore } from '../../lib/semaphore.ts'
 import type { CacheKey, Io, Outcome, Vertex, VertexInfo } from './vertex.ts'
 
 /** Where results are found again. `get` gives only results that are still whole. */
