@@ -2,7 +2,8 @@
  * `.env` files as docker compose reads them: `KEY=value` or `KEY: value`, `export` before it, comments, quotes over several
  * lines, variables of the file itself and of the surroundings; a name alone takes its value from the surroundings.
  */
-import { ComposeError, type Place } from './node.ts'
+import { used } from './interpolate.ts'
+import { ComposeError, nowhere, placedOver, type Place } from './node.ts'
 import { substitute, TemplateError, type Lookup } from './template.ts'
 
 export interface EnvValue {
@@ -16,6 +17,8 @@ interface Options {
   /** How faults name the file. */
   readonly file: string
   readonly lookup: Lookup
+  /** Where the value of a variable that `lookup` knows is from. */
+  readonly placeOf?: (name: string) => Place
   readonly missing?: (name: string) => void
   /** Format `raw` of env_file: everything after `=` is the value, nothing is replaced. */
   readonly raw?: boolean
@@ -31,6 +34,9 @@ class Parser {
   readonly #o: Options
   readonly #found: EnvFile = new Map()
   #at = 0
+
+  /** Surroundings win over the file, as they do for the value of the variable itself. */
+  readonly #lookup: Lookup = (name) => this.#o.lookup(name) ?? this.#found.get(name)?.value
 
   constructor(text: string, o: Options) {
     this.#text = text
@@ -65,11 +71,30 @@ class Parser {
     this.#at += exported + all.length
     if (separator === '') {
       const value = this.#o.lookup(key)
-      if (value !== undefined) this.#found.set(key, { value, at })
+      if (value !== undefined) this.#add(key, { value, at: { ...at, ...this.#used(`$${key}`) } })
       return
     }
     this.#at += /^[ \t]*/.exec(this.#line())?.[0].length ?? 0
-    this.#found.set(key, { value: this.#o.raw ? this.#rest() : this.#value(at), at })
+    if (this.#o.raw) return this.#add(key, { value: this.#rest(), at })
+    const start = this.#at
+    const value = this.#value(at)
+    const written = this.#text.slice(start, this.#at)
+    this.#add(key, { value, at: { ...at, ...(written.startsWith("'") ? {} : this.#used(written)) } })
+  }
+
+  /** The later line of two counts. */
+  #add(key: string, { value, at }: EnvValue): void {
+    const before = this.#found.get(key)
+    this.#found.set(key, { value, at: before ? placedOver(at, before) : at })
+  }
+
+  #used(text: string) {
+    const { lookup, placeOf = () => nowhere } = this.#o
+    return used(text, {
+      lookup: this.#lookup,
+      placeOf: (name) =>
+        (lookup(name) === undefined ? this.#found.get(name)?.at : undefined) ?? placeOf(name),
+    })
   }
 
   #line(): string {
@@ -103,11 +128,9 @@ class Parser {
     throw new ComposeError(at, `unterminated quoted value ${this.#line()}`)
   }
 
-  /** Surroundings win over the file, as they do for the value of the variable itself. */
   #replaced(text: string, at: Place): string {
-    const lookup: Lookup = (name) => this.#o.lookup(name) ?? this.#found.get(name)?.value
     try {
-      return substitute(text, lookup, this.#o.missing ?? (() => undefined))
+      return substitute(text, this.#lookup, this.#o.missing ?? (() => undefined))
     } catch (error) {
       throw error instanceof TemplateError ? new ComposeError(at, formatted(error), { cause: error }) : error
     }

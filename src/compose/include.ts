@@ -36,9 +36,8 @@ function scopeOf(item: Node, scope: Scope): [SourceFile[], Scope] {
   const given = pathsOf(get(item, 'env_file'), scope)
   const standard = join(folder, '.env')
   const envFiles = given.length > 0 ? given : isFile(standard) ? [standard] : []
-  const found = readEnvFiles(envFiles, scope.environment, { from: item.at, warn: scope.options.warn })
-  const environment = beneath(scope.environment, found)
-  return [paths.map((path) => ({ path, from: item.at })), { ...scope, folder, environment }]
+  const found = readEnvFiles(envFiles, scope, { from: item.at, warn: scope.options.warn })
+  return [paths.map((path) => ({ path, from: item.at })), { ...scope, ...beneath(scope, found), folder }]
 }
 
 function pathsOf(node: Node | undefined, { folder }: Scope): string[] {

@@ -1,10 +1,22 @@
 /** Variables in a whole tree: every text but keys. */
 import { casts } from './casts.ts'
-import { ComposeError, dotted, mapping, scalar, sequence, type Node, type Path } from './node.ts'
-import { substitute, TemplateError, type Lookup } from './template.ts'
+import {
+  ComposeError,
+  dotted,
+  mapping,
+  scalar,
+  sequence,
+  type Node,
+  type Path,
+  type Place,
+  type UsedVariable,
+} from './node.ts'
+import { substitute, TemplateError, variablesOf, type Lookup } from './template.ts'
 
 export interface Interpolation {
   readonly lookup: Lookup
+  /** Where the value of a variable is from. */
+  readonly placeOf: (name: string) => Place
   /** Hears of variables without a value and a default. */
   readonly missing: (name: string) => void
 }
@@ -31,8 +43,9 @@ export function interpolate(node: Node, o: Interpolation, path: Path = []): Node
         const what = problem === 'format' ? 'invalid interpolation format for' : 'error while interpolating'
         return new ComposeError(node.at, `${what} ${dotted(path)}: ${message}`)
       })
+      const at = { ...node.at, ...used(node.value, o) }
       const cast = casts.find(path)
-      return cast ? cast(text, node, dotted(path)) : text === node.value ? node : scalar(text, node.at)
+      return cast ? cast(text, { ...node, at }, dotted(path)) : text === node.value ? node : scalar(text, at)
     }
   }
 }
@@ -43,4 +56,15 @@ function replaced(text: string, o: Interpolation, fault: (error: TemplateError) 
   } catch (error) {
     throw error instanceof TemplateError ? fault(error) : error
   }
+}
+
+/** The variables of a text, for its place. */
+export function used(
+  text: string,
+  { lookup, placeOf }: Pick<Interpolation, 'lookup' | 'placeOf'>,
+): { variables?: readonly UsedVariable[] } {
+  if (!text.includes('$')) return {}
+  const names = [...new Set(variablesOf(text).map(({ name }) => name))]
+  if (names.length === 0) return {}
+  return { variables: names.map((name) => ({ name, value: lookup(name), at: placeOf(name) })) }
 }

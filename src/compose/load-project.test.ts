@@ -39,6 +39,7 @@ test('every value keeps its place through variables, extends, merging, defaults 
         ],
         folder,
         environment: new Map([['TAG', '1']]),
+        sources: new Map(),
         name: 'p',
         profiles: [],
       },
@@ -71,7 +72,14 @@ test('what a file may grow to by its aliases is bounded', () => {
   assert.throws(
     () =>
       loadProject(
-        { files: [{ path: '/c.yaml', text }], folder: '/', environment: new Map(), name: 'p', profiles: [] },
+        {
+          files: [{ path: '/c.yaml', text }],
+          folder: '/',
+          environment: new Map(),
+          sources: new Map(),
+          name: 'p',
+          profiles: [],
+        },
         options,
       ),
     /c\.yaml:\d+:\d+: the document has more than 500000 values, aliases included/,

@@ -16,18 +16,19 @@ import type { Shape } from './model/shape.ts'
 import { ComposeError, get, isNull, mapping, nowhere, put, textOf, type Mapping, type Node } from './node.ts'
 import { normalize } from './normalize.ts'
 import { projectName } from './project-name.ts'
-import { shownFile, type Environment, type LoadOptions, type SourceFile } from './scope.ts'
+import { shownFile, type Environment, type LoadOptions, type SourceFile, type Surroundings } from './scope.ts'
 import { withProfiles } from './selection.ts'
 import { withEnvFiles, withLabelFiles } from './service-environment.ts'
 
-export interface ProjectSource {
+export interface ProjectSource extends Surroundings {
   readonly files: readonly SourceFile[]
   /** Where relative paths begin; absolute. */
   readonly folder: string
-  readonly environment: Environment
   /** Told by `-p`; empty when it was not. */
   readonly name: string
   readonly profiles: readonly string[]
+  /** As told by `--env-file` or COMPOSE_ENV_FILES; a `.env` that was found is not among them. */
+  readonly envFiles?: readonly string[]
 }
 
 export interface LoadedTree {
@@ -40,7 +41,8 @@ export interface LoadedTree {
 export function loadModel(source: ProjectSource, options: LoadOptions): LoadedTree {
   const name = projectName({ ...source, told: source.name, interpolation: options.interpolation })
   const environment = new Map(source.environment).set('COMPOSE_PROJECT_NAME', name)
-  const tree = loadTree(source.files, { options, folder: source.folder, environment, includedBy: [] })
+  const { folder, sources } = source
+  const tree = loadTree(source.files, { options, folder, environment, sources, includedBy: [] })
   if (tree.kind !== 'mapping' || tree.entries.size === 0)
     throw new ComposeError({ ...nowhere, file: shownFile(source.files[0]?.path ?? '') }, 'empty compose file')
   if (name === '') throw new ComposeError(nowhere, 'project name must not be empty')
@@ -49,7 +51,12 @@ export function loadModel(source: ProjectSource, options: LoadOptions): LoadedTr
 
 export function loadProject(source: ProjectSource, options: LoadOptions): Project {
   const { name, environment, tree: whole } = loadModel(source, options)
-  const tree = withServiceFiles(whole, { environment, options, profiles: source.profiles })
+  const tree = withServiceFiles(whole, {
+    environment,
+    sources: source.sources,
+    options,
+    profiles: source.profiles,
+  })
   const services = section(tree, 'services', service)
   for (const [key, { value }] of entriesOf(tree, 'services'))
     if (isNull(value)) throw new ComposeError(value.at, `services.${key} must be a mapping`)
@@ -57,7 +64,9 @@ export function loadProject(source: ProjectSource, options: LoadOptions): Projec
     name,
     folder: source.folder,
     files: source.files.map(({ path }) => path),
+    envFiles: source.envFiles ?? [],
     environment,
+    sources: source.sources,
     services,
     disabled: new Map(),
     networks: section(tree, 'networks', network),
@@ -99,17 +108,16 @@ function section<T>(tree: Mapping, key: string, shape: Shape<T>): ReadonlyMap<st
   )
 }
 
-interface FileOptions {
-  readonly environment: Environment
+interface FileOptions extends Surroundings {
   readonly options: LoadOptions
   readonly profiles: readonly string[]
 }
 
 /** Files of services that no profile activates are not looked at. */
-function withServiceFiles(tree: Mapping, { environment, options, profiles }: FileOptions): Mapping {
+function withServiceFiles(tree: Mapping, { environment, sources, options, profiles }: FileOptions): Mapping {
   const services = get(tree, 'services')
   if (services?.kind !== 'mapping') return tree
-  const o = { environment, warn: options.warn }
+  const o = { environment, sources, warn: options.warn }
   const changed = Array.from(services.entries, ([name, { at, value }]) => {
     if (value.kind !== 'mapping' || !isActive(value, profiles)) return [name, { at, value }] as const
     const resolved = options.envResolution ? withEnvFiles(value, o) : value

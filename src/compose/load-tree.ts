@@ -7,7 +7,7 @@ import { withDefaults } from './forms/defaults.ts'
 import { applyInclude } from './include.ts'
 import { interpolate } from './interpolate.ts'
 import { merge } from './merge.ts'
-import { ComposeError, mapping, put, type Mapping, type Node } from './node.ts'
+import { ComposeError, mapping, nowhere, put, type Mapping, type Node } from './node.ts'
 import { resolvePaths } from './paths.ts'
 import { checkResources } from './resources.ts'
 import { resolveEnvironment } from './resolve-environment.ts'
@@ -25,7 +25,7 @@ export function loadTree(files: readonly SourceFile[], scope: Scope): Node {
   tree = withDefaults(tree)
   checkResources(tree)
   if (scope.options.pathResolution) tree = resolvePaths(tree, scope.folder)
-  return resolveEnvironment(tree, scope.environment)
+  return resolveEnvironment(tree, scope)
 }
 
 /** One document over what the files before it say. */
@@ -48,6 +48,7 @@ function interpolated({ root }: YamlDocument, scope: Scope): Mapping {
   if (!scope.options.interpolation) return root
   const changed = interpolate(root, {
     lookup: (name) => scope.environment.get(name),
+    placeOf: (name) => scope.sources.get(name) ?? nowhere,
     missing: (name) => scope.options.warn(unset(name)),
   })
   return changed as Mapping // a mapping stays one

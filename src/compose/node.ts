@@ -11,6 +11,25 @@ export interface Place {
   /** From 1. */
   readonly line: number
   readonly column: number
+  /** How the value that stands here came to be; what is plainly written has neither. */
+  readonly variables?: readonly UsedVariable[]
+  readonly over?: Beaten
+}
+
+/** A variable that was replaced in a value, or that a name without a value took. */
+export interface UsedVariable {
+  readonly name: string
+  /** Undefined: it was not set, and a default or nothing stands there. */
+  readonly value: string | undefined
+  /** The line of an env file; `nowhere` for a variable of the surroundings. */
+  readonly at: Place
+}
+
+/** A value that a later file, or a stronger source, put another one in place of. */
+export interface Beaten {
+  /** Null: a name without a value. */
+  readonly value: string | null
+  readonly at: Place
 }
 
 export interface Scalar {
@@ -62,6 +81,32 @@ export function mapping(
   for (const [key, value] of entries)
     if (value) all.set(key, 'kind' in value ? { at: value.at, value } : value)
   return { kind: 'mapping', entries: all, at }
+}
+
+/** What is known of how a value came to be, at another place: a text taken apart, a list made a mapping. */
+export function withHistory(at: Place, { variables, over }: Place): Place {
+  if (!variables && !over) return at
+  return { ...at, ...(variables && { variables }), ...(over && { over }) }
+}
+
+/** All that a value was put over, the latest first. */
+export function beatenBy(at: Place): Beaten[] {
+  const all: Beaten[] = []
+  for (let found = at.over; found; found = found.at.over) all.push(found)
+  return all
+}
+
+/** More than anybody reads; a list may repeat a name as often as it likes. */
+const maxBeaten = 30
+
+/** The place of a value that stands instead of another one. */
+export function placedOver(at: Place, beaten: Beaten): Place {
+  const chain = [...beatenBy(at), beaten, ...beatenBy(beaten.at)].slice(0, maxBeaten)
+  const over = chain.reduceRight<Beaten | undefined>((rest, { value, at: place }) => {
+    const { over: _, ...own } = place
+    return { value, at: rest ? { ...own, over: rest } : own }
+  }, undefined)
+  return over ? { ...at, over } : at
 }
 
 /** The value of a key; undefined too when `node` is no mapping. */
@@ -120,4 +165,9 @@ export class ComposeError extends EngineError {
 
 export function shownPlace({ file, line, column }: Place): string {
   return line === 0 ? file : `${file}:${line}:${column}`
+}
+
+/** `compose.yaml:7`, where a column would be too much. */
+export function shownLine({ file, line }: Place): string {
+  return line === 0 ? file : `${file}:${line}`
 }

@@ -6,7 +6,7 @@ import { booleanOf } from './casts.ts'
 import { beneath, readEnvFiles } from './env-files.ts'
 import { scalar } from './node.ts'
 import type { ProjectSource } from './load-project.ts'
-import { isFile, type Environment, type SourceFile } from './scope.ts'
+import { isFile, type Environment, type SourceFile, type Surroundings } from './scope.ts'
 
 /** `docker compose`'s global flags. */
 export interface ProjectFlags {
@@ -17,7 +17,7 @@ export interface ProjectFlags {
   readonly projectName: string
 }
 
-interface Surroundings {
+interface Caller {
   readonly cwd: string
   readonly environment: NodeJS.ProcessEnv
   readonly warn: (text: string) => void
@@ -31,7 +31,7 @@ const overrideNames = [
   'docker-compose.override.yaml',
 ]
 
-export function findProject(flags: ProjectFlags, { cwd, environment, warn }: Surroundings): ProjectSource {
+export function findProject(flags: ProjectFlags, { cwd, environment, warn }: Caller): ProjectSource {
   const told = flags.projectDirectory === '' ? undefined : resolve(cwd, flags.projectDirectory)
   const process: Environment = new Map(
     Object.entries({ ...environment, PWD: cwd }).flatMap(([key, value]) =>
@@ -39,22 +39,24 @@ export function findProject(flags: ProjectFlags, { cwd, environment, warn }: Sur
     ),
   )
   const named = flags.files.map((path) => (path === '-' ? path : resolve(cwd, path)))
-  const withDotEnv = (known: Environment, folder: string) => {
+  const withDotEnv = (known: Surroundings, folder: string) => {
     const paths = envFilesOf(flags.envFiles, { known: process, folder, cwd })
     return beneath(known, readEnvFiles(paths, known, { warn }))
   }
   // Docker: the .env of where one is decides which files there are; that of the project is beneath it.
-  const first = withDotEnv(process, told ?? folderOf(named) ?? cwd)
-  const paths = named.length > 0 ? named : (fromEnvironment(first, cwd) ?? search(told ?? cwd, warn))
+  const first = withDotEnv({ environment: process, sources: new Map() }, told ?? folderOf(named) ?? cwd)
+  const paths =
+    named.length > 0 ? named : (fromEnvironment(first.environment, cwd) ?? search(told ?? cwd, warn))
   if (paths.length === 0) throw new EngineError('not-found', 'no configuration file provided: not found')
   const folder = told ?? folderOf(paths) ?? cwd
   const all = flags.envFiles.length > 0 ? first : withDotEnv(first, folder)
   return {
     files: paths.map(source),
     folder,
-    environment: all,
+    ...all,
     name: flags.projectName,
-    profiles: flags.profiles.length > 0 ? flags.profiles : listed(all.get('COMPOSE_PROFILES')),
+    envFiles: givenEnvFiles(flags.envFiles, process),
+    profiles: flags.profiles.length > 0 ? flags.profiles : listed(all.environment.get('COMPOSE_PROFILES')),
   }
 }
 
@@ -74,12 +76,16 @@ function listed(text = '', separator = ','): string[] {
     .filter((each) => each !== '')
 }
 
+function givenEnvFiles(given: readonly string[], known: Environment): readonly string[] {
+  return given.length > 0 ? given : listed(known.get('COMPOSE_ENV_FILES'))
+}
+
 /** `--env-file`, else COMPOSE_ENV_FILES, else the `.env` of the folder if there is one. */
 function envFilesOf(
   given: readonly string[],
   { known, folder, cwd }: { known: Environment; folder: string; cwd: string },
 ): string[] {
-  const told = given.length > 0 ? given : listed(known.get('COMPOSE_ENV_FILES'))
+  const told = givenEnvFiles(given, known)
   if (told.length > 0) return told.map((path) => resolve(cwd, path))
   const disabled = known.get('COMPOSE_DISABLE_ENV_FILE')
   if (disabled && booleanOf(disabled, scalar(disabled))) return []

@@ -6,6 +6,13 @@ import { ComposeError, type Place } from './node.ts'
 
 export type Environment = ReadonlyMap<string, string>
 
+/** Variables, and where they are from. */
+export interface Surroundings {
+  readonly environment: Environment
+  /** The lines of env files that variables come from; what is not here, or is `nowhere`, was set by whoever called. */
+  readonly sources: ReadonlyMap<string, Place>
+}
+
 export interface LoadOptions {
   readonly interpolation: boolean
   readonly normalization: boolean
@@ -16,11 +23,10 @@ export interface LoadOptions {
   readonly warn: (text: string) => void
 }
 
-export interface Scope {
+export interface Scope extends Surroundings {
   readonly options: LoadOptions
   /** Where relative paths begin. */
   readonly folder: string
-  readonly environment: Environment
   /** The files that led here by `include`. */
   readonly includedBy: readonly string[]
 }

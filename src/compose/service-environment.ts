@@ -1,12 +1,14 @@
 /** What `env_file` and `label_file` bring to services. */
-import { parseDotenv, type EnvFile } from './dotenv.ts'
-import { unset } from './env-files.ts'
+import { parseDotenv, type EnvFile, type EnvValue } from './dotenv.ts'
+import { addLater, unset } from './env-files.ts'
 import { booleanOf } from './casts.ts'
 import { fromPairs } from './forms/sequences.ts'
 import {
   ComposeError,
   get,
   mapping,
+  nowhere,
+  placedOver,
   put,
   scalar,
   textOf,
@@ -14,10 +16,9 @@ import {
   type Mapping,
   type Node,
 } from './node.ts'
-import { isFile, readSource, shownFile, type Environment } from './scope.ts'
+import { isFile, readSource, shownFile, type Surroundings } from './scope.ts'
 
-interface Options {
-  readonly environment: Environment
+interface Options extends Surroundings {
   readonly warn: (text: string) => void
 }
 
@@ -74,17 +75,24 @@ function addFile(found: EnvFile, { path, file, raw, o }: OneFile): void {
   const more = parseDotenv(readSource({ path, from: file.at }), {
     file: shownFile(path),
     lookup: (name) => found.get(name)?.value ?? o.environment.get(name),
+    placeOf: (name) => found.get(name)?.at ?? o.sources.get(name) ?? nowhere,
     missing: (name) => o.warn(unset(name)),
     raw,
   })
-  for (const [name, value] of more) found.set(name, value)
+  addLater(found, more)
 }
 
 function over(service: Mapping, key: string, found: EnvFile): Mapping {
   const own = get(service, key)
   const entries = new Map<string, Entry>()
   for (const [name, { value, at }] of found) entries.set(name, { at, value: scalar(value, at) })
-  for (const [name, entry] of fromPairs(own ?? scalar(null))?.entries ?? []) entries.set(name, entry)
+  for (const [name, entry] of fromPairs(own ?? scalar(null))?.entries ?? [])
+    entries.set(name, overFile(entry, found.get(name)))
   const all: Node = mapping(entries, own?.at ?? service.at)
   return entries.size === 0 ? service : put(service, key, all)
+}
+
+function overFile({ at, value }: Entry, before: EnvValue | undefined): Entry {
+  if (!before || value.kind !== 'scalar') return { at, value }
+  return { at, value: { ...value, at: placedOver(value.at, before) } }
 }

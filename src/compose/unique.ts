@@ -5,6 +5,7 @@ import {
   dotted,
   get,
   mapping,
+  placedOver,
   printed,
   sequence,
   textOf,
@@ -33,11 +34,19 @@ function once(node: Sequence, name: Name, path: Path): Node {
   for (const [index, item] of node.items.entries()) {
     const key = name(item, [...path, `[${index}]`])
     const earlier = key === undefined ? undefined : found.get(key)
-    if (earlier !== undefined) items[earlier] = item
+    const before = earlier === undefined ? undefined : items[earlier]
+    if (earlier !== undefined && before) items[earlier] = instead(item, before)
     else if (key === undefined) items.push(item)
     else found.set(key, items.push(item) - 1)
   }
   return sequence(items, node.at)
+}
+
+/** `NAME=value` remembers what it was put over. */
+function instead(item: Node, before: Node): Node {
+  if (item.kind !== 'scalar' || before.kind !== 'scalar') return item
+  const [, value = null] = /=(.*)$/s.exec(printed(before)) ?? []
+  return { ...item, at: placedOver(item.at, { value, at: before.at }) }
 }
 
 const keyOfPair: Name = (item) => (item.kind === 'scalar' ? (printed(item).split('=')[0] ?? '') : undefined)

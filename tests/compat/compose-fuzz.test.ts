@@ -76,6 +76,7 @@ test(`files with changes at random are loaded or refused, quickly (seed ${seed})
       files: [{ path: '/nonexistent/compose.yaml', text }],
       folder: '/nonexistent',
       environment: new Map([['A', 'a']]),
+      sources: new Map(),
       name: 'fuzz',
       profiles: ['*'],
     }

@@ -4,6 +4,7 @@ import {
   printed,
   scalar,
   sequence,
+  withHistory,
   type Entry,
   type Mapping,
   type Node,
@@ -21,7 +22,8 @@ export function toSequence(node: Node): Sequence {
 function pairs(key: string, { at, value }: Entry): Node[] {
   if (value.kind === 'sequence') return value.items.flatMap((item) => pairs(key, { at, value: item }))
   if (value.kind === 'mapping') return [value]
-  return [scalar(value.value === null ? key : `${key}=${printed(value)}`, at)]
+  const text = value.value === null ? key : `${key}=${printed(value)}`
+  return [scalar(text, withHistory(at, value.at))]
 }
 
 function byText(a: Node, b: Node): number {

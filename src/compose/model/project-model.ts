@@ -1,5 +1,5 @@
 /** What Compose files come to: the model that the commands work with. */
-import type { Node } from '../node.ts'
+import type { Node, Place } from '../node.ts'
 import type { Environment } from '../scope.ts'
 import { service, type Service } from './service-model.ts'
 import { list, record, type Model } from './shape.ts'
@@ -47,7 +47,11 @@ export interface Project {
   readonly folder: string
   /** Absolute, in the order in which they were given; `-` is standard input. */
   readonly files: readonly string[]
+  /** As told, for the label of containers. */
+  readonly envFiles: readonly string[]
   readonly environment: Environment
+  /** The lines of env files that variables come from. */
+  readonly sources: ReadonlyMap<string, Place>
   /** By name; those of profiles that are not active are in `disabled`. */
   readonly services: ReadonlyMap<string, Service>
   readonly disabled: ReadonlyMap<string, Service>

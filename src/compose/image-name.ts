@@ -1,0 +1,11 @@
+import type { Project } from './model/project-model.ts'
+import type { Service } from './model/service-model.ts'
+
+/** Docker: an image without a name is called after project and service. */
+export function imageOf(
+  project: Pick<Project, 'name'>,
+  service: string,
+  { image }: Pick<Service, 'image'>,
+): string {
+  return image === '' ? `${project.name}-${service}` : image
+}
