@@ -128,30 +128,32 @@ export class Transport {
   async #exchange(method: string, path: string, input: RequestInput): Promise<Answer> {
     if (input.stream && !this.#proven) await this.send('GET', '/_ping')
     for (let attempt = 0; ; attempt++) {
+      const version = this.#version
       try {
         const answer = await this.#attempt(method, path, input)
         this.#proven = true
         return answer
       } catch (error) {
-        if (input.stream || attempt > 2 || !(await this.#recover(error, method))) throw error
+        if (input.stream || attempt > 2 || !(await this.#recover(error, { method, version }))) throw error
       }
     }
   }
 
   /** True when the request may be sent once more. */
-  async #recover(error: unknown, method: string): Promise<boolean> {
+  async #recover(error: unknown, tried: { method: string; version: string }): Promise<boolean> {
     if (error instanceof ConnectError && this.#mayStart && this.#options.onUnavailable) {
       this.#mayStart = false
       return this.#options.onUnavailable()
     }
     if (error instanceof DaemonError && error.status === 400 && this.#options.version === undefined) {
       const newest = /Maximum supported API version is (\d+\.\d+)/.exec(error.message)?.[1]
-      if (newest === undefined || newest === this.#version) return false
+      // Several at once: the first of them may have lowered it already.
+      if (newest === undefined || newest === tried.version) return false
       this.#version = newest
       return true
     }
     // The daemon closed an idle connection just as we reused it.
-    return error instanceof StaleConnectionError && method === 'GET'
+    return error instanceof StaleConnectionError && tried.method === 'GET'
   }
 
   async #attempt(method: string, path: string, input: RequestInput): Promise<Answer> {
