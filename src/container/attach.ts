@@ -5,6 +5,7 @@ import type { Op } from '../lib/op.ts'
 import { openLog } from '../runtime/index.ts'
 import type { Container } from './container.ts'
 import { emit, type Host } from './host.ts'
+import { assertReadable, logDetails } from './logging.ts'
 import { isLive } from './state.ts'
 
 export interface AttachOptions {
@@ -27,6 +28,8 @@ export interface LogOptions {
   readonly timestamps: boolean
   readonly stdout: boolean
   readonly stderr: boolean
+  /** The attributes that log options choose stand before each line. */
+  readonly details?: boolean
 }
 
 /**
@@ -83,12 +86,14 @@ export function attach(op: Op, host: Host, c: Container, o: AttachOptions): Prom
 
 /** The container's log as bytes ready to send: multiplexed, or raw for a terminal. */
 export function logs(op: Op, c: Container, o: LogOptions): Readable {
-  const { since, until, tail, ...rest } = o
+  const { since, until, tail, details, ...rest } = o
+  assertReadable(c)
   return openLog(op, {
     ...rest,
     ...(since === undefined ? {} : { since }),
     ...(until === undefined ? {} : { until }),
     ...(tail === undefined ? {} : { tail }),
+    ...(details && { details: logDetails(c) }),
     path: c.logPath,
     framing: c.tty ? 'raw' : 'multiplexed',
     ended: c.ended,

@@ -11,6 +11,7 @@ import { emit, type Host } from './host.ts'
 import { resolveMounts, type Owner } from './mounts.ts'
 import { checkHealthcheck, mergeHealthcheck } from './health.ts'
 import { planLinks } from './links.ts'
+import { fillLogConfig } from './logging.ts'
 import { checkName } from './names.ts'
 import { planNetworks } from './networking.ts'
 import type { ContainerRecord, MountRecord } from './record.ts'
@@ -166,7 +167,7 @@ function fillDefaults(hostConfig: HostConfig, host: Host): HostConfig {
     ...hostConfig,
     NetworkMode: mode === undefined || mode === '' || mode === 'default' ? 'bridge' : mode,
     ShmSize: hostConfig.ShmSize || host.defaults.shmSize,
-    LogConfig: { Type: hostConfig.LogConfig?.Type || 'k8s-file', Config: hostConfig.LogConfig?.Config ?? {} },
+    LogConfig: fillLogConfig(hostConfig.LogConfig, host.defaults),
     RestartPolicy: hostConfig.RestartPolicy ?? { Name: 'no', MaximumRetryCount: 0 },
     Runtime: hostConfig.Runtime || host.runtime.name,
     Init: hostConfig.Init ?? host.defaults.init,

@@ -17,6 +17,9 @@ export interface ContainerDefaults {
   readonly dnsSearch: readonly string[]
   readonly dnsOptions: readonly string[]
   readonly init: boolean
+  /** Log driver and its options for containers that choose none. */
+  readonly logDriver: string
+  readonly logOptions: Readonly<Record<string, string>>
   readonly noNewPrivileges: boolean
   /** Bytes. */
   readonly shmSize: number

@@ -12,4 +12,5 @@ export { decodeRecord as decodeContainer, type ContainerRecord, type MountRecord
 export { isLive, type State } from './state.ts'
 export type { Health } from './health.ts'
 export type { ExecSession } from './exec.ts'
+export { shownLogPath } from './logging.ts'
 export { portRequests, parsePort } from './ports.ts'

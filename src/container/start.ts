@@ -10,6 +10,7 @@ import { healthAtStart, healthCheckOf } from './health.ts'
 import { cgroupOf, emit, save, type Host } from './host.ts'
 import { releaseMounts, setUpMounts } from './mount-setup.ts'
 import { linkVariables } from './links.ts'
+import { logSetup } from './logging.ts'
 import { joinNetworks, type NetworkPlace } from './networking.ts'
 import { assertCan } from './state.ts'
 
@@ -67,7 +68,7 @@ async function launch(op: Op, host: Host, c: Container): Promise<void> {
     stdin: c.config.OpenStdin === true,
     // Docker: a terminal outlives the client that leaves it.
     stdinOnce: !c.tty && c.config.StdinOnce === true,
-    logPath: c.logPath,
+    log: logSetup(c),
     name: c.name,
   })
   for (const connect of c.pendingAttaches) await connect()

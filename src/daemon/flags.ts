@@ -22,7 +22,7 @@ const gantryd: FlagTable = {
       : undefined,
 }
 
-const repeatable: ReadonlySet<string> = new Set(['list', 'ulimits', 'runtimes', 'pools'])
+const repeatable: ReadonlySet<string> = new Set(['list', 'ulimits', 'runtimes', 'pools', 'map'])
 
 /** Reads a command line as dockerd's (pflag): `--name value`, `--name=value`, `-Nvalue`, `--switch[=false]`. Throws kind `invalid`. */
 export function parseFlags(argv: readonly string[], table: FlagTable = gantryd): Flags {

@@ -40,7 +40,7 @@ test('wrong flags are refused by name', () => {
   refused(['--init=maybe'], /--init/)
   refused(['start'], /takes no arguments: "start"/)
   refused(['--live-restore'], /--live-restore is a flag of dockerd/, 'unsupported')
-  refused(['--log-opt', 'a=b'], /--log-opt/, 'unsupported')
+  refused(['--storage-opt', 'a=b'], /--storage-opt/, 'unsupported')
   assert.throws(() => settingsOfFlags(parseFlags(['--mtu', 'big'])), {
     kind: 'invalid',
     message: /"--mtu" flag: want a whole number/,

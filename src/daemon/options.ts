@@ -12,6 +12,7 @@ export type OptionType =
   | 'ulimits'
   | 'runtimes'
   | 'pools'
+  | 'map'
   | 'builder'
   | 'proxies'
   | 'registry'
@@ -81,6 +82,18 @@ export const daemonOptions = [
   },
   { flag: 'label', key: 'labels', type: 'list', help: 'Label of the daemon, key=value (repeatable)' },
   { flag: 'init', key: 'init', type: 'boolean', help: 'Run an init as PID 1 of each container' },
+  {
+    flag: 'log-driver',
+    key: 'log-driver',
+    type: 'string',
+    help: 'Log driver of containers that choose none (local)',
+  },
+  {
+    flag: 'log-opt',
+    key: 'log-opts',
+    type: 'map',
+    help: 'Option of the log driver, key=value (repeatable)',
+  },
   {
     flag: 'no-new-privileges',
     key: 'no-new-privileges',
@@ -207,9 +220,7 @@ export const unsupportedKeys: readonly string[] = [
   'iptables',
   'ipv6',
   'live-restore',
-  'log-driver',
   'log-format',
-  'log-opts',
   'metrics-addr',
   'min-api-version',
   'network-control-plane-mtu',
@@ -230,7 +241,6 @@ export const unsupportedKeys: readonly string[] = [
 /** The flag's spelling of an unsupported key where it differs (`log-opts` is `--log-opt`). */
 export const flagAliases: Readonly<Record<string, string>> = {
   'storage-opt': 'storage-opts',
-  'log-opt': 'log-opts',
   'exec-opt': 'exec-opts',
   'default-network-opt': 'default-network-opts',
   'authorization-plugin': 'authorization-plugins',

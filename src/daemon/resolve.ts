@@ -6,6 +6,7 @@ import type { Config } from '../engine/index.ts'
 import { EngineError, messageOf } from '../lib/errors.ts'
 import type { LogLevel } from '../lib/log.ts'
 import { parseDuration } from '../lib/units.ts'
+import { checkLogConfig } from '../runtime/index.ts'
 import { resolveRegistry, type RegistryConfig } from './registry-config.ts'
 import { registrySettingsOf } from './registry-settings.ts'
 import { registriesOf, type Environment } from './registries.ts'
@@ -72,6 +73,7 @@ export function resolve(
     labels: (s.labels ?? []).map(checkLabel),
     shutdownTimeout,
     init: s.init ?? false,
+    ...logDefaults(s),
     noNewPrivileges: s['no-new-privileges'] ?? false,
     defaultShmSize: s['default-shm-size'] ?? 64 * 1024 * 1024,
     defaultUlimits: Object.entries(s['default-ulimits'] ?? {}).map(([Name, limit]) => ({ ...limit, Name })),
@@ -158,6 +160,13 @@ function runtimeOf(s: Settings): Config['runtime'] {
       `runtime ${others.join(', ')} is registered but is not the default-runtime: Gantry runs all containers with one runtime`,
     )
   return { name, path: known[name]?.path ?? '' }
+}
+
+function logDefaults(s: Settings): Pick<Config, 'logDriver' | 'logOptions'> {
+  const logDriver = s['log-driver'] ?? 'local'
+  const logOptions = s['log-opts'] ?? {}
+  checkLogConfig(logDriver, logOptions)
+  return { logDriver, logOptions }
 }
 
 function checksOf(s: Settings): string {

@@ -71,6 +71,8 @@ export const fileSchema = z.strictObject({
   'dns-search': texts.exactOptional(),
   labels: texts.exactOptional(),
   init: z.boolean().exactOptional(),
+  'log-driver': text.exactOptional(),
+  'log-opts': z.record(z.string(), z.string()).exactOptional(),
   'no-new-privileges': z.boolean().exactOptional(),
   'default-shm-size': z.union([z.int().positive(), z.string().transform(parseBinarySize)]).exactOptional(),
   'default-ulimits': z.record(z.string(), ulimit).exactOptional(),
@@ -190,6 +192,14 @@ function decode(option: DaemonOption, value: string | boolean | readonly string[
           if (!match?.[1]) throw fail('want name=soft[:hard]')
           const [, name, soft, hard] = match
           return [name, { Name: name, Soft: Number(soft), Hard: Number(hard ?? soft) }]
+        }),
+      )
+    case 'map':
+      return Object.fromEntries(
+        list.map((entry) => {
+          const equals = entry.indexOf('=')
+          if (equals < 1) throw fail('want key=value')
+          return [entry.slice(0, equals), entry.slice(equals + 1)]
         }),
       )
     case 'pools':

@@ -149,6 +149,8 @@ export class Engine {
           dnsOptions: config.dnsOptions,
           init: config.init,
           noNewPrivileges: config.noNewPrivileges,
+          logDriver: config.logDriver,
+          logOptions: config.logOptions,
           shmSize: config.defaultShmSize,
           ulimits: config.defaultUlimits,
         },

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import os from 'node:os'
 import * as cgroup from '../host/cgroup.ts'
+import { logDrivers } from '../runtime/index.ts'
 import type { RegistrySettings } from '../registry/index.ts'
 import { readSysctl } from '../host/sysctl.ts'
 import type { SystemInfo, VersionResponse } from '../wire/system.ts'
@@ -69,7 +70,7 @@ export async function infoOf(engine: Engine): Promise<SystemInfo> {
       Volume: ['local'],
       Network: ['bridge', 'host', 'ipvlan', 'macvlan', 'null'],
       Authorization: null,
-      Log: ['k8s-file'],
+      Log: [...logDrivers],
     },
     MemoryLimit: controllers.has('memory'),
     SwapLimit: cgroup.hasSwapLimit(),
@@ -84,7 +85,7 @@ export async function infoOf(engine: Engine): Promise<SystemInfo> {
     OomKillDisable: cgroupVersion !== 'v2' && controllers.has('memory'),
     NGoroutines: 0,
     SystemTime: new Date().toISOString(),
-    LoggingDriver: 'k8s-file',
+    LoggingDriver: config.logDriver,
     CgroupDriver: 'cgroupfs',
     CgroupVersion: cgroupVersion === 'v2' ? '2' : '1',
     NEventsListener: engine.events.listeners,

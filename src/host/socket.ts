@@ -14,6 +14,7 @@ const cClose = libc.func('int close(int fd)')
 
 const AF_UNIX = 1
 const SOCK_STREAM = 1
+const SOCK_DGRAM = 2
 const SOCK_SEQPACKET = 5
 const SOCK_NONBLOCK = 0o4000
 const SOCK_CLOEXEC = 0o2000000
@@ -45,6 +46,19 @@ export function connectSeqpacket(path: string): number | undefined {
   closeFd(fd)
   if (hasCode(error, 'EAGAIN')) return undefined
   throw error
+}
+
+/** A connection to a SOCK_DGRAM socket, non-blocking. Throws with the system's code when nobody listens. */
+export function connectDatagrams(path: string): number {
+  const fd = check(cSocket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), 'socket')
+  const address = unixAddress(path)
+  try {
+    check(cConnect(fd, address, address.length), 'connect', path)
+    return fd
+  } catch (error) {
+    closeFd(fd)
+    throw error
+  }
 }
 
 /** A listening stream socket at the path, non-blocking. */

@@ -17,6 +17,7 @@ export interface ConmonOptions {
   readonly id: string
   readonly name: string
   readonly bundle: string
+  /** Empty: the output is not kept. */
   readonly logPath: string
   readonly tty: boolean
   readonly stdin: boolean
@@ -102,7 +103,7 @@ function conmonArguments(o: ConmonOptions, pidFile: string): string[] {
     '--full-attach',
     '--no-sync-log',
     '--log-path',
-    `k8s-file:${o.logPath}`,
+    o.logPath === '' ? 'none:' : `k8s-file:${o.logPath}`,
     '--log-level',
     'error',
     ...(o.tty ? ['--terminal'] : []),

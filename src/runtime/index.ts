@@ -6,12 +6,23 @@
  * created (conmon + runtime create) → started → exited (exit file) → deleted → exit forgotten.
  */
 export type { AttachOptions, Attachment } from './attach.ts'
-export { reopenLog } from './attach.ts'
 export { defaultCapabilities } from './capabilities.ts'
 export type { ExecOptions, ExecProcess } from './exec.ts'
 export type { ExitReport } from './exits.ts'
 export { hostFacts, type HostFacts } from './host-facts.ts'
-export { openLog, type LogOptions } from './log-reader.ts'
+export {
+  checkLogConfig,
+  isReadable,
+  limitsOf,
+  logDrivers,
+  pattern,
+  syslogOf,
+  type LogConfigOptions,
+  type LogDriver,
+} from './log/drivers.ts'
+export { journalSocket } from './log/journald.ts'
+export { openLog, type LogOptions } from './log/reader.ts'
+export type { LogCopy, LogSetup } from './log/setup.ts'
 export type { OciMount, OciProcess, OciSpec } from './oci-spec.ts'
 export { Runtime, type CreateOptions, type RuntimeState } from './runtime.ts'
 export type { StepOptions } from './run-step.ts'

@@ -93,6 +93,8 @@ for (const name of ['crun', 'runc']) {
       })
     }
 
+    const logSetup = (path: string) => ({ path, discard: false, maxSize: 1 << 20, maxFiles: 2 })
+
     async function create(args: string[], wish: Wish = {}) {
       const id = `c${++count}`
       const bundle = join(directory, 'b', id)
@@ -108,7 +110,7 @@ for (const name of ['crun', 'runc']) {
         tty,
         stdin,
         stdinOnce: stdin,
-        logPath,
+        log: logSetup(logPath),
         name: id,
       })
       return {
@@ -314,7 +316,16 @@ for (const name of ['crun', 'runc']) {
       mkdirSync(bundle, { recursive: true })
       const spec = specOf(id, ['sh', '-c', 'echo before; sleep 1; echo after; exit 5'])
       const logPath = join(bundle, 'log')
-      const options = { id, bundle, spec, tty: false, stdin: false, stdinOnce: false, logPath, name: id }
+      const options = {
+        id,
+        bundle,
+        spec,
+        tty: false,
+        stdin: false,
+        stdinOnce: false,
+        log: logSetup(logPath),
+        name: id,
+      }
       const script = `
         import { Runtime } from ${JSON.stringify(import.meta.resolve('./index.ts'))}
         import { silentLogger } from ${JSON.stringify(import.meta.resolve('../lib/log.ts'))}

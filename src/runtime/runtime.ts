@@ -5,10 +5,12 @@ import { releaseControllers, removeTree } from '../host/cgroup.ts'
 import { run } from '../host/spawn.ts'
 import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
-import { attach, resizeTerminal, type AttachOptions, type Attachment } from './attach.ts'
+import { attach, reopenLog, resizeTerminal, type AttachOptions, type Attachment } from './attach.ts'
 import { launchConmon } from './conmon.ts'
 import { Execs, type ExecOptions, type ExecProcess, type ExecRuntime } from './exec.ts'
 import { Exits, type ExitContext, type ExitReport } from './exits.ts'
+import { ContainerLogs } from './log/container-logs.ts'
+import type { LogSetup } from './log/setup.ts'
 import type { OciSpec } from './oci-spec.ts'
 import { probeConmon, probeRuntime, type Program } from './probe.ts'
 import { Relay } from './relay.ts'
@@ -24,7 +26,7 @@ export interface CreateOptions {
   readonly stdin: boolean
   /** The first client's end of input is the process's. */
   readonly stdinOnce: boolean
-  readonly logPath: string
+  readonly log: LogSetup
   readonly name: string
 }
 
@@ -49,6 +51,7 @@ export class Runtime {
   readonly #execs: Execs
   readonly #exits: Exits
   readonly #contexts = new Map<string, ExitContext>()
+  readonly #logs: ContainerLogs
   /** Compiled filters by the hash of their profile: compiling takes crun 20 ms, more than all else of a create. */
   readonly #filters = new Map<string, string>()
 
@@ -59,6 +62,7 @@ export class Runtime {
     this.conmon = { path: o.conmon.path, version: o.conmon.version }
     this.#stateDir = o.stateDir
     this.#exitDir = o.exitDir
+    this.#logs = new ContainerLogs(op.log)
     this.#relay = new Relay(op.log)
     this.#relay.start()
     this.#execs = new Execs({ directory: join(o.stateDir, 'exec'), relay: this.#relay })
@@ -91,8 +95,10 @@ export class Runtime {
       JSON.stringify(filter ? withFilter(c.spec, filter.compiled) : c.spec),
     )
     this.#contexts.set(c.id, { bundle: c.bundle, cgroup: c.spec.linux.cgroupsPath })
+    this.#logs.add(c.id, { setup: c.log, bundle: c.bundle, reopen: () => reopenLog(c.bundle) })
     const report = await launchConmon(op, {
       ...c,
+      logPath: c.log.discard ? '' : c.log.path,
       conmon: this.conmon.path,
       runtime: path,
       root,
@@ -100,6 +106,7 @@ export class Runtime {
     })
     if (report.pid <= 0) {
       this.forgetExit(c.id)
+      await this.#logs.finish(c.id)
       await removeTree(c.spec.linux.cgroupsPath)
       throw startError({
         action: 'create',
@@ -155,6 +162,7 @@ export class Runtime {
     }
     if (cgroup !== undefined) await removeTree(cgroup)
     this.#contexts.delete(id)
+    await this.#logs.finish(id)
   }
 
   /** Tells of each end once, as it happens. What ended before is for `exitOf`. */
@@ -166,6 +174,7 @@ export class Runtime {
   exitOf(id: string, bundle: string): ExitReport | undefined {
     const known = this.#contexts.get(id) ?? readContext(bundle)
     if (known) this.#contexts.set(id, known)
+    this.#logs.adopt(id, { bundle, reopen: () => reopenLog(bundle) })
     return this.#exits.read(id, known)
   }
 
@@ -217,6 +226,7 @@ export class Runtime {
   async close(): Promise<void> {
     this.#exits.close()
     this.#execs.close()
+    await this.#logs.close()
     await this.#relay.close()
     releaseControllers(join(this.#stateDir, 'cgroup'))
   }

@@ -338,11 +338,11 @@ async function logs(engine: Deps, call: Call): Promise<void> {
   const stderr = query.flag('stderr')
   if (!stdout && !stderr)
     throw new EngineError('invalid', 'Bad parameters: you must choose at least one stream')
-  if (query.flag('details')) throw new EngineError('unsupported', 'logs with details are not supported yet')
   const tail = query.text('tail')
   const { tty, stream } = engine.containers.logs(call.op, call.params['id'] ?? '', {
     follow: query.flag('follow'),
     timestamps: query.flag('timestamps'),
+    details: query.flag('details'),
     stdout,
     stderr,
     since: nanoseconds(query.text('since')),

@@ -143,8 +143,6 @@ test('settings that nothing obeys are refused by name', () => {
   const refused = (change: Parameters<typeof check>[0], flag: RegExp) =>
     assert.throws(() => check(change), { kind: 'unsupported', message: flag })
   refused({ hostConfig: { RestartPolicy: { Name: 'always' } } }, /--restart/)
-  refused({ hostConfig: { LogConfig: { Type: 'syslog' } } }, /--log-driver/)
-  refused({ hostConfig: { LogConfig: { Type: '', Config: { 'max-size': '1m' } } } }, /--log-driver/)
   refused({ hostConfig: { UsernsMode: 'keep-id' } }, /--userns/)
   refused({ hostConfig: { FutureField: { On: true } } }, /HostConfig\.FutureField is not supported/)
   assert.throws(() => check({ hostConfig: { Runtime: 'kata' } }), {

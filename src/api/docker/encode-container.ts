@@ -1,6 +1,6 @@
 /** Containers as docker shows them. Pure: everything comes in as arguments. */
 import type { Container, Health, State } from '../../container/index.ts'
-import { isLive, parsePort } from '../../container/index.ts'
+import { isLive, parsePort, shownLogPath } from '../../container/index.ts'
 import { humanDuration } from '../../lib/units.ts'
 import type { Endpoint, Sandbox } from '../../network/index.ts'
 import { maskedPaths, readonlyPaths } from '../../runtime/index.ts'
@@ -197,7 +197,7 @@ const configDefaults = {
 const hostConfigDefaults: HostConfig = {
   Binds: null,
   ContainerIDFile: '',
-  LogConfig: { Type: 'k8s-file', Config: {} },
+  LogConfig: { Type: 'local', Config: {} },
   NetworkMode: 'bridge',
   PortBindings: {},
   RestartPolicy: { Name: 'no', MaximumRetryCount: 0 },
@@ -285,7 +285,7 @@ export function encodeInspect(
     ResolvConfPath: c.resolvConfPath,
     HostnamePath: c.hostnamePath,
     HostsPath: c.hostsPath,
-    LogPath: c.logPath,
+    LogPath: shownLogPath(c),
     Name: `/${c.name}`,
     RestartCount: c.restartCount,
     Driver: 'overlayfs',

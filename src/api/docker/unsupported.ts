@@ -58,14 +58,7 @@ export const hostConfigRules: Readonly<Record<keyof HostConfig, Rule>> = {
   IpcMode: only('--ipc', 'host', 'private', 'shareable'),
   Isolation: only('--isolation', 'default'),
   Links: 'obeyed',
-  LogConfig: {
-    flag: '--log-driver',
-    hint: 'logs are kept in the k8s-file format, without options',
-    passes: (value) => {
-      const { Type, Config } = (value ?? {}) as NonNullable<HostConfig['LogConfig']>
-      return (isDefault(Type) || Type === 'k8s-file') && isDefault(Config)
-    },
-  },
+  LogConfig: 'obeyed',
   MaskedPaths: 'obeyed',
   Memory: 'obeyed',
   MemoryReservation: 'obeyed',

@@ -99,7 +99,7 @@ export async function openShell(
     tty,
     stdin: true,
     stdinOnce: true,
-    logPath: '/dev/null',
+    log: { path: '', discard: true, maxSize: 0, maxFiles: 0 },
     name: `shell-${record.build.slice(0, 12)}`,
   })
   const { stream } = await runtime.attach(op, { bundle, tty, stdin: true, stdout: true, stderr: true })

@@ -1,5 +1,5 @@
-import { frameHeaderSize } from '../wire/frame.ts'
-import { endsLine, streamAt, textOffset, timeAt, timestampAt } from './log-line.ts'
+import { frameHeaderSize } from '../../wire/frame.ts'
+import { endsLine, isRecord, streamAt, textOffset, timeAt, timestampAt } from './line.ts'
 
 const newline = 0x0a
 
@@ -10,16 +10,22 @@ export interface FrameOptions {
   readonly stdout: boolean
   readonly stderr: boolean
   readonly framing: 'multiplexed' | 'raw'
+  /** Stands before each line, with a space after it; empty is a space alone (`--details`). */
+  readonly details?: string
 }
 
 /** Turns log records into what clients read: text, in Docker's frames unless the container has a terminal. */
 export class LogFramer {
   readonly #o: FrameOptions
+  readonly #details: Buffer | undefined
+  #reached: boolean
   /** Streams (1, 2) whose last record did not end its line. */
   readonly #midLine: [boolean, boolean, boolean] = [false, false, false]
 
   constructor(o: FrameOptions) {
     this.#o = o
+    this.#reached = o.since === undefined
+    this.#details = o.details === undefined ? undefined : Buffer.from(`${o.details} `)
   }
 
   /**
@@ -30,7 +36,7 @@ export class LogFramer {
     const o = this.#o
     const framed = o.framing === 'multiplexed'
     // A record's head is longer than a frame's header and a timestamp together.
-    const output = Buffer.allocUnsafe(data.length + frameHeaderSize)
+    const output = Buffer.allocUnsafe(data.length + frameHeaderSize + this.#roomForDetails(data))
     let length = 0
     let frameStart = -1
     let frameStream = 0
@@ -47,8 +53,11 @@ export class LogFramer {
       const start = record + textOffset
       const head = record
       record = end + 1
+      if (!isRecord(data, head) || end < start) continue
       if (stream === 1 ? !o.stdout : !o.stderr) continue
-      if (o.since !== undefined && timeAt(data, head) < o.since) continue
+      // Records are in the order of time: after the first that counts, all do.
+      if (!this.#reached && timeAt(data, head) < (o.since ?? 0n)) continue
+      this.#reached = true
       if (o.until !== undefined && timeAt(data, head) > o.until) {
         done = true
         break
@@ -62,11 +71,19 @@ export class LogFramer {
       }
       if (o.timestamps && !this.#midLine[stream])
         length += output.write(`${timestampAt(data, head)} `, length, 'latin1')
+      if (this.#details && !this.#midLine[stream]) length += this.#details.copy(output, length)
       // The newline is the record's own: it is left out where the line goes on.
       length += data.copy(output, length, start, whole ? end + 1 : end)
       this.#midLine[stream] = !whole
     }
     closeFrame()
     return { output: output.subarray(0, length), done }
+  }
+
+  #roomForDetails(data: Buffer): number {
+    if (!this.#details) return 0
+    let lines = 0
+    for (let at = data.indexOf(newline); at >= 0; at = data.indexOf(newline, at + 1)) lines++
+    return lines * this.#details.length
   }
 }

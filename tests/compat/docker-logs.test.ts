@@ -1,0 +1,3 @@
+import { logScenarios } from '../system/scenarios/logs.ts'
+
+logScenarios('docker')

@@ -1,0 +1,3 @@
+import { logScenarios } from './scenarios/logs.ts'
+
+logScenarios('gantry')
