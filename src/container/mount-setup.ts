@@ -46,7 +46,7 @@ export async function setUpMounts(op: Op, host: Host, c: Container, rootfs: stri
         mount.recursive ? 'rbind' : 'bind',
         propagationOption(mount),
         ...kept(below),
-        ...(mount.readOnly ? [readOnlyOption(mount)] : []),
+        ...(mount.readOnly ? [readOnlyOption(mount, path)] : []),
       ],
     })
     if (mount.volume !== undefined) report(host, c, { mount, action: 'mount' })
@@ -216,8 +216,10 @@ function propagationOption({ propagation, recursive }: MountRecord): string {
 }
 
 /** Docker: to the bottom where the kernel can, unless told otherwise. */
-function readOnlyOption(mount: MountRecord): 'ro' | 'rro' {
+function readOnlyOption(mount: MountRecord, path: string): 'ro' | 'rro' {
   if (mount.readOnlyBelow === 'never' || !mount.recursive) return 'ro'
+  // Nothing is below a file, and crun 1.8 opens what is to be read-only to the bottom as a directory.
+  if (!statSync(path).isDirectory()) return 'ro'
   if (hasMountSetattr()) return 'rro'
   if (mount.readOnlyBelow === 'possible') return 'ro'
   throw new EngineError(

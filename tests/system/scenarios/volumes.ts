@@ -41,6 +41,18 @@ export function volumeScenarios(client: ClientName): void {
       assert.equal(existsSync(Mountpoint), false)
     })
 
+    test('a single file can be mounted read-only', async () => {
+      const file = join(folder(), 'f')
+      writeFileSync(file, 'hi')
+      const want = 'hi\nread-only'
+      const script = 'cat /run/x/f; echo; echo no > /run/x/f || echo read-only'
+      for (const flags of [
+        ['-v', `${file}:/run/x/f:ro`],
+        ['--mount', `type=bind,src=${file},dst=/run/x/f,ro`],
+      ])
+        assert.equal(await sh(flags, `(${script}) 2>/dev/null`), want)
+    })
+
     test('an empty volume receives the image’s files with owners and modes; nocopy leaves it empty', async () => {
       await s.ok('create', '--name', 'base', 'busybox', 'sh', '-c', 'x')
       const dockerfile =
