@@ -19,6 +19,7 @@ import { Snapshots } from '../snapshot/index.ts'
 import { Leases, Store } from '../store/index.ts'
 import { Volumes, type TrashedVolume, type Volume } from '../volume/index.ts'
 import type { ImageDeleteItem } from '../wire/image.ts'
+import type { Platform } from '../wire/registry.ts'
 import type { SystemInfo, VersionResponse } from '../wire/system.ts'
 import type { Config } from './config.ts'
 import { directorySize, diskUsageOf, type DiskUsage } from './disk-usage.ts'
@@ -221,7 +222,7 @@ export class Engine {
   async removeImage(
     op: Op,
     ref: string,
-    o: { force: boolean; noPrune: boolean },
+    o: { force: boolean; noPrune: boolean; platforms?: readonly Platform[] },
   ): Promise<ImageDeleteItem[]> {
     const removed = await this.images.remove(op, ref, { ...o, usedBy: (id) => this.imageUser(id) })
     await this.collect(detached(op, 60_000))

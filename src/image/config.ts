@@ -41,6 +41,9 @@ export interface Image {
   readonly lastTaggedAt?: string
 }
 
+/** A config has environment and history, no more: what is larger is hostile. */
+export const maxConfigSize = 8 << 20
+
 const strings = z.array(z.string())
 const keys = z.record(z.string(), z.object({}))
 const healthcheck = z.object({

@@ -1,48 +1,28 @@
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { after, before, beforeEach, test } from 'node:test'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
-import { ContentStore } from '../content/index.ts'
 import { digestOf, hexOf, type Digest } from '../lib/digest.ts'
 import { silentLogger } from '../lib/log.ts'
 import { background, type Op } from '../lib/op.ts'
-import { encodeHeader, padded, readTar, Snapshots, type TarType } from '../snapshot/index.ts'
-import { Leases, Store } from '../store/index.ts'
+import { readTar, type Snapshots } from '../snapshot/index.ts'
 import type { ProgressMessage } from '../wire/image.ts'
-import { Images, type OciImage } from './index.ts'
+import { configOf, openImages, tar, type Engine, type File } from './testing.ts'
 
 const op = background(silentLogger)
 let base = ''
 let count = 0
 const opened: Snapshots[] = []
 
-interface Engine {
-  root: string
-  store: Store
-  content: ContentStore
-  snapshots: Snapshots
-  images: Images
-  leases: Leases
-  events: string[]
-}
-
 async function engine(root = join(base, `e${++count}`)): Promise<Engine> {
-  await mkdir(root, { recursive: true })
-  const store = Store.open(join(root, 'db'))
-  const leases = new Leases()
-  const content = await ContentStore.open(join(root, 'content'))
-  const snapshots = await Snapshots.open(op, { root: join(root, 'snap'), store, leases })
-  opened.push(snapshots)
-  const events: string[] = []
-  const emit = (event: { action: string; attributes?: Record<string, string> }) =>
-    void events.push(`${event.action} ${event.attributes?.['name']?.replace(/^sha256:.*/, 'id') ?? ''}`)
-  const images = await Images.open(op, { store, content, snapshots, leases, emit })
-  return { root, store, content, snapshots, images, leases, events }
+  const made = await openImages(root)
+  opened.push(made.snapshots)
+  return made
 }
 
 let e: Engine
@@ -52,39 +32,6 @@ after(async () => {
   for (const snapshots of opened) await snapshots.close()
   await rm(base, { recursive: true, force: true })
 })
-
-type File = [name: string, data: Buffer | string, type?: TarType, link?: string]
-
-function tar(files: readonly File[]): Buffer {
-  const parts = files.flatMap(([name, content, type = 'file', linkName = '']) => {
-    const data = Buffer.from(content)
-    const common = {
-      mode: 0o755,
-      uid: 0,
-      gid: 0,
-      mtime: { sec: 1, nsec: 0 },
-      major: 0,
-      minor: 0,
-      xattrs: new Map(),
-    }
-    const header = encodeHeader({ ...common, name, type, linkName, size: data.length })
-    return [header, data, Buffer.alloc(padded(data.length) - data.length)]
-  })
-  return Buffer.concat([...parts, Buffer.alloc(1024)])
-}
-
-function configOf(layers: readonly Buffer[], more: Partial<OciImage> = {}): Buffer {
-  const config: OciImage = {
-    architecture: 'amd64',
-    os: 'linux',
-    created: '2024-01-02T03:04:05Z',
-    config: { Cmd: ['sh'], Env: ['A=b'] },
-    rootfs: { type: 'layers', diff_ids: layers.map((layer) => digestOf(layer)) },
-    history: layers.map((_, index) => ({ created: '2024-01-02T03:04:05Z', created_by: `step ${index}` })),
-    ...more,
-  }
-  return Buffer.from(JSON.stringify(config))
-}
 
 const one = tar([
   ['etc', '', 'directory'],

@@ -42,6 +42,12 @@ export class Indexes {
     if (record) this.#put({ ...record, blobs: [...new Set([...record.blobs, ...blobs])] })
   }
 
+  /** These images of it go. */
+  removeMembers(index: Digest, images: ReadonlySet<Digest>): void {
+    const record = this.#records.get(index)
+    if (record) this.#put({ ...record, members: record.members.filter(({ image }) => !images.has(image)) })
+  }
+
   /** Forgets indexes that no name stands for, and images that are gone. */
   keep(o: { named: { has(index: Digest): boolean }; images: { has(image: Digest): boolean } }): void {
     for (const record of this.#records.values()) {

@@ -6,7 +6,7 @@ import { repositoryOf, withDefaultTag, type Reference } from '../lib/reference.t
 import type { FetchedManifest, Registries, Repository } from '../registry/index.ts'
 import type { AuthConfig, Platform } from '../wire/registry.ts'
 import { decodeConfig, decodeJson } from './config.ts'
-import { maxConfigSize } from './images.ts'
+import { maxConfigSize } from './config.ts'
 import { dockerTypes, ociTypes } from './manifest.ts'
 import { accessError } from './pull.ts'
 

@@ -51,6 +51,11 @@ export class Names {
     return [...this.#records].filter(([, record]) => record.id === id).map(([key]) => key)
   }
 
+  /** That stand for an index. */
+  ofIndex(index: Digest): string[] {
+    return [...this.#records].filter(([, record]) => record.index === index).map(([key]) => key)
+  }
+
   startingWith(prefix: string): string[] {
     return [...this.#records.keys()].filter((key) => key.startsWith(prefix))
   }

@@ -11,11 +11,10 @@ import { RegistryError, type Repository } from '../registry/index.ts'
 import type { DiffId } from '../snapshot/index.ts'
 import type { ProgressMessage } from '../wire/image.ts'
 import type { AuthConfig, Platform } from '../wire/registry.ts'
-import type { Image } from './config.ts'
-import { maxConfigSize } from './images.ts'
+import type { PullHost } from './bring-image.ts'
+import { maxConfigSize, type Image } from './config.ts'
 import type { LayerCompression, LayerForm } from './layer-blobs.ts'
 import { dockerTypes } from './manifest.ts'
-import type { PullHost } from './pull.ts'
 import type { RegistryDescriptor } from './registry-manifest.ts'
 
 export interface PushHost extends Pick<
@@ -41,8 +40,6 @@ export interface Sent {
 }
 
 export type Pushing = PushOptions & { host: PushHost; repository: Repository; reference: Reference }
-
-export const maxManifest = 4 << 20
 
 /** What a manifest of the image needs is neither here nor at the registry. */
 export class Unavailable extends Error {}

@@ -1,11 +1,9 @@
 import type { Op } from '../lib/op.ts'
 import { familiarName, repositoryOf } from '../lib/reference.ts'
-import type { Image } from './config.ts'
-import { maxConfigSize } from './images.ts'
+import { maxConfigSize, type Image } from './config.ts'
 import type { IndexRecord } from './indexes.ts'
 import type { Document } from './manifest.ts'
 import {
-  maxManifest,
   sendConfig,
   sendLayers,
   Unavailable,
@@ -14,7 +12,7 @@ import {
   type PushHost,
   type Sent,
 } from './push-blobs.ts'
-import { decodeManifest, partsOf, type RegistryDescriptor } from './registry-manifest.ts'
+import { type RegistryDescriptor, decodeManifest, maxManifest, partsOf } from './registry-manifest.ts'
 
 export async function describeIndex({ digest, mediaType }: IndexRecord, host: PushHost): Promise<Sent> {
   return { mediaType, digest, size: await host.content.size(digest) }

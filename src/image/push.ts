@@ -4,14 +4,12 @@ import { canonical, familiarName, repositoryOf, type Reference } from '../lib/re
 import type { Repository } from '../registry/index.ts'
 import type { ProgressMessage } from '../wire/image.ts'
 import type { Digest } from '../lib/digest.ts'
-import type { Image } from './config.ts'
-import { maxConfigSize } from './images.ts'
+import { maxConfigSize, type Image } from './config.ts'
 import type { LayerBlob } from './layer-blobs.ts'
 import { manifestOf, type Document } from './manifest.ts'
 import {
   compressionIn,
   line,
-  maxManifest,
   remember,
   sendBlob,
   sendConfig,
@@ -24,7 +22,7 @@ import {
   type PushOptions,
 } from './push-blobs.ts'
 import { describeIndex, nameIndex, pushIndex } from './push-index.ts'
-import { decodeManifest } from './registry-manifest.ts'
+import { decodeManifest, maxManifest } from './registry-manifest.ts'
 
 export type { PushHost, PushOptions } from './push-blobs.ts'
 

@@ -31,6 +31,8 @@ export interface RegistryDescriptor {
   readonly annotations: Readonly<Record<string, string>>
 }
 
+/** Bytes of a manifest: what the specification asks registries to take, and more than any image needs. */
+export const maxManifest = 4 << 20
 /** Bytes of one blob: far more than any registry takes. */
 const maxBlob = 2 ** 40
 

@@ -36,11 +36,7 @@ export function planRemoval(o: {
 }): RemovalPlan {
   const single = isSingle(o.names)
   if (o.key === undefined) {
-    if (o.user?.running)
-      throw conflict(o.id, true, `image is being used by running container ${shortId(o.user.id)}`)
-    if (!single && !o.force) throw conflict(o.id, false, 'image is referenced in multiple repositories')
-    if (o.user && !o.force)
-      throw conflict(o.id, false, `image is being used by stopped container ${shortId(o.user.id)}`)
+    assertRemovable(o)
     return { untag: o.names, deleteImage: true }
   }
   const { key } = o
@@ -60,6 +56,21 @@ export function planRemoval(o: {
   }
   // Docker: forced while a container runs on it, the image stays, without a name.
   return { untag, deleteImage: rest.length === 0 && !o.user?.running }
+}
+
+/** Throws kind `conflict` for an image that may not go with all its names. */
+export function assertRemovable(o: {
+  id: Digest
+  names: readonly string[]
+  force: boolean
+  user: ImageUser | undefined
+}): void {
+  if (o.user?.running)
+    throw conflict(o.id, true, `image is being used by running container ${shortId(o.user.id)}`)
+  if (!isSingle(o.names) && !o.force)
+    throw conflict(o.id, false, 'image is referenced in multiple repositories')
+  if (o.user && !o.force)
+    throw conflict(o.id, false, `image is being used by stopped container ${shortId(o.user.id)}`)
 }
 
 function conflict(id: Digest, hard: boolean, why: string): EngineError {

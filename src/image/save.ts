@@ -1,16 +1,16 @@
 import { Readable } from 'node:stream'
-import { digestOf, hexOf, type Digest } from '../lib/digest.ts'
-import { EngineError } from '../lib/errors.ts'
+import { hexOf, type Digest } from '../lib/digest.ts'
 import { familiar, familiarName, parseReference } from '../lib/reference.ts'
 import type { Op } from '../lib/op.ts'
-import { compressionOf, decompress, peek } from '../host/decompress.ts'
+import { decompress } from '../host/decompress.ts'
 import type { ContentStore } from '../content/index.ts'
 import type { DiffId, Snapshots } from '../snapshot/index.ts'
 import { blob, endOfArchive, file, folders, json, pathOf } from './archive-writer.ts'
 import type { Image } from './config.ts'
 import type { IndexRecord } from './indexes.ts'
 import { ociTypes, type Descriptor } from './manifest.ts'
-import { partsOf } from './registry-manifest.ts'
+import { ownManifest } from './own-manifest.ts'
+import { maxManifest, partsOf } from './registry-manifest.ts'
 
 export interface SavedImage {
   readonly image: Image
@@ -44,31 +44,21 @@ async function* archive(
   host: Host,
 ): AsyncGenerator<Buffer> {
   const written = new Set<Digest>()
-  const layers = new Map<DiffId, Descriptor>()
   const manifests: Descriptor[] = []
   const dockerManifest: object[] = []
   const repositories: Record<string, Record<string, string>> = {}
 
   yield* folders()
   for (const { image, refs } of images) {
-    for (const diffId of image.layers) {
-      if (layers.has(diffId)) continue
-      const layer = await describeLayer(op, diffId, host)
-      layers.set(diffId, layer)
-      if (!written.has(layer.digest)) yield* blob(layer, await layerStream(op, { diffId, layer, host }))
+    const { descriptor: manifest, data, config, layers } = await ownManifest(op, image, host)
+    for (const [position, layer] of layers.entries()) {
+      const diffId = image.layers[position]
+      if (diffId === undefined || written.has(layer.digest)) continue
+      yield* blob(layer, await layerStream(op, { diffId, layer, host }))
       written.add(layer.digest)
-    }
-    const config: Descriptor = {
-      mediaType: ociTypes.config,
-      digest: image.id,
-      size: await host.content.size(image.id),
     }
     if (!written.has(image.id)) yield* blob(config, host.content.read(image.id))
     written.add(image.id)
-
-    const own = image.layers.map((diffId) => layers.get(diffId)).filter((each) => each !== undefined)
-    const data = json({ schemaVersion: 2, mediaType: ociTypes.manifest, config, layers: own })
-    const manifest: Descriptor = { mediaType: ociTypes.manifest, digest: digestOf(data), size: data.length }
     if (!written.has(manifest.digest)) yield* blob(manifest, Readable.from([data]))
     written.add(manifest.digest)
 
@@ -77,14 +67,14 @@ async function* archive(
     for (const name of names) {
       const { tag = 'latest' } = parseReference(name)
       if (!indexes.some((one) => one.refs.has(name))) manifests.push(named(manifest, name))
-      const top = own.at(-1)
+      const top = layers.at(-1)
       if (top) (repositories[familiarName(parseReference(name))] ??= {})[tag] = hexOf(top.digest)
     }
     dockerManifest.push({
       Config: pathOf(image.id),
       RepoTags: names.map((name) => familiar(parseReference(name))),
-      Layers: own.map((layer) => pathOf(layer.digest)),
-      LayerSources: Object.fromEntries(image.layers.map((diffId) => [diffId, layers.get(diffId)])),
+      Layers: layers.map((layer) => pathOf(layer.digest)),
+      LayerSources: Object.fromEntries(image.layers.map((diffId, position) => [diffId, layers[position]])),
     })
   }
   for (const { index, refs } of indexes) {
@@ -124,33 +114,6 @@ async function partsOfIndex(index: IndexRecord, { content }: Host): Promise<Dige
     if (here.every(Boolean)) all.push(parts)
   }
   return all
-}
-
-const maxManifest = 4 << 20
-
-/** Layers made here are saved as our own archive of them; others as the blob that they came as. */
-async function describeLayer(op: Op, diffId: DiffId, host: Host): Promise<Descriptor> {
-  const layer = host.snapshots.layer(diffId)
-  if (!layer) throw new EngineError('not-found', `layer ${diffId} is missing`)
-  const plain = { mediaType: ociTypes.layer, digest: diffId, size: layer.tarSize }
-  if (layer.blob === undefined) return plain
-  const { head, whole } = await peek(host.content.read(layer.blob), 6)
-  whole.destroy()
-  op.signal.throwIfAborted()
-  switch (compressionOf(head)) {
-    case 'gzip':
-    case 'zstd':
-      return {
-        mediaType: `${ociTypes.layer}+${compressionOf(head)}`,
-        digest: layer.blob,
-        size: await host.content.size(layer.blob),
-      }
-    // OCI has no media type for these: such layers are saved uncompressed.
-    case 'bzip2':
-    case 'xz':
-    case 'none':
-      return plain
-  }
 }
 
 async function layerStream(op: Op, o: { diffId: DiffId; layer: Descriptor; host: Host }): Promise<Readable> {

@@ -1,5 +1,6 @@
 /** Image types of the Docker Engine API 1.51. */
 import type { ImageConfig } from './container.ts'
+import type { Platform } from './registry.ts'
 
 export interface ImageSummary {
   Id: string
@@ -12,6 +13,31 @@ export interface ImageSummary {
   SharedSize: number
   Labels: Record<string, string> | null
   Containers: number
+  /** With `manifests=1`. */
+  Descriptor?: ManifestDescriptor
+  Manifests?: ImageManifestSummary[]
+}
+
+/** OCI's descriptor. */
+export interface ManifestDescriptor {
+  mediaType: string
+  digest: string
+  size: number
+  annotations?: Record<string, string>
+  platform?: Platform
+}
+
+/** A manifest that an image's name leads to. Sizes are bytes. */
+export interface ImageManifestSummary {
+  ID: string
+  Descriptor: ManifestDescriptor
+  /** All that it is made of is here. */
+  Available: boolean
+  /** `Content`: blobs that are here; `Total`: with what is unpacked of them. */
+  Size: { Content: number; Total: number }
+  Kind: 'image' | 'attestation' | 'unknown'
+  ImageData?: { Platform: Platform; Containers: string[]; Size: { Unpacked: number } }
+  AttestationData?: { For: string }
 }
 
 export interface ImageInspect {
@@ -30,6 +56,9 @@ export interface ImageInspect {
   GraphDriver: { Name: string; Data: Record<string, string> }
   RootFS: { Type: 'layers'; Layers: string[] }
   Metadata: { LastTagTime: string }
+  /** With `manifests=1`. */
+  Descriptor?: ManifestDescriptor
+  Manifests?: ImageManifestSummary[]
 }
 
 export interface ImageHistoryItem {

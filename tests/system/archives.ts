@@ -42,6 +42,39 @@ export async function dockerArchive(o: {
   ])
 }
 
+/** An OCI layout of one name that stands for an image for each of these architectures; what they have in it is in `/arch`. */
+export async function indexArchive(name: string, architectures: readonly string[]): Promise<Buffer> {
+  const blobs = new Map<string, Entry>()
+  const blob = (mediaType: string, content: Buffer | string) => {
+    const digest = sha256(content)
+    blobs.set(digest, { name: `blobs/sha256/${digest}`, content })
+    return { mediaType, digest: `sha256:${digest}`, size: Buffer.byteLength(content) }
+  }
+  const json = (mediaType: string, value: object) => blob(mediaType, JSON.stringify(value))
+  const types = 'application/vnd.oci.image'
+  const manifests: object[] = []
+  for (const architecture of architectures) {
+    const layer = await tar([{ name: 'arch', content: architecture }])
+    const rootfs = { type: 'layers', diff_ids: [`sha256:${sha256(layer)}`] }
+    const config = json(`${types}.config.v1+json`, { architecture, os: 'linux', rootfs })
+    const layers = [blob(`${types}.layer.v1.tar`, layer)]
+    const mediaType = `${types}.manifest.v1+json`
+    const manifest = json(mediaType, { schemaVersion: 2, mediaType, config, layers })
+    manifests.push({ ...manifest, platform: { os: 'linux', architecture } })
+  }
+  const mediaType = `${types}.index.v1+json`
+  const index = json(mediaType, { schemaVersion: 2, mediaType, manifests })
+  const annotations = { 'io.containerd.image.name': `docker.io/library/${name}` }
+  return tar([
+    ...blobs.values(),
+    {
+      name: 'index.json',
+      content: JSON.stringify({ schemaVersion: 2, manifests: [{ ...index, annotations }] }),
+    },
+    { name: 'oci-layout', content: '{"imageLayoutVersion":"1.0.0"}' },
+  ])
+}
+
 /** One 512-byte header with true checksum; fields as text, so that they can lie. */
 export function rawHeader(o: { name: string; size?: string; type?: string; link?: string }): Buffer {
   const block = Buffer.alloc(512)

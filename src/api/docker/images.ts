@@ -2,10 +2,11 @@ import { applyChanges } from '../../build/index.ts'
 import type { Engine } from '../../engine/index.ts'
 import type { Image } from '../../image/index.ts'
 import { EngineError } from '../../lib/errors.ts'
-import { familiar, familiarName, parseReference } from '../../lib/reference.ts'
-import type { ImageInspect, ImageSummary, ProgressMessage } from '../../wire/image.ts'
+import type { ProgressMessage } from '../../wire/image.ts'
+import { encodeInspect } from './encode-image.ts'
 import { Filters, parseTime } from './filters.ts'
-import { platformIn } from './platform.ts'
+import { isDangling, listImages, manifestsOf } from './list-images.ts'
+import { platformIn, platformsIn } from './platform.ts'
 import { pull } from './registry.ts'
 import { sendEmpty, sendJson, sendProgress, sendStream, unsupported } from './respond.ts'
 import type { Call, Route } from './route.ts'
@@ -19,14 +20,11 @@ export function imageRoutes(engine: Deps): Route[] {
   const { images } = engine
   const nameOf = (call: Call) => call.params['name'] ?? ''
   return [
-    { method: 'GET', path: '/images/json', handler: (call) => list(engine, call) },
+    { method: 'GET', path: '/images/json', handler: (call) => listImages(engine, call) },
     {
       method: 'GET',
       path: '/images/:name/json',
-      handler: (call) => {
-        refuseQuery(call, ['manifests'])
-        sendJson(call.response, encodeInspect(imageFor(images, call)))
-      },
+      handler: (call) => inspect(engine, call),
     },
     {
       method: 'GET',
@@ -48,10 +46,11 @@ export function imageRoutes(engine: Deps): Route[] {
       method: 'DELETE',
       path: '/images/:name',
       handler: async (call) => {
-        refuseQuery(call, ['platforms'])
         const force = call.query.flag('force')
         const noPrune = call.query.flag('noprune')
-        sendJson(call.response, await engine.removeImage(call.committed, nameOf(call), { force, noPrune }))
+        const platforms = platformsIn(call.query)
+        const removed = await engine.removeImage(call.committed, nameOf(call), { force, noPrune, platforms })
+        sendJson(call.response, removed)
       },
     },
     { method: 'POST', path: '/images/load', handler: (call) => load(engine, call) },
@@ -69,127 +68,14 @@ function imageFor(images: Deps['images'], call: Call): Image {
   return platform ? images.findFor(name, platform) : images.find(name)
 }
 
-/** Parameters that would change the answer and that nothing obeys yet. */
-function refuseQuery(call: Call, names: readonly string[]): void {
-  for (const name of names)
-    if (call.query.has(name) && call.query.flag(name))
-      throw unsupported(
-        `the query parameter "${name}" of ${call.request.method} ${new URL(call.request.url ?? '/', 'http://d').pathname}`,
-      )
-}
-
-const seconds = (time: string | undefined) => Math.floor(Date.parse(time ?? '') / 1000) || 0
-
-const listFilters = ['before', 'dangling', 'label', 'label!', 'reference', 'since', 'until']
-
-function list(engine: Deps, call: Call): void {
-  refuseQuery(call, ['manifests'])
-  const { query } = call
-  const filters = Filters.of(query, listFilters)
-  const { images } = engine
-  const age = (ref: string) => Date.parse(images.find(ref).createdAt)
-  const dangling = filters.flag('dangling')
-  const until = filters.get('until')[0]
-  const selected = images
-    .list()
-    .map((image) => withMatchingNames(image, filters.get('reference')))
-    .filter(
-      (image): image is Image =>
-        image !== undefined &&
-        // Named by another image's name: shown with all that has no name of its own.
-        (query.flag('all') || image.refs.length > 0 || !images.isMember(image.id)) &&
-        (dangling === undefined || dangling === isDangling(engine, image)) &&
-        filters.labels(image.config.config?.Labels) &&
-        filters.withoutLabels(image.config.config?.Labels) &&
-        filters.any('before', (ref) => Date.parse(image.createdAt) < age(ref)) &&
-        filters.any('since', (ref) => Date.parse(image.createdAt) > age(ref)) &&
-        (until === undefined || Date.parse(image.createdAt) < parseTime(until) * 1000),
-    )
-    .sort((a, b) => Date.parse(b.createdAt) - Date.parse(a.createdAt))
-  const shared = query.flag('shared-size')
-  const rows = selected.map((image) =>
-    encodeSummary(image, {
-      sharedSize: shared ? images.sharedSize(image) : -1,
-      containers: engine.containers.list().filter((c) => c.imageId === image.id).length,
-      minor: call.minor,
-    }),
-  )
-  sendJson(call.response, rows)
-}
-
-const isDangling = ({ images }: Deps, image: Image): boolean =>
-  image.refs.length === 0 && !images.isMember(image.id)
-
-/** Docker: `reference` shows of an image only the names that match. */
-function withMatchingNames(image: Image, patterns: readonly string[]): Image | undefined {
-  if (patterns.length === 0) return image
-  const refs = image.refs.filter((ref) => patterns.some((pattern) => matchesReference(ref, pattern)))
-  const digests = image.digests.filter((ref) => patterns.some((pattern) => matchesReference(ref, pattern)))
-  return refs.length + digests.length > 0 ? { ...image, refs, digests } : undefined
-}
-
-/** Go's path.Match over the familiar name, with and without the tag. */
-function matchesReference(ref: string, pattern: string): boolean {
-  const parsed = parseReference(ref)
-  const glob = globOf(pattern)
-  return glob.test(familiar(parsed)) || glob.test(familiarName(parsed))
-}
-
-function globOf(pattern: string): RegExp {
-  const source = pattern
-    .slice(0, 512)
-    .replace(/[.+^${}()|\\]/g, '\\$&')
-    .replaceAll('*', '[^/]*')
-    .replaceAll('?', '[^/]')
-  try {
-    return new RegExp(`^${source}$`)
-  } catch (cause) {
-    throw new EngineError('invalid', `invalid filter 'reference=${pattern}'`, { cause })
-  }
-}
-
-const familiarOf = (ref: string) => familiar(parseReference(ref))
-
-export function encodeSummary(
-  image: Image,
-  o: { sharedSize: number; containers: number; minor: number },
-): ImageSummary {
-  const tags = image.refs.map(familiarOf)
-  const digests = image.digests.map(familiarOf)
-  // Docker: before 1.43 nameless images had a name that said so.
-  const old = o.minor < 43
-  return {
-    Id: image.id,
-    ParentId: '',
-    RepoTags: tags.length === 0 && old ? ['<none>:<none>'] : tags,
-    RepoDigests: digests.length === 0 && old ? ['<none>@<none>'] : digests,
-    Created: seconds(image.createdAt),
-    Size: image.size,
-    SharedSize: o.sharedSize,
-    Labels: image.config.config?.Labels ?? null,
-    Containers: o.containers,
-  }
-}
-
-function encodeInspect(image: Image): ImageInspect {
-  const { config } = image
-  return {
-    Id: image.id,
-    RepoTags: image.refs.map(familiarOf),
-    RepoDigests: image.digests.map(familiarOf),
-    Parent: '',
-    Comment: config.history?.at(-1)?.comment ?? '',
-    ...(config.created === undefined ? {} : { Created: config.created }),
-    Author: config.author ?? '',
-    Config: config.config ?? {},
-    Architecture: config.architecture,
-    ...(config.variant === undefined ? {} : { Variant: config.variant }),
-    Os: config.os,
-    Size: image.size,
-    GraphDriver: { Name: 'overlayfs', Data: {} },
-    RootFS: { Type: 'layers', Layers: [...image.layers] },
-    Metadata: { LastTagTime: image.lastTaggedAt ?? '0001-01-01T00:00:00Z' },
-  }
+/** Docker: manifests are told since 1.48, and of a name as a whole. */
+async function inspect(engine: Deps, call: Call): Promise<void> {
+  const wanted = call.query.flag('manifests') && call.minor >= 48
+  if (wanted && call.query.has('platform'))
+    throw new EngineError('invalid', 'conflicting options: manifests and platform options cannot both be set')
+  const image = imageFor(engine.images, call)
+  const manifests = wanted ? await manifestsOf(engine, call, image) : {}
+  sendJson(call.response, { ...encodeInspect(image), ...manifests })
 }
 
 async function load(engine: Deps, call: Call): Promise<void> {

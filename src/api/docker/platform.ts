@@ -12,7 +12,23 @@ const shape = z.object({
 /** The parameter `platform` of calls about images: OCI's description of one, as JSON. */
 export function platformIn(query: Query): Platform | undefined {
   const value = query.json('platform')
-  if (value === undefined) return undefined
+  return value === undefined ? undefined : decode(value)
+}
+
+/** The parameter `platforms`: any number of them. */
+export function platformsIn(query: Query): Platform[] {
+  return query.all('platforms').flatMap((text) => {
+    if (text === '') return []
+    try {
+      return decode(JSON.parse(text))
+    } catch (cause) {
+      if (cause instanceof EngineError) throw cause
+      throw new EngineError('invalid', 'invalid value for platforms: not JSON', { cause })
+    }
+  })
+}
+
+function decode(value: unknown): Platform {
   const result = shape.safeParse(value)
   if (!result.success)
     throw new EngineError('invalid', 'invalid platform: want JSON with os, architecture and maybe variant')

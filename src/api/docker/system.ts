@@ -6,7 +6,7 @@ import { encodeSummary } from './encode-container.ts'
 import { Filters, parseTime } from './filters.ts'
 import { sendJson, writeLine } from './respond.ts'
 import type { Call, Route } from './route.ts'
-import { encodeSummary as encodeImageSummary } from './images.ts'
+import { encodeSummary as encodeImageSummary } from './encode-image.ts'
 import { encodeVolume } from './volumes.ts'
 
 type Deps = Pick<Engine, 'info' | 'version' | 'events' | 'diskUsage'>

@@ -49,14 +49,16 @@ export const rmi = command({
     platform: list('Remove only the given platform variant', { kind: 'strings' }),
   },
   async run(context, flags, names) {
-    if (flags.platform.length > 0)
-      throw new ExitError(1, '--platform is not supported: an image goes with all of its platforms')
+    const platforms = flags.platform
+      .flatMap((text) => text.split(','))
+      .flatMap((text) => readPlatform(text) ?? [])
     let code = 0
     for (const name of names) {
       try {
         const items = await context.client.images.remove(name, {
           force: flags.force,
           noPrune: flags['no-prune'],
+          platforms,
         })
         for (const item of items)
           context.out(

@@ -1,7 +1,8 @@
 import { shortId } from '../../lib/id.ts'
 import { humanDuration, humanSize } from '../../lib/units.ts'
 import type { ImageSummary } from '../../wire/image.ts'
-import { command, ExitError } from '../command.ts'
+import type { Filters } from '../../client/index.ts'
+import { command, ExitError, type Context } from '../command.ts'
 import { filter, listFormat } from '../common-flags.ts'
 import { bool } from '../flags.ts'
 import { readFilters, renderList, type Column } from '../format.ts'
@@ -26,14 +27,10 @@ export const images = command({
     quiet: bool('Only show image IDs', { short: 'q' }),
     tree: bool('List multi-platform images as a tree (EXPERIMENTAL)'),
   },
-  async run(context, flags, [reference]) {
-    if (flags.tree)
-      throw new ExitError(
-        1,
-        '--tree is not supported: `image inspect --platform` shows the image of each platform',
-      )
+  async run(context, flags, [reference], given) {
     const filters = readFilters(flags.filter)
     if (reference !== undefined) filters['reference'] = [...(filters['reference'] ?? []), reference]
+    if (flags.tree) return await showTree(context, { flags, given, filters })
     const list = await context.client.images.list({ all: flags.all, filters, digests: flags.digests })
     const format = flags.format || (flags.quiet ? '' : context.config.format('imagesFormat'))
     const withDigest = flags.digests || /\{\{[^}]*\.Digest\b/.test(format)
@@ -52,6 +49,32 @@ export const images = command({
     )
   },
 })
+
+/** Docker: what changes the table is refused, in these words. */
+async function showTree(
+  context: Context,
+  o: { flags: { all: boolean }; given: ReadonlySet<string>; filters: Filters },
+): Promise<void> {
+  for (const name of ['quiet', 'no-trunc', 'digests', 'format'])
+    if (o.given.has(name))
+      throw new ExitError(
+        1,
+        `--${name === 'digests' ? 'show-digest' : name} is not yet supported with --tree`,
+      )
+  const { drawImageTree } = await import('../image-tree.ts')
+  const list = await context.client.images.list({ all: o.flags.all, filters: o.filters, manifests: true })
+  const isTerminal = process.stdout.isTTY
+  context.out(
+    drawImageTree(
+      // Docker: nameless ones only with --all; here also for those who ask for them.
+      list.filter((image) => o.flags.all || image.RepoTags.length > 0 || 'dangling' in o.filters),
+      {
+        width: (isTerminal && process.stdout.columns) || 80,
+        colour: isTerminal && !process.env['NO_COLOR'],
+      },
+    ),
+  )
+}
 
 /** One row for each name; with digests, each tag beside each digest of its repository. */
 function rowsOf(image: ImageSummary, withDigest: boolean): Row[] {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
-import { dockerArchive, tar } from '../archives.ts'
+import { dockerArchive, indexArchive, tar } from '../archives.ts'
 import { busyboxTar, command, missing, system, type ClientName } from '../harness.ts'
 
 export function imageScenarios(client: ClientName): void {
@@ -121,6 +121,52 @@ export function imageScenarios(client: ClientName): void {
       ]
       assert.deepEqual([history.split('\n').length, layers], [2, '2'])
     })
+
+    test(
+      'images --tree shows what a name stands for, rmi --platform takes some of it',
+      {
+        skip: missing(client, { docker: 28 }),
+      },
+      async () => {
+        const loaded = await s.run(['load'], {
+          input: await indexArchive('many:1', ['amd64', 'arm64', 'riscv64']),
+        })
+        assert.equal(loaded.code, 0, loaded.stderr)
+        const tree = async () => {
+          const text = await s.ok('images', '--tree', 'many')
+          return text
+            .matchAll(/^[├└]─ (\S+) +([0-9a-f]{12}) +(\S+)/gm)
+            .map((row) => [row[1], row[3] !== '0B'])
+        }
+        assert.deepEqual(
+          [...(await tree())],
+          ['linux/amd64', 'linux/arm64', 'linux/riscv64'].map((platform) => [platform, true]),
+        )
+        await s.fails(
+          1,
+          /does not provide the specified platform \(linux\/s390x\)/,
+          'rmi',
+          '--platform',
+          's390x',
+          'many:1',
+        )
+        assert.match(await s.ok('rmi', '--platform', 'linux/riscv64,amd64', 'many:1'), /^Deleted: sha256:/)
+        assert.deepEqual(
+          [...(await tree())],
+          [
+            ['linux/amd64', false],
+            ['linux/arm64', true],
+            ['linux/riscv64', false],
+          ],
+        )
+        assert.equal(await s.ok('image', 'inspect', '-f', '{{.Architecture}}', 'many:1'), 'arm64')
+        assert.match(
+          await s.ok('rmi', '--platform', 'arm64', 'many:1'),
+          /^Untagged: many:1\nDeleted: sha256:/,
+        )
+        assert.equal(await s.ok('images', '-q', 'many'), '')
+      },
+    )
 
     test('what is no archive is refused', async () => {
       const result = await s.run(['load'], { input: 'this is not a tar'.repeat(100) })
