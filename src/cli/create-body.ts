@@ -185,11 +185,12 @@ function hostPart({ flags, given }: CreateInput): HostConfig {
     Privileged: flags.privileged,
     PublishAllPorts: flags['publish-all'],
     ReadonlyRootfs: flags['read-only'],
-    RestartPolicy: restartPolicy(flags.restart),
+    RestartPolicy: parseRestart(flags.restart),
   }
 }
 
-function restartPolicy(text: string): NonNullable<HostConfig['RestartPolicy']> {
+/** `always`, `on-failure:3`. */
+export function parseRestart(text: string): NonNullable<HostConfig['RestartPolicy']> {
   const [name = '', count, ...more] = text.split(':')
   if (text !== '' && name === '')
     throw new Error('invalid restart policy format: no policy provided before colon')

@@ -79,6 +79,11 @@ export const entries: readonly Entry[] = [
     async () => (await lifecycle()).unpause,
   ),
   container('rename', 'Rename a container', async () => (await lifecycle()).rename),
+  container(
+    'update',
+    'Update configuration of one or more containers',
+    async () => (await import('./commands/update.ts')).update,
+  ),
   container('rm', 'Remove one or more containers', async () => (await lifecycle()).rm, 'container remove'),
   container(
     'wait',
@@ -444,11 +449,7 @@ export const entries: readonly Entry[] = [
     'Display a live stream of container(s) resource usage statistics',
     'resource statistics are not supported yet',
   ),
-  missing(
-    ['container update', 'update'],
-    'Update configuration of one or more containers',
-    'changing the limits of a container is not supported yet',
-  ),
+
   ...['create', 'rm', 'stop', 'dial-stdio'].map((name) =>
     missing([`buildx ${name}`], 'Manage builder instances', 'there is one builder, the daemon itself'),
   ),

@@ -8,6 +8,7 @@ import type {
   ExecInspect,
   ExecStartBody,
   PortCheckInfo,
+  ResourceUpdate,
   TopResponse,
   WaitResponse,
 } from '../wire/container.ts'
@@ -176,6 +177,11 @@ export class Containers {
       raw: response.headers.get('content-type') === 'application/vnd.docker.raw-stream',
       stream: response.body,
     }
+  }
+
+  /** Changes limits and the restart policy. */
+  update(id: string, change: ResourceUpdate): Promise<{ Warnings: string[] | null }> {
+    return this.#t.json('POST', at(id, '/update'), { body: change })
   }
 
   /** What is at a path of its file system. */

@@ -150,6 +150,8 @@ async function named<T>(c: Container, path: string, work: () => Promise<T>): Pro
   try {
     return await work()
   } catch (error) {
+    if (hasCode(error, 'ENOTDIR'))
+      throw new EngineError('invalid', `lstat ${path}: not a directory`, { cause: error })
     if (!hasCode(error, 'ENOENT')) throw error
     throw new EngineError('not-found', `Could not find the file ${path} in container ${c.name}`, {
       cause: error,

@@ -8,6 +8,7 @@ import type {
   EndpointSettings,
   ExecConfig,
   ExecStartBody,
+  ResourceUpdate,
   TopResponse,
 } from '../wire/container.ts'
 import type { Sandbox } from '../network/index.ts'
@@ -31,6 +32,7 @@ import { isLive } from './state.ts'
 import { unseenEnd, watchUnseenEnds } from './unseen-ends.ts'
 import { kill, pause, stop, unpause, type StopOptions } from './stop.ts'
 import { top } from './top.ts'
+import { update } from './update.ts'
 
 export type WaitCondition = 'not-running' | 'next-exit' | 'removed'
 
@@ -302,6 +304,11 @@ export class Containers {
 
   changes(op: Op, ref: string): Promise<{ path: string; kind: 'added' | 'modified' | 'deleted' }[]> {
     return this.#host.snapshots.changes(op, this.find(ref).id)
+  }
+
+  /** Changes limits and the restart policy. */
+  update(op: Op, ref: string, change: ResourceUpdate): Promise<void> {
+    return update(op, this.#host, this.find(ref), change)
   }
 
   /** What is at a path of its file system. */

@@ -13,8 +13,11 @@ import { ContainerLogs } from './log/container-logs.ts'
 import type { LogSetup } from './log/setup.ts'
 import type { OciSpec } from './oci-spec.ts'
 import { probeConmon, probeRuntime, type Program } from './probe.ts'
+import type { HostConfig } from '../wire/container.ts'
+import { hostFacts } from './host-facts.ts'
 import { Relay } from './relay.ts'
 import { runStep, type StepOptions } from './run-step.ts'
+import { updatedResources } from './update-resources.ts'
 import { reasonIn, startError } from './start-error.ts'
 
 export interface CreateOptions {
@@ -142,6 +145,19 @@ export class Runtime {
 
   async resume(op: Op, id: string): Promise<void> {
     await this.#call(op, this.#runtimeOf(id), ['resume', id])
+  }
+
+  /** Sets the limits of a running container; of one that does not run it only says whether they are possible. */
+  async update(
+    op: Op,
+    id: string,
+    o: { hostConfig: HostConfig; live: boolean; bundle: string },
+  ): Promise<void> {
+    const resources = updatedResources(o.hostConfig, hostFacts())
+    if (!o.live) return
+    const file = join(o.bundle, 'resources.json')
+    writeFileSync(file, JSON.stringify(resources))
+    await this.#call(op, this.#runtimeOf(id), ['update', '--resources', file, id])
   }
 
   /** Takes the container away; processes that are left in it are killed. Idempotent. */

@@ -126,6 +126,26 @@ export interface Resources {
   IOMaximumBandwidth?: number
 }
 
+/** Body of `POST /containers/{id}/update`: what can be changed of a container that exists. */
+export interface ResourceUpdate extends Pick<
+  Resources,
+  | 'BlkioWeight'
+  | 'CpuShares'
+  | 'NanoCpus'
+  | 'CpuPeriod'
+  | 'CpuQuota'
+  | 'CpuRealtimePeriod'
+  | 'CpuRealtimeRuntime'
+  | 'CpusetCpus'
+  | 'CpusetMems'
+  | 'Memory'
+  | 'MemorySwap'
+  | 'MemoryReservation'
+  | 'PidsLimit'
+> {
+  RestartPolicy?: RestartPolicy
+}
+
 export interface HostConfig extends Resources {
   Binds?: string[] | null
   Mounts?: MountSpec[] | null

@@ -16,6 +16,7 @@ import { networkRoutes } from './networks.ts'
 import { registryRoutes } from './registry.ts'
 import type { Method, Route } from './route.ts'
 import { systemRoutes } from './system.ts'
+import { updateRoutes } from './update.ts'
 import { volumeRoutes } from './volumes.ts'
 
 /** Every route of the Docker Engine API, served or refused by name. docs/compat.md is held to this table. */
@@ -24,6 +25,7 @@ export function dockerRoutes(engine: Engine): Route[] {
     ...systemRoutes(engine),
     ...containerRoutes(engine),
     ...archiveRoutes(engine),
+    ...updateRoutes(engine),
     ...execRoutes(engine),
     ...imageRoutes(engine),
     ...registryRoutes(engine),
@@ -51,7 +53,7 @@ function refuse(refusal: string, ...routes: readonly `${Method} /${string}`[]): 
 
 const refusals: readonly Route[] = [
   ...refuse('stats are not supported yet', 'GET /containers/:id/stats'),
-  ...refuse('changing a container’s limits is not supported yet', 'POST /containers/:id/update'),
+
   ...refuse('attaching over a websocket is not supported yet', 'GET /containers/:id/attach/ws'),
 
   ...refuse('commit is not supported yet', 'POST /commit'),

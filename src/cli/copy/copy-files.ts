@@ -1,4 +1,5 @@
 /** `cp` both ways, by docker's rules; `compose cp` is the same for a service's containers. */
+import type { Stats } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { DaemonError } from '../../client/index.ts'
 import type { Containers } from '../../client/index.ts'
@@ -175,12 +176,22 @@ function checkOutput(path: string): void {
   const directory = posix.dirname(cleanPath(path))
   if (!statSync(directory, { throwIfNoEntry: false }))
     throw new Error(`invalid output path: directory ${JSON.stringify(directory)} does not exist`)
-  const stat = statSync(path, { throwIfNoEntry: false })
+  const stat = statOutput(path)
   if (!stat || stat.isDirectory() || stat.isFile()) return
   const why = stat.isCharacterDevice() || stat.isBlockDevice() ? 'got a device' : 'got an irregular file'
   throw new Error(
     `invalid output path: ${JSON.stringify(path)} must be a directory or a regular file: ${why}`,
   )
+}
+
+function statOutput(path: string): Stats | undefined {
+  try {
+    return statSync(path)
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined
+    if (hasCode(error, 'ENOTDIR')) throw new Error(`stat ${path}: not a directory`, { cause: error })
+    throw error
+  }
 }
 
 const device = 0x0400_0000
@@ -190,7 +201,8 @@ const irregular = (mode: number) => ((mode & device) !== 0 ? 'got a device' : 'g
 function missing(call: string, path: string, error: unknown): unknown {
   if (hasCode(error, 'ENOENT'))
     return new Error(`${call} ${path}: no such file or directory`, { cause: error })
-  if (hasCode(error, 'ENOTDIR')) return new Error(`${call} ${path}: not a directory`, { cause: error })
+  // Docker: said without the path.
+  if (hasCode(error, 'ENOTDIR')) return new Error('not a directory', { cause: error })
   return error
 }
 
