@@ -12,6 +12,7 @@ import { resolveMounts, type Owner } from './mounts.ts'
 import { checkHealthcheck, mergeHealthcheck } from './health.ts'
 import { planLinks } from './links.ts'
 import { fillLogConfig } from './logging.ts'
+import { planNamespaces } from './namespaces.ts'
 import { checkName } from './names.ts'
 import { planNetworks } from './networking.ts'
 import type { ContainerRecord, MountRecord } from './record.ts'
@@ -53,6 +54,7 @@ export async function create(
   const links = planLinks(host, { name, mode: plan.mode, hostConfig: filled })
   const hostConfig = {
     ...filled,
+    ...planNamespaces(host, { config: request.config, hostConfig: filled }),
     NetworkMode: plan.mode,
     ...(filled.Links && { Links: links.length > 0 ? links : null }),
   }

@@ -17,6 +17,8 @@ export interface ContainerDefaults {
   readonly dnsSearch: readonly string[]
   readonly dnsOptions: readonly string[]
   readonly init: boolean
+  readonly ipcMode: 'private' | 'shareable'
+  readonly cgroupnsMode: 'private' | 'host'
   /** Log driver and its options for containers that choose none. */
   readonly logDriver: string
   readonly logOptions: Readonly<Record<string, string>>

@@ -15,6 +15,7 @@ import { runVolumeJob } from '../volume/index.ts'
 import type { Container } from './container.ts'
 import type { Host } from './host.ts'
 import { checkSource } from './mounts.ts'
+import { ownsSharedShm } from './namespaces.ts'
 import type { MountRecord } from './record.ts'
 import { isLive } from './state.ts'
 
@@ -71,7 +72,7 @@ export async function runningMounts(op: Op, host: Host, c: Container): Promise<O
 
 /** Idempotent, also for what an earlier daemon left. */
 export async function releaseMounts(op: Op, host: Host, c: Container): Promise<void> {
-  if (c.record.mounts.some(isStaged)) await clearStaged(c.mountsDirectory)
+  if (c.record.mounts.some(isStaged) || ownsSharedShm(c)) await clearStaged(c.mountsDirectory)
   for (const [index, mount] of c.record.mounts.entries()) {
     if (mount.image) await host.snapshots.remove(op, imageWorkspace(c, index))
     if (mount.volume === undefined) continue

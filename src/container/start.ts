@@ -11,6 +11,7 @@ import { cgroupOf, emit, save, type Host } from './host.ts'
 import { releaseMounts, setUpMounts } from './mount-setup.ts'
 import { linkVariables } from './links.ts'
 import { logSetup } from './logging.ts'
+import { namespaceChoices, shmMounts } from './namespaces.ts'
 import { joinNetworks, type NetworkPlace } from './networking.ts'
 import { assertCan } from './state.ts'
 
@@ -53,7 +54,7 @@ async function launch(op: Op, host: Host, c: Container): Promise<void> {
   await mkdir(c.bundle, { recursive: true, mode: 0o700 })
   undo.defer(() => rm(c.bundle, { recursive: true, force: true }))
   undo.defer(() => attempt(op, 'release its mounts', () => releaseMounts(detached(op, 30_000), host, c)))
-  const mounts = await setUpMounts(op, host, c, rootfs)
+  const mounts = [...(await shmMounts(host, c)), ...(await setUpMounts(op, host, c, rootfs))]
   const input = specInput(host, c, { rootfs, place, mounts })
   op.signal.throwIfAborted() // last chance to turn back: from here the start completes
 
@@ -134,13 +135,11 @@ function specInput(
     ...(domainname ? { domainname } : {}),
     rootfs,
     readonlyRootfs: hostConfig.ReadonlyRootfs === true,
+    shm: hostConfig.IpcMode !== 'none',
     mounts: [...networkFileMounts(owner), ...o.mounts],
     namespaces: {
       network: place?.namespace ?? 'host',
-      pid: namespace('pid', hostConfig.PidMode),
-      ipc: namespace('ipc', hostConfig.IpcMode),
-      uts: namespace('uts', hostConfig.UTSMode),
-      cgroup: hostConfig.CgroupnsMode === 'host' ? 'host' : 'private',
+      ...namespaceChoices(host, c),
     },
     hostConfig: {
       ...hostConfig,
@@ -157,12 +156,6 @@ function specInput(
     ...(hostConfig.Annotations ? { annotations: hostConfig.Annotations } : {}),
     kind: 'container',
   }
-}
-
-function namespace(kind: string, mode: string | undefined): 'private' | 'host' {
-  if (mode === 'host') return 'host'
-  if (mode === undefined || mode === '' || mode === 'private' || mode === 'shareable') return 'private'
-  throw new EngineError('unsupported', `--${kind} ${mode} is not supported yet: use private or host`)
 }
 
 function networkFileMounts(c: Container): OciMount[] {

@@ -29,7 +29,7 @@ export async function stop(op: Op, host: Host, c: Container, o: StopOptions): Pr
   const asked = o.timeout ?? c.config.StopTimeout
   const over = ended(c, op.signal)
   // With the host's pids it is no PID 1: there the kernel delivers every signal.
-  const first = c.hostConfig.PidMode !== 'host'
+  const first = !c.hostConfig.PidMode
   const deaf = asked === undefined && first && !handlesSignal(c.state.pid, signal)
   if (deaf)
     op.log.info('stop: the process does not handle the signal, killing it at once', {

@@ -73,6 +73,7 @@ export function resolve(
     labels: (s.labels ?? []).map(checkLabel),
     shutdownTimeout,
     init: s.init ?? false,
+    ...namespaceDefaults(s),
     ...logDefaults(s),
     noNewPrivileges: s['no-new-privileges'] ?? false,
     defaultShmSize: s['default-shm-size'] ?? 64 * 1024 * 1024,
@@ -160,6 +161,16 @@ function runtimeOf(s: Settings): Config['runtime'] {
       `runtime ${others.join(', ')} is registered but is not the default-runtime: Gantry runs all containers with one runtime`,
     )
   return { name, path: known[name]?.path ?? '' }
+}
+
+function namespaceDefaults(s: Settings): Pick<Config, 'defaultIpcMode' | 'defaultCgroupnsMode'> {
+  const defaultIpcMode = s['default-ipc-mode'] ?? 'private'
+  if (defaultIpcMode !== 'private' && defaultIpcMode !== 'shareable')
+    throw invalid(`default-ipc-mode ${JSON.stringify(defaultIpcMode)}: want private or shareable`)
+  const defaultCgroupnsMode = s['default-cgroupns-mode'] ?? 'private'
+  if (defaultCgroupnsMode !== 'private' && defaultCgroupnsMode !== 'host')
+    throw invalid(`default-cgroupns-mode ${JSON.stringify(defaultCgroupnsMode)}: want private or host`)
+  return { defaultIpcMode, defaultCgroupnsMode }
 }
 
 function logDefaults(s: Settings): Pick<Config, 'logDriver' | 'logOptions'> {

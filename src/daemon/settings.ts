@@ -71,6 +71,8 @@ export const fileSchema = z.strictObject({
   'dns-search': texts.exactOptional(),
   labels: texts.exactOptional(),
   init: z.boolean().exactOptional(),
+  'default-ipc-mode': text.exactOptional(),
+  'default-cgroupns-mode': text.exactOptional(),
   'log-driver': text.exactOptional(),
   'log-opts': z.record(z.string(), z.string()).exactOptional(),
   'no-new-privileges': z.boolean().exactOptional(),

@@ -43,6 +43,9 @@ export interface Config {
   /** Containers get a small init as PID 1 unless they say otherwise. */
   readonly init: boolean
   readonly noNewPrivileges: boolean
+  /** Namespaces of containers that say nothing of them. */
+  readonly defaultIpcMode: 'private' | 'shareable'
+  readonly defaultCgroupnsMode: 'private' | 'host'
   /** Log driver of containers that choose none, and its options. */
   readonly logDriver: string
   readonly logOptions: Readonly<Record<string, string>>

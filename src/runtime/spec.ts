@@ -20,6 +20,8 @@ export interface SpecInput {
   /** Mounted on the host, absolute. */
   readonly rootfs: string
   readonly readonlyRootfs: boolean
+  /** False: there is no /dev/shm (`--ipc none`). */
+  readonly shm?: boolean
   /** Besides the defaults; of two for one destination the later wins, over a default too. */
   readonly mounts: OciMount[]
   readonly namespaces: {
@@ -234,9 +236,13 @@ function defaultMounts(i: SpecInput): OciMount[] {
     // The kernel mounts sysfs only for the owner of the network namespace.
     mount('/sys', 'sysfs', 'sysfs', `nosuid,noexec,nodev,${access}`),
     mount('/dev/pts', 'devpts', 'devpts', 'nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5'),
-    hostIpc
-      ? bind('/dev/shm')
-      : mount('/dev/shm', 'tmpfs', 'shm', `nosuid,noexec,nodev,mode=1777,size=${shmSize}`),
+    ...(i.shm === false
+      ? []
+      : [
+          hostIpc
+            ? bind('/dev/shm')
+            : mount('/dev/shm', 'tmpfs', 'shm', `nosuid,noexec,nodev,mode=1777,size=${shmSize}`),
+        ]),
     // It shows the queues of the IPC namespace it is mounted in: the host's too, which need not have it mounted itself.
     mount('/dev/mqueue', 'mqueue', 'mqueue', 'nosuid,noexec,nodev'),
     mount('/sys/fs/cgroup', 'cgroup', 'cgroup', `nosuid,noexec,nodev,relatime,${access}`),

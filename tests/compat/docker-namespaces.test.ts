@@ -1,0 +1,3 @@
+import { namespaceScenarios } from '../system/scenarios/namespaces.ts'
+
+namespaceScenarios('docker')

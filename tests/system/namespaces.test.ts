@@ -1,0 +1,3 @@
+import { namespaceScenarios } from './scenarios/namespaces.ts'
+
+namespaceScenarios('gantry')
