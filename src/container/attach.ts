@@ -40,6 +40,8 @@ export interface LogOptions {
 export function attach(op: Op, host: Host, c: Container, o: AttachOptions): Promise<Duplex> {
   if (c.state.status === 'paused')
     throw new EngineError('conflict', `container ${c.id} is paused, unpause the container before attach`)
+  if (c.state.status === 'restarting')
+    throw new EngineError('conflict', `container ${c.id} is restarting, wait until the container is running`)
   emit(host, c, { action: 'attach' })
   const connect = () =>
     host.runtime.attach(op, {

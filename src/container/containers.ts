@@ -28,7 +28,8 @@ import { imageWorkspaces, sweepStaged } from './mount-setup.ts'
 import { reconcile } from './reconcile.ts'
 import { remove, type RemoveOptions } from './remove.ts'
 import { start } from './start.ts'
-import { isLive } from './state.ts'
+import { Restarts } from './restarts.ts'
+import { endOf, isLive, isUp } from './state.ts'
 import { unseenEnd, watchUnseenEnds } from './unseen-ends.ts'
 import { kill, pause, stop, unpause, type StopOptions } from './stop.ts'
 import { top } from './top.ts'
@@ -44,6 +45,7 @@ export class Containers {
   readonly #idByName = new Map<string, string>()
   readonly #execs: Execs
   readonly #healthChecks: HealthChecks
+  readonly #restarts: Restarts
   readonly #op: Op
   readonly #exits: Disposable
   readonly #unseen: Disposable
@@ -56,6 +58,9 @@ export class Containers {
     this.#paths = paths
     this.#execs = new Execs(this.#host)
     this.#healthChecks = new HealthChecks(this.#host)
+    this.#restarts = new Restarts(this.#host, (c) =>
+      this.#start(detached(this.#op, 60_000), c, { by: 'policy' }),
+    )
     this.#exits = host.runtime.onExit(({ id, ...exit }) => {
       const c = this.#byId.get(id)
       if (c) this.#track(this.#onExit(c, exit))
@@ -140,11 +145,16 @@ export class Containers {
   async start(op: Op, ref: string): Promise<void> {
     const c = this.find(ref)
     try {
-      await start(op, this.#host, c)
+      await this.#start(op, c, { by: 'user' })
+      this.#restarts.forget(c)
     } catch (error) {
       if (c.hostConfig.AutoRemove && kindOf(error) !== 'not-modified') await this.#autoRemove(c)
       throw error
     }
+  }
+
+  async #start(op: Op, c: Container, o: { by: 'user' | 'policy' }): Promise<void> {
+    await start(op, this.#host, c, o)
     this.#healthChecks.follow(c)
     // A process that was gone before we listened has left its exit file.
     const exit = this.#host.runtime.exitOf(c.id, c.bundle)
@@ -155,13 +165,13 @@ export class Containers {
     return stop(op, this.#host, this.find(ref), o)
   }
 
-  kill(op: Op, ref: string, signal: string): Promise<void> {
-    return kill(op, this.#host, this.find(ref), signal)
+  kill(op: Op, ref: string, o: Parameters<typeof kill>[3]): Promise<void> {
+    return kill(op, this.#host, this.find(ref), o)
   }
 
   async restart(op: Op, ref: string, o: StopOptions): Promise<void> {
     const c = this.find(ref)
-    if (isLive(c.state)) await stop(op, this.#host, c, o)
+    if (isUp(c.state)) await stop(op, this.#host, c, { ...o, by: 'restart' })
     await this.start(op, c.id)
     emit(this.#host, c, { action: 'restart' })
   }
@@ -225,12 +235,12 @@ export class Containers {
   wait(op: Op, ref: string, condition: WaitCondition): Promise<{ exitCode: number; error?: string }> {
     const c = this.find(ref)
     const last = () => {
-      const { state } = c
-      const exitCode = state.status === 'exited' || state.status === 'created' ? (state.exitCode ?? 0) : 0
-      const error = state.status === 'exited' || state.status === 'created' ? state.error : undefined
+      const over = c.state.status === 'created' ? c.state : endOf(c.state)
+      const { exitCode = 0, error } = over ?? {}
       return error === undefined ? { exitCode } : { exitCode, error }
     }
-    if (condition === 'not-running' && !isLive(c.state)) return Promise.resolve(last())
+    // Docker: one that restarts is waited for, to its next end.
+    if (condition === 'not-running' && !isUp(c.state)) return Promise.resolve(last())
     return new Promise((resolve, reject) => {
       let result = last()
       const finish = (settle: () => void) => {
@@ -343,9 +353,20 @@ export class Containers {
     return this.list().filter((c) => isLive(c.state))
   }
 
+  /** At boot, once all that containers need is there: starts those whose policy says so. Returns before they run. */
+  resumeRestarts(): void {
+    this.#restarts.resume(this.list().toReversed())
+  }
+
+  /** Restart policies start nothing any more: for a daemon that is about to end its containers. */
+  async endRestarts(): Promise<void> {
+    await this.#restarts.close()
+  }
+
   /** Waits for ends and removals under way, then listens no more. Containers that run go on. */
   async close(): Promise<void> {
     this.#healthChecks.close()
+    await this.#restarts.close()
     await Promise.allSettled(this.#background)
     this.#exits[Symbol.dispose]()
     this.#unseen[Symbol.dispose]()
@@ -373,8 +394,9 @@ export class Containers {
   }
 
   async #onExit(c: Container, exit: Exit): Promise<void> {
-    if (!(await recordEnd(this.#op, this.#host, c, exit))) return
-    if (c.hostConfig.AutoRemove && !c.removalRequested) await this.#autoRemove(c)
+    const outcome = await recordEnd(this.#op, this.#host, c, exit)
+    if (outcome === 'restarting') this.#restarts.schedule(c)
+    else if (outcome === 'exited' && c.hostConfig.AutoRemove && !c.removalRequested) await this.#autoRemove(c)
   }
 
   async #autoRemove(c: Container): Promise<void> {

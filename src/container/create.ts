@@ -16,6 +16,7 @@ import { planNamespaces } from './namespaces.ts'
 import { checkName } from './names.ts'
 import { planNetworks } from './networking.ts'
 import type { ContainerRecord, MountRecord } from './record.ts'
+import { checkRestartPolicy } from './restart-policy.ts'
 
 export interface CreateRequest {
   readonly name?: string | undefined
@@ -44,6 +45,7 @@ export async function create(
   const config = mergeConfig(request.config, image.config.config ?? {}, id, request.hostConfig)
   const filled = fillDefaults(request.hostConfig, host)
   checkHealthcheck(request.config.Healthcheck)
+  checkRestartPolicy(filled.RestartPolicy)
   checkLimits(config, filled)
   const plan = planNetworks(host, {
     // What the image exposes is no conflict with the user's settings.
@@ -85,6 +87,7 @@ export async function create(
     mounts,
     state: { status: 'created' },
     restartCount: 0,
+    stoppedByUser: false,
   }
   const c = new Container(record, request.paths)
   undo.defer(() => rm(c.directory, { recursive: true, force: true }))

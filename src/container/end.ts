@@ -1,9 +1,9 @@
 import { rm } from 'node:fs/promises'
 import { detached, type Op } from '../lib/op.ts'
 import type { Container } from './container.ts'
-import { healthAtEnd } from './health.ts'
-import { emit, save, type Host } from './host.ts'
+import { emit, type Host } from './host.ts'
 import { releaseMounts } from './mount-setup.ts'
+import { saveEnd } from './save-end.ts'
 import { attempt } from './start.ts'
 import { isLive, type Ended } from './state.ts'
 
@@ -16,11 +16,16 @@ export interface Exit {
 
 /**
  * Records the end of the container's process and gives back what it held: runtime state, cgroup, namespace, ports,
- * root mount. Idempotent: an end that is already recorded changes nothing. Returns false then.
+ * root mount. Idempotent: an end that is already recorded changes nothing. Returns what the container is then.
  */
-export async function recordEnd(op: Op, host: Host, c: Container, exit: Exit): Promise<boolean> {
+export async function recordEnd(
+  op: Op,
+  host: Host,
+  c: Container,
+  exit: Exit,
+): Promise<'exited' | 'restarting' | 'known'> {
   using _lock = await c.lock.acquire()
-  if (!isLive(c.state)) return false
+  if (!isLive(c.state)) return 'known'
   const ended: Ended = {
     exitCode: exit.exitCode,
     oomKilled: exit.oomKilled,
@@ -29,8 +34,7 @@ export async function recordEnd(op: Op, host: Host, c: Container, exit: Exit): P
   }
   if (exit.oomKilled) emit(host, c, { action: 'oom' })
   await release(op, host, c)
-  const { health } = c.record
-  save(host, c, { state: { status: 'exited', ...ended }, ...(health && { health: healthAtEnd(health) }) })
+  const status = saveEnd(host, c, ended)
   // Docker: who hears of it and asks finds a container that is over (compose takes another for one that restarts).
   emit(host, c, {
     action: 'die',
@@ -40,7 +44,7 @@ export async function recordEnd(op: Op, host: Host, c: Container, exit: Exit): P
     },
   })
   c.exits.publish(ended)
-  return true
+  return status
 }
 
 /** Gives back all that a running container holds. Idempotent; also clears up after a daemon that was killed. */

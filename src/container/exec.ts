@@ -120,5 +120,7 @@ export class Execs {
 function requireRunning(c: Container): void {
   if (c.state.status === 'paused')
     throw new EngineError('conflict', `Container ${c.name} is paused, unpause the container before exec`)
+  if (c.state.status === 'restarting')
+    throw new EngineError('conflict', `Container ${c.id} is restarting, wait until the container is running`)
   if (c.state.status !== 'running') throw new EngineError('conflict', `container ${c.id} is not running`)
 }

@@ -50,7 +50,10 @@ export interface ContainerRecord {
   readonly networking: NetworkingConfig
   readonly mounts: readonly MountRecord[]
   readonly state: State
+  /** Restarts that the policy has done since the user started it. */
   readonly restartCount: number
+  /** The user wanted its last end: `unless-stopped` respects that at the next boot. */
+  readonly stoppedByUser: boolean
   /** Of a container with a health check, from its first start on. */
   readonly health?: Health
 }
@@ -105,10 +108,11 @@ const schema = z.object({
       pidStartTime: z.number(),
       startedAt: z.string(),
     }),
-    z.object({ status: z.literal('exited'), error: z.string().optional(), ...ended }),
+    z.object({ status: z.enum(['exited', 'restarting']), error: z.string().optional(), ...ended }),
     z.object({ status: z.literal('removing') }),
   ]),
   restartCount: z.number(),
+  stoppedByUser: z.boolean().default(false),
   health: z
     .object({
       status: z.enum(['starting', 'healthy', 'unhealthy']),

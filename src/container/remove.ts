@@ -4,7 +4,7 @@ import { detached, type Op } from '../lib/op.ts'
 import type { Container } from './container.ts'
 import { emit, save, type Host } from './host.ts'
 import { releaseMounts } from './mount-setup.ts'
-import { assertCan, isLive } from './state.ts'
+import { assertCan, isUp } from './state.ts'
 import { kill } from './stop.ts'
 
 export interface RemoveOptions {
@@ -16,15 +16,15 @@ export interface RemoveOptions {
 
 /** After this nothing of the container is left, but its named volumes. The record goes last: a crash is resumed at boot. */
 export async function remove(op: Op, host: Host, c: Container, o: RemoveOptions): Promise<void> {
-  if (isLive(c.state)) {
+  if (isUp(c.state)) {
     if (!o.force) {
       const why =
         c.state.status === 'paused'
           ? 'container is paused and must be unpaused first'
-          : 'container is running: stop the container before removing or force remove'
+          : `container is ${c.state.status}: stop the container before removing or force remove`
       throw new EngineError('conflict', `cannot remove container "/${c.name}": ${why}`)
     }
-    await kill(op, host, c, 'SIGKILL')
+    await kill(op, host, c, { signal: 'SIGKILL' })
   }
   using _lock = await c.lock.acquire(op.signal)
   if (c.state.status === 'removing')

@@ -13,34 +13,44 @@ import { linkVariables } from './links.ts'
 import { logSetup } from './logging.ts'
 import { namespaceChoices, shmMounts } from './namespaces.ts'
 import { joinNetworks, type NetworkPlace } from './networking.ts'
+import { saveEnd } from './save-end.ts'
 import { assertCan } from './state.ts'
 
 const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
-/** Either the container runs and owns its resources, or nothing of the attempt but its reason is left. */
-export async function start(op: Op, host: Host, c: Container): Promise<void> {
+/**
+ * Either the container runs and owns its resources, or nothing of the attempt but its reason is left. By its restart policy
+ * it is started as long as nobody has called that off.
+ */
+export async function start(op: Op, host: Host, c: Container, o: { by: 'user' | 'policy' }): Promise<void> {
   using _lock = await c.lock.acquire(op.signal)
+  if (o.by === 'policy' && c.state.status !== 'restarting') return
   // Docker: 304, not 409, when already running
-  if (c.state.status === 'running') throw new EngineError('not-modified', 'Container already started')
+  if (c.state.status === 'running' || (o.by === 'user' && c.state.status === 'restarting'))
+    throw new EngineError('not-modified', 'Container already started')
   if (c.state.status === 'paused')
     throw new EngineError('conflict', 'cannot start a paused container, try unpause instead')
   assertCan(c.state, 'running')
+  c.endRequest = undefined
   try {
-    await launch(op, host, c)
+    await launch(op, host, c, o)
   } catch (error) {
     c.starts.publish(false)
     // Called off by its caller: no fault of the container's, so nothing is noted of it.
     if (op.signal.aborted) throw error
     const exitCode = error instanceof RuntimeStartError ? error.exitCode : 128
     const failed = c.state
-    if (failed.status === 'exited') save(host, c, { state: { ...failed, exitCode, error: messageOf(error) } })
+    if (failed.status === 'restarting')
+      saveEnd(host, c, { ...failed, exitCode, oomKilled: false, error: messageOf(error) })
+    else if (failed.status === 'exited')
+      save(host, c, { state: { ...failed, exitCode, error: messageOf(error) } })
     else save(host, c, { state: { status: 'created', exitCode, error: messageOf(error) } })
     throw error
   }
   c.starts.publish(true)
 }
 
-async function launch(op: Op, host: Host, c: Container): Promise<void> {
+async function launch(op: Op, host: Host, c: Container, o: { by: 'user' | 'policy' }): Promise<void> {
   await using undo = new AsyncDisposableStack()
   // Both undos are idempotent and cover a half-done attempt, so they stand before it.
   undo.defer(() => attempt(op, 'unmount', () => host.snapshots.unmount(detached(op, 10_000), c.id)))
@@ -81,6 +91,7 @@ async function launch(op: Op, host: Host, c: Container): Promise<void> {
       pidStartTime: startTime(pid) ?? 0,
       startedAt: new Date().toISOString(),
     },
+    ...(o.by === 'user' && { restartCount: 0, stoppedByUser: false }),
     ...(healthCheckOf(c.config) && { health: healthAtStart(c.record.health) }),
   })
   undo.move()

@@ -19,14 +19,16 @@ export type State =
       readonly pidStartTime: number
       readonly startedAt: string
     }
-  | ({ readonly status: 'exited'; readonly error?: string } & Ended)
+  /** `restarting`: it has ended, and the restart policy starts it again in a moment. */
+  | ({ readonly status: 'exited' | 'restarting'; readonly error?: string } & Ended)
   | { readonly status: 'removing' }
 
 const next: Record<State['status'], readonly State['status'][]> = {
   created: ['created', 'running', 'removing'],
-  running: ['paused', 'exited'],
-  paused: ['running', 'exited'],
-  exited: ['running', 'exited', 'removing'],
+  running: ['paused', 'restarting', 'exited'],
+  paused: ['running', 'restarting', 'exited'],
+  restarting: ['running', 'restarting', 'exited'],
+  exited: ['running', 'restarting', 'exited', 'removing'],
   removing: [],
 }
 
@@ -34,6 +36,16 @@ const next: Record<State['status'], readonly State['status'][]> = {
 export function assertCan(from: State, to: State['status']): void {
   if (!next[from.status].includes(to))
     throw new EngineError('conflict', `Container is ${from.status}: it cannot become ${to}`)
+}
+
+/** Docker's "running": it has processes, or will have some again in a moment. */
+export function isUp(state: State): boolean {
+  return isLive(state) || state.status === 'restarting'
+}
+
+/** How the process ended, once it has. */
+export function endOf(state: State): Extract<State, Ended> | undefined {
+  return state.status === 'exited' || state.status === 'restarting' ? state : undefined
 }
 
 /** True while the container has processes. */

@@ -4,7 +4,9 @@ import { EngineError, hasCode } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
 import { parseSignal, signalName } from '../lib/signals.ts'
 import type { Container } from './container.ts'
+import { endByKill, type EndRequest } from './end-request.ts'
 import { emit, save, type Host } from './host.ts'
+import { saveEnd } from './save-end.ts'
 import { assertCan, isLive } from './state.ts'
 
 /** Docker's grace between the stop signal and SIGKILL. */
@@ -13,6 +15,8 @@ const defaultGraceSeconds = 10
 const killSeconds = 10
 
 export interface StopOptions {
+  /** Who wants it; the user unless told. */
+  readonly by?: EndRequest['by']
   readonly signal?: string | undefined
   /** Seconds of grace; -1 waits for ever; absent takes the container's own or docker's ten. */
   readonly timeout?: number | undefined
@@ -23,9 +27,11 @@ export interface StopOptions {
  * it): waiting would be in vain, so it is killed at once unless a grace was asked for.
  */
 export async function stop(op: Op, host: Host, c: Container, o: StopOptions): Promise<void> {
+  const { by = 'user' } = o
+  const signal = parseSignal(o.signal || c.config.StopSignal || 'SIGTERM')
+  if (await callOffRestart(op, host, c, { by, signal })) return emit(host, c, { action: 'stop' })
   // Docker: 304 when it does not run
   if (!isLive(c.state)) throw new EngineError('not-modified', 'Container already stopped')
-  const signal = parseSignal(o.signal || c.config.StopSignal || 'SIGTERM')
   const asked = o.timeout ?? c.config.StopTimeout
   const over = ended(c, op.signal)
   // With the host's pids it is no PID 1: there the kernel delivers every signal.
@@ -37,6 +43,7 @@ export async function stop(op: Op, host: Host, c: Container, o: StopOptions): Pr
       signal: signalName(signal),
     })
   const grace = deaf ? 0 : (asked ?? defaultGraceSeconds)
+  c.endRequest = { by, signal, ...(deaf && { forced: { because: 'deaf' } }) }
   if (grace !== 0) {
     emitKill(host, c, signal)
     await sendSignal(op, host, c, signal)
@@ -44,6 +51,7 @@ export async function stop(op: Op, host: Host, c: Container, o: StopOptions): Pr
     else await Promise.race([over, delay(grace * 1000, undefined, { ref: false })])
   }
   if (isLive(c.state)) {
+    if (!deaf) c.endRequest = { by, signal, forced: { because: 'timeout', grace } }
     emitKill(host, c, 9)
     await sendSignal(op, host, c, 9)
     await withDeadline(c, over)
@@ -52,15 +60,37 @@ export async function stop(op: Op, host: Host, c: Container, o: StopOptions): Pr
 }
 
 /** Sends any signal; SIGKILL also ends a paused container. Throws kind `conflict` when nothing runs. */
-export async function kill(op: Op, host: Host, c: Container, signalText: string): Promise<void> {
-  const signal = parseSignal(signalText || 'SIGKILL')
+export async function kill(
+  op: Op,
+  host: Host,
+  c: Container,
+  o: { signal: string; by?: EndRequest['by'] },
+): Promise<void> {
+  const signal = parseSignal(o.signal || 'SIGKILL')
+  const { by = 'user' } = o
+  if (await callOffRestart(op, host, c, { by, signal })) return
   if (!isLive(c.state))
     throw new EngineError('conflict', `cannot kill container: ${c.name}: container ${c.id} is not running`)
   const over = ended(c, op.signal)
+  const stopSignal = parseSignal(c.config.StopSignal || 'SIGTERM')
+  c.endRequest = endByKill(signal, { by, stopSignal, now: Date.now() }) ?? c.endRequest
   emitKill(host, c, signal)
   await sendSignal(op, host, c, signal)
   // Docker: a kill by SIGKILL answers when the container is gone.
   if (signal === 9) await withDeadline(c, over)
+}
+
+/** A container that is between two lives of its restart policy has no process to end: it is over. False when it is not. */
+async function callOffRestart(op: Op, host: Host, c: Container, request: EndRequest): Promise<boolean> {
+  if (c.state.status !== 'restarting') return false
+  using _lock = await c.lock.acquire(op.signal)
+  const { state } = c
+  // It was being started while we waited for the lock.
+  if (state.status !== 'restarting') return false
+  c.endRequest = request
+  saveEnd(host, c, state)
+  c.exits.publish(state)
+  return true
 }
 
 function emitKill(host: Host, c: Container, signal: number): void {
@@ -116,6 +146,8 @@ export async function pause(op: Op, host: Host, c: Container): Promise<void> {
   using _lock = await c.lock.acquire(op.signal)
   const { state } = c
   if (state.status === 'paused') throw new EngineError('conflict', `Container ${c.id} is already paused`)
+  if (state.status === 'restarting')
+    throw new EngineError('conflict', `Container ${c.id} is restarting, wait until the container is running`)
   if (state.status !== 'running') throw new EngineError('conflict', `Container ${c.id} is not running`)
   assertCan(state, 'paused')
   await host.runtime.pause(op, c.id)

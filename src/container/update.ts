@@ -3,6 +3,8 @@ import { detached, type Op } from '../lib/op.ts'
 import type { HostConfig, ResourceUpdate } from '../wire/container.ts'
 import type { Container } from './container.ts'
 import { emit, save, type Host } from './host.ts'
+import { checkRestartPolicy } from './restart-policy.ts'
+import { applyRestartPolicy } from './save-end.ts'
 import { attempt } from './start.ts'
 import { isLive } from './state.ts'
 
@@ -19,6 +21,7 @@ export async function update(op: Op, host: Host, c: Container, change: ResourceU
     const limits = Object.keys(change).some((key) => key !== 'RestartPolicy')
     if (limits) await apply(op, host, c, hostConfig)
     save(host, c, { hostConfig })
+    applyRestartPolicy(host, c)
   } catch (error) {
     if (!(error instanceof EngineError)) throw error
     throw new EngineError(error.kind, `Cannot update container ${c.id}: ${messageOf(error)}`, {
@@ -63,5 +66,6 @@ export function merged(now: HostConfig, change: ResourceUpdate): HostConfig {
       'conflict',
       'Restart policy cannot be updated because AutoRemove is enabled for the container',
     )
+  checkRestartPolicy(RestartPolicy)
   return { ...now, ...limits, ...(RestartPolicy?.Name && { RestartPolicy }) }
 }

@@ -207,6 +207,7 @@ export class Engine {
     })
     await networks.reconcile(op, new Set(containers.live().map((c) => c.id)))
     await engine.#sweep(op)
+    containers.resumeRestarts()
     undo.move()
     return engine
   }
@@ -290,15 +291,16 @@ export class Engine {
   async close(op: Op): Promise<void> {
     const { containers, builder, config } = this.#parts
     await builder.close()
+    await containers.endRestarts()
     const deadline =
       config.shutdownTimeout < 0 ? op.signal : AbortSignal.timeout(config.shutdownTimeout * 1000)
     await Promise.all(
       containers.live().map(async (c) => {
         const graceful: Op = { ...op, signal: AbortSignal.any([op.signal, deadline]) }
         try {
-          await containers.stop(graceful, c.id, {}).catch((error: unknown) => {
+          await containers.stop(graceful, c.id, { by: 'shutdown' }).catch((error: unknown) => {
             if (!deadline.aborted) throw error
-            return containers.kill(detached(op, 15_000), c.id, 'SIGKILL')
+            return containers.kill(detached(op, 15_000), c.id, { signal: 'SIGKILL', by: 'shutdown' })
           })
         } catch (error) {
           // It ended by itself meanwhile, or it hangs: the next daemon finds it.

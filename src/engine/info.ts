@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import os from 'node:os'
+import { isUp } from '../container/index.ts'
 import * as cgroup from '../host/cgroup.ts'
 import { logDrivers } from '../runtime/index.ts'
 import type { RegistrySettings } from '../registry/index.ts'
@@ -56,9 +57,9 @@ export async function infoOf(engine: Engine): Promise<SystemInfo> {
   return {
     ID: engine.id,
     Containers: containers.length,
-    ContainersRunning: count('running'),
+    ContainersRunning: count('running') + count('restarting'),
     ContainersPaused: count('paused'),
-    ContainersStopped: containers.length - count('running') - count('paused'),
+    ContainersStopped: containers.filter((c) => !isUp(c.state)).length,
     Images: engine.images.list().length,
     Driver: 'overlayfs',
     DriverStatus: [

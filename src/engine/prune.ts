@@ -1,5 +1,5 @@
 import type { Container } from '../container/index.ts'
-import { isLive } from '../container/index.ts'
+import { isUp } from '../container/index.ts'
 import type { Image } from '../image/index.ts'
 import { kindOf } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
@@ -23,7 +23,7 @@ export async function pruneContainers(
   const removed: string[] = []
   let bytes = 0
   for (const c of engine.containers.list()) {
-    if (isLive(c.state) || !chosen(c)) continue
+    if (isUp(c.state) || !chosen(c)) continue
     const size = await engine.containers.size(op, c)
     if (!(await spared(() => engine.containers.remove(op, c.id, { force: false, volumes: false })))) {
       removed.push(c.id)

@@ -1,5 +1,5 @@
 import type { Container } from '../../container/index.ts'
-import { isLive } from '../../container/index.ts'
+import { endOf, isUp } from '../../container/index.ts'
 import { goArch, type Engine } from '../../engine/index.ts'
 import { EngineError, kindOf } from '../../lib/errors.ts'
 import type { Op } from '../../lib/op.ts'
@@ -61,7 +61,7 @@ export function containerRoutes(engine: Deps): Route[] {
     {
       method: 'POST',
       path: '/containers/:id/kill',
-      handler: change((op, ref, { query }) => containers.kill(op, ref, query.text('signal'))),
+      handler: change((op, ref, { query }) => containers.kill(op, ref, { signal: query.text('signal') })),
     },
     {
       method: 'POST',
@@ -190,7 +190,7 @@ async function list(engine: Deps, call: Call): Promise<void> {
   const wide = query.flag('all') || limit > 0 || filters.has('status') || filters.has('exited')
   const everything = engine.containers.list()
   const selected = everything
-    .filter((c) => (wide || isLive(c.state)) && passes(engine, c, { filters, everything }))
+    .filter((c) => (wide || isUp(c.state)) && passes(engine, c, { filters, everything }))
     .slice(0, limit > 0 ? limit : undefined)
   const rows = selected.map(async (c) =>
     encodeSummary(c, {
@@ -226,7 +226,10 @@ function passes(
     filters.any('id', (value) => c.id.startsWith(value)) &&
     filters.any('name', (value) => matchesName(c.name, value) || matchesName(`/${c.name}`, value)) &&
     filters.any('status', (value) => c.status === checkStatus(value)) &&
-    filters.any('exited', (value) => c.state.status === 'exited' && String(c.state.exitCode) === value) &&
+    filters.any(
+      'exited',
+      (value) => c.state.status === 'exited' && String(endOf(c.state)?.exitCode) === value,
+    ) &&
     filters.labels(c.config.Labels) &&
     filters.withoutLabels(c.config.Labels) &&
     filters.any('ancestor', (value) => isAncestor(engine, c, value)) &&

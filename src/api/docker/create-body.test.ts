@@ -142,7 +142,6 @@ test('a wrong value is refused with the name of its field', () => {
 test('settings that nothing obeys are refused by name', () => {
   const refused = (change: Parameters<typeof check>[0], flag: RegExp) =>
     assert.throws(() => check(change), { kind: 'unsupported', message: flag })
-  refused({ hostConfig: { RestartPolicy: { Name: 'always' } } }, /--restart/)
   refused({ hostConfig: { UsernsMode: 'keep-id' } }, /--userns/)
   refused({ hostConfig: { FutureField: { On: true } } }, /HostConfig\.FutureField is not supported/)
   assert.throws(() => check({ hostConfig: { Runtime: 'kata' } }), {

@@ -1,6 +1,6 @@
 /** Containers as docker shows them. Pure: everything comes in as arguments. */
 import type { Container, Health, State } from '../../container/index.ts'
-import { isLive, parsePort, shownLogPath } from '../../container/index.ts'
+import { endOf, isLive, isUp, parsePort, shownLogPath } from '../../container/index.ts'
 import { humanDuration } from '../../lib/units.ts'
 import type { Endpoint, Sandbox } from '../../network/index.ts'
 import { maskedPaths, readonlyPaths } from '../../runtime/index.ts'
@@ -21,15 +21,14 @@ const never = '0001-01-01T00:00:00Z'
 
 export function encodeState(state: State, health?: Health): ContainerState {
   const live = isLive(state)
-  const over = state.status === 'exited' ? state : undefined
-  const exitCode = state.status === 'exited' || state.status === 'created' ? (state.exitCode ?? 0) : 0
-  const error = state.status === 'exited' || state.status === 'created' ? (state.error ?? '') : ''
+  const over = endOf(state)
+  const { exitCode = 0, error = '' } = state.status === 'created' ? state : (over ?? {})
   return {
     Status: state.status,
-    // Docker: a paused container counts as running.
-    Running: live,
+    // Docker: a paused container counts as running, and one that restarts.
+    Running: isUp(state),
     Paused: state.status === 'paused',
-    Restarting: false,
+    Restarting: state.status === 'restarting',
     OOMKilled: over?.oomKilled ?? false,
     Dead: false,
     Pid: live ? state.pid : 0,
@@ -67,6 +66,8 @@ export function statusText(state: State, o: { health?: Health | undefined; now?:
       return `Up ${since(state.startedAt)} (Paused)`
     case 'exited':
       return `Exited (${state.exitCode}) ${since(state.finishedAt)} ago`
+    case 'restarting':
+      return `Restarting (${state.exitCode}) ${since(state.finishedAt)} ago`
     case 'removing':
       return 'Removal In Progress'
   }

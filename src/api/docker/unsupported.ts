@@ -76,10 +76,7 @@ export const hostConfigRules: Readonly<Record<keyof HostConfig, Rule>> = {
   PublishAllPorts: 'obeyed',
   ReadonlyPaths: 'obeyed',
   ReadonlyRootfs: 'obeyed',
-  RestartPolicy: {
-    flag: '--restart',
-    passes: (value) => ['', 'no', undefined].includes((value as HostConfig['RestartPolicy'])?.Name),
-  },
+  RestartPolicy: 'obeyed',
   // The engine runs one runtime, and names it in the message.
   Runtime: 'obeyed',
   SecurityOpt: 'obeyed',
