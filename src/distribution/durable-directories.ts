@@ -1,6 +1,6 @@
 import { mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { hasCode } from '../lib/errors.ts'
+import { EngineError, hasCode } from '../lib/errors.ts'
 
 /** Directories that are known to be there are remembered up to this number. */
 const maxKnown = 100_000
@@ -24,7 +24,7 @@ export class DurableDirectories {
     this.#root = root
   }
 
-  /** Makes the directory and those above it. */
+  /** Makes the directory and those above it, but for the root. Throws kind `unavailable` when somebody took that away. */
   make(directory: string): Promise<void> {
     if (directory.length <= this.#root.length) return Promise.resolve()
     const known = this.#known.get(directory)
@@ -59,8 +59,10 @@ export class DurableDirectories {
         // One that is there already may be of a process that was killed before it synced.
         return await this.sync(parent)
       } catch (error) {
-        // The parent was removed since it was made.
         if (!hasCode(error, 'ENOENT')) throw error
+        if (parent.length <= this.#root.length)
+          throw new EngineError('unavailable', `the directory ${this.#root} is gone`, { cause: error })
+        // The parent was removed since it was made.
         this.forget(parent)
       }
     }
