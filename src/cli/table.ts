@@ -95,6 +95,11 @@ export const entries: readonly Entry[] = [
     'Copy files/folders between a container and the local filesystem',
     async () => (await import('./commands/cp.ts')).cp,
   ),
+  container(
+    'stats',
+    'Display a live stream of container(s) resource usage statistics',
+    async () => (await import('./commands/stats.ts')).stats,
+  ),
   container('top', 'Display the running processes of a container', async () => (await lifecycle()).top),
   container(
     'port',
@@ -444,11 +449,7 @@ export const entries: readonly Entry[] = [
     "Export a container's filesystem as a tar archive",
     'exporting containers is not supported yet',
   ),
-  missing(
-    ['container stats', 'stats'],
-    'Display a live stream of container(s) resource usage statistics',
-    'resource statistics are not supported yet',
-  ),
+
 
   ...['create', 'rm', 'stop', 'dial-stdio'].map((name) =>
     missing([`buildx ${name}`], 'Manage builder instances', 'there is one builder, the daemon itself'),

@@ -13,6 +13,7 @@ import type {
   WaitResponse,
 } from '../wire/container.ts'
 import { pathStatHeader, type ContainerPathStat } from '../wire/path-stat.ts'
+import type { ContainerStats } from '../wire/stats.ts'
 import { encodeFilters, type Filters } from './filters.ts'
 import { readAll, type Hijacked, type Transport } from './transport.ts'
 
@@ -177,6 +178,17 @@ export class Containers {
       raw: response.headers.get('content-type') === 'application/vnd.docker.raw-stream',
       stream: response.body,
     }
+  }
+
+  /** What it uses, each second; without `stream` one answer, and with `oneShot` that at once, without a figure for the CPU. */
+  stats(
+    id: string,
+    o: { stream?: boolean; oneShot?: boolean; signal?: AbortSignal } = {},
+  ): AsyncGenerator<ContainerStats> {
+    return this.#t.lines('GET', at(id, '/stats'), {
+      query: { stream: o.stream ?? false, 'one-shot': o.oneShot || undefined },
+      signal: o.signal,
+    })
   }
 
   /** Changes limits and the restart policy. */

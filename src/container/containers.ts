@@ -30,6 +30,7 @@ import { remove, type RemoveOptions } from './remove.ts'
 import { start } from './start.ts'
 import { Restarts } from './restarts.ts'
 import { endOf, isLive, isUp } from './state.ts'
+import { sampleOf, stats, type Sample, type Stats } from './stats.ts'
 import { unseenEnd, watchUnseenEnds } from './unseen-ends.ts'
 import { kill, pause, stop, unpause, type StopOptions } from './stop.ts'
 import { top } from './top.ts'
@@ -314,6 +315,16 @@ export class Containers {
 
   changes(op: Op, ref: string): Promise<{ path: string; kind: 'added' | 'modified' | 'deleted' }[]> {
     return this.#host.snapshots.changes(op, this.find(ref).id)
+  }
+
+  /** What it uses at this moment. */
+  sample(c: Container): Sample {
+    return sampleOf(this.#host, c)
+  }
+
+  /** What it uses, each second or once. */
+  stats(op: Op, c: Container, o: { once: boolean }): AsyncGenerator<Stats> {
+    return stats(op, this.#host, c, o)
   }
 
   /** Changes limits and the restart policy. */

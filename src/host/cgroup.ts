@@ -52,6 +52,16 @@ export function directoriesOf(path: string): string[] {
     .filter((directory) => existsSync(directory))
 }
 
+/** A file of a cgroup, of one controller where each has a tree of its own; undefined when it is not there. */
+export function readCgroup(path: string, controller: string, file: string): string | undefined {
+  try {
+    return readFileSync(join(root, version() === 'v2' ? '' : controller, path, file), 'utf8')
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENODEV', 'EOPNOTSUPP')) return undefined
+    throw error
+  }
+}
+
 /** The processes of a cgroup and of those below it. */
 export function pidsOf(path: string): number[] {
   const pids = new Set<number>()

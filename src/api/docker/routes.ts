@@ -15,6 +15,7 @@ import { imageRoutes } from './images.ts'
 import { networkRoutes } from './networks.ts'
 import { registryRoutes } from './registry.ts'
 import type { Method, Route } from './route.ts'
+import { statsRoutes } from './stats.ts'
 import { systemRoutes } from './system.ts'
 import { updateRoutes } from './update.ts'
 import { volumeRoutes } from './volumes.ts'
@@ -26,6 +27,7 @@ export function dockerRoutes(engine: Engine): Route[] {
     ...containerRoutes(engine),
     ...archiveRoutes(engine),
     ...updateRoutes(engine),
+    ...statsRoutes(engine),
     ...execRoutes(engine),
     ...imageRoutes(engine),
     ...registryRoutes(engine),
@@ -52,7 +54,7 @@ function refuse(refusal: string, ...routes: readonly `${Method} /${string}`[]): 
 }
 
 const refusals: readonly Route[] = [
-  ...refuse('stats are not supported yet', 'GET /containers/:id/stats'),
+
 
   ...refuse('attaching over a websocket is not supported yet', 'GET /containers/:id/attach/ws'),
 
