@@ -33,9 +33,11 @@ export {
 } from './observe.ts'
 export {
   alongGraph,
+  closure,
   dependentsOf,
   graphOfContainers,
   graphOfServices,
+  within,
   type ServiceGraph,
 } from './service-graph.ts'
 export { reported, type ProgressEvent, type Report } from './report.ts'
@@ -77,3 +79,5 @@ export { drawSvg } from './graph/draw-svg.ts'
 export { drawTerminal } from './graph/draw-terminal.ts'
 export { writeDot } from './graph/write-dot.ts'
 export { writeMermaid } from './graph/write-mermaid.ts'
+export { kubeManifests } from './kube/kube-manifests.ts'
+export { writeManifest } from './kube/write-manifests.ts'

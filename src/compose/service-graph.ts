@@ -72,3 +72,20 @@ export function dependentsOf(graph: ServiceGraph): ServiceGraph {
     }
   return dependents
 }
+
+/** The services and all that they lead to. */
+export function closure(graph: ServiceGraph, services: readonly string[]): ReadonlySet<string> {
+  const found = new Set<string>()
+  const visit = (service: string) => {
+    if (found.has(service) || !graph.has(service)) return
+    found.add(service)
+    for (const other of graph.get(service)?.keys() ?? []) visit(other)
+  }
+  services.forEach(visit)
+  return found
+}
+
+/** The part of the graph that has these services. */
+export function within(graph: ServiceGraph, services: ReadonlySet<string>): ServiceGraph {
+  return new Map([...graph].filter(([name]) => services.has(name)))
+}

@@ -35,7 +35,7 @@ export const ps = command({
     context.out(
       await renderList(format, {
         typeName: '*formatter.ContainerContext',
-        columns: columns(!flags['no-trunc']),
+        columns: containerColumns(!flags['no-trunc']),
         methods: { Label: (row, name) => row.Labels?.[name] ?? '' },
         rows,
         table: flags.size ? [...table, 'Size'] : table,
@@ -45,7 +45,7 @@ export const ps = command({
   },
 })
 
-function columns(short: boolean): Record<string, Column<ContainerSummary>> {
+export function containerColumns(short: boolean): Record<string, Column<ContainerSummary>> {
   return {
     ID: { header: 'CONTAINER ID', value: (c) => (short ? shortId(c.Id) : c.Id) },
     Names: {

@@ -46,14 +46,17 @@ export interface Convergence {
   readonly plan: Plan
 }
 
-/** `images` are looked up unless they are known. */
+/** What is known already is not looked up. */
 export async function convergence(
   context: Context,
   project: Project,
-  o: Omit<PlanOptions, 'images'> & { readonly images?: ReadonlyMap<string, string> },
+  o: Omit<PlanOptions, 'images'> & {
+    readonly images?: ReadonlyMap<string, string>
+    readonly observed?: Observed
+  },
 ): Promise<Convergence> {
   const [observed, images] = await Promise.all([
-    observeProject(context, project),
+    o.observed ?? observeProject(context, project),
     o.images ?? findImages(context, project).then(idsOf),
   ])
   return { project, observed, images, plan: plan(project, observed, { ...o, images }) }
@@ -71,14 +74,30 @@ export function withScales(project: Project, scales: ReadonlyMap<string, number>
   return { ...project, services }
 }
 
-export function readScales(texts: readonly string[]): ReadonlyMap<string, number> {
+/** The project with these services alone, whatever they depend on. */
+export function only(project: Project, names: readonly string[]): Project {
+  const services = new Map(project.services)
+  const disabled = new Map(project.disabled)
+  for (const [name, service] of project.services)
+    if (!names.includes(name)) {
+      services.delete(name)
+      disabled.set(name, service)
+    }
+  return { ...project, services, disabled }
+}
+
+/** `web=3`, of the flag or of the command's arguments. */
+export function readScales(
+  texts: readonly string[],
+  what: '--scale' | 'scale' = '--scale',
+): ReadonlyMap<string, number> {
   return new Map(
     texts.map((text) => {
       const [name = '', count = '', more] = text.split('=')
       if (name === '' || count === '' || more !== undefined)
-        throw new Error(`invalid --scale option ${JSON.stringify(text)}. Should be SERVICE=NUM`)
+        throw new Error(`invalid ${what} option ${JSON.stringify(text)}. Should be SERVICE=NUM`)
       if (!/^\d+$/.test(count))
-        throw new Error(`invalid --scale option ${JSON.stringify(text)}: ${count} is no number`)
+        throw new Error(`invalid ${what} option ${JSON.stringify(text)}: ${count} is no number`)
       return [name, Number(count)]
     }),
   )

@@ -2,13 +2,14 @@
 import type { PlanOptions, Project, Recreate } from '../../compose/index.ts'
 import type { Context } from '../command.ts'
 import { bool, list, string, type Values } from '../flags.ts'
-import { readScales, withScales } from './converge.ts'
+import { only, readScales, withScales } from './converge.ts'
 import { openProject } from './open-project.ts'
 
 export const convergeFlags = {
   'always-recreate-deps': bool('Recreate dependent containers. Incompatible with --no-recreate.'),
   build: bool('Build images before starting containers'),
   'force-recreate': bool("Recreate containers even if their configuration and image haven't changed"),
+  'dry-run': bool('Show what would be done, and why, without doing it'),
   'no-build': bool("Don't build an image, even if it's policy"),
   'no-deps': bool("Don't start linked services"),
   'no-recreate': bool(
@@ -24,9 +25,10 @@ export const convergeFlags = {
       kind: 'scale',
     },
   ),
+  yes: bool('Assume "yes" as answer to all prompts and run non-interactively', { short: 'y' }),
 }
 
-type ConvergeValues = Values<typeof convergeFlags>
+export type ConvergeValues = Values<typeof convergeFlags>
 
 /** Throws plain Errors with docker compose's texts for what contradicts itself. */
 export function checkConvergeFlags(o: ConvergeValues): void {
@@ -44,17 +46,6 @@ export function convergedProject(context: Context, services: readonly string[], 
   const project = openProject(context, { services, envResolution: true })
   const chosen = o['no-deps'] && services.length > 0 ? only(project, services) : project
   return withScales(chosen, readScales(o.scale))
-}
-
-function only(project: Project, names: readonly string[]): Project {
-  const services = new Map(project.services)
-  const disabled = new Map(project.disabled)
-  for (const [name, service] of project.services)
-    if (!names.includes(name)) {
-      services.delete(name)
-      disabled.set(name, service)
-    }
-  return { ...project, services, disabled }
 }
 
 export function planOptions(services: readonly string[], o: ConvergeValues): Omit<PlanOptions, 'images'> {

@@ -50,7 +50,10 @@ export async function apply(
   ])
   const services = await new Containers(work, plan, o).all()
   await o.beforeStart?.(services)
-  if (plan.start) await startServices(work, o.project, { services, wait: o.wait ?? false })
+  if (plan.start) {
+    const graph = graphOfServices(o.project.services)
+    await startServices(work, graph, { services, project: o.project, wait: o.wait ?? false })
+  }
   return services
 }
 

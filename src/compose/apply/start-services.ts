@@ -1,9 +1,9 @@
 /** Starts services along their dependencies: each as soon as its conditions are met, all else at once. */
 import { EngineError, messageOf } from '../../lib/errors.ts'
-import { scaleOf } from '../desired/names.ts'
 import type { Project } from '../model/project-model.ts'
+import type { Service } from '../model/service-model.ts'
 import { reported } from '../report.ts'
-import { alongGraph, graphOfServices } from '../service-graph.ts'
+import { alongGraph, type ServiceGraph } from '../service-graph.ts'
 import type { Dependency } from '../labels.ts'
 import { waitFor, type Condition } from './conditions.ts'
 import { runHooks } from './hooks.ts'
@@ -17,11 +17,13 @@ export interface Startable {
 
 interface StartOptions {
   readonly services: ReadonlyMap<string, readonly Startable[]>
+  /** Absent: nobody has the files, and so no hooks. */
+  readonly project?: Project | undefined
   /** Until all run, or are healthy. */
   readonly wait?: boolean
 }
 
-export async function startServices(work: Work, project: Project, o: StartOptions): Promise<void> {
+export async function startServices(work: Work, graph: ServiceGraph, o: StartOptions): Promise<void> {
   const waits = new Map<string, Promise<void>>()
   // Several may wait for one: it is looked at, and told of, once.
   const once = (key: string, wait: () => Promise<void>) => {
@@ -37,35 +39,32 @@ export async function startServices(work: Work, project: Project, o: StartOption
       const containers = o.services.get(service) ?? []
       await Promise.all(containers.map((each) => waitFor(each, { client, report, signal, condition })))
     })
-  await alongGraph(graphOfServices(project.services), async (name) => {
-    const service = project.services.get(name)
-    if (!service) return
+  await alongGraph(graph, async (name) => {
     const containers = (o.services.get(name) ?? []).filter(({ running }) => !running)
     if (containers.length > 0)
       await Promise.all(
-        Array.from(service.depends_on, async ([other, { condition, required, restart }]) => {
-          const dependency = { condition, restart, required: required ?? true }
-          const there = project.services.get(other)
-          // Docker: what is scaled to nothing is not waited for.
-          if (there && scaleOf(there) > 0) await dependencyReady(work, { name: other, dependency, ready })
+        Array.from(graph.get(name) ?? [], async ([other, dependency]) => {
+          if (graph.has(other)) await dependencyReady(work, { name: other, dependency, ready })
         }),
       )
     work.signal?.throwIfAborted()
-    await Promise.all(
-      containers.map((container) =>
-        reported(
-          work.report,
-          { id: `Container ${container.name}`, working: 'Starting', done: 'Started' },
-          () =>
-            work.limit.run(async () => {
-              await work.client.containers.start(container.id)
-              await runHooks(work, { container, hooks: service.post_start, when: 'post_start' })
-            }),
-        ),
-      ),
-    )
+    const hooks = o.project?.services.get(name)?.post_start ?? []
+    await Promise.all(containers.map((container) => startContainer(work, { container, hooks })))
   })
   if (o.wait) await Promise.all([...o.services.keys()].map((name) => ready(name, 'running')))
+}
+
+function startContainer(
+  work: Work,
+  { container, hooks }: { container: Startable; hooks: Service['post_start'] },
+): Promise<void> {
+  const id = `Container ${container.name}`
+  return reported(work.report, { id, working: 'Starting', done: 'Started' }, () =>
+    work.limit.run(async () => {
+      await work.client.containers.start(container.id)
+      await runHooks(work, { container, hooks, when: 'post_start' })
+    }),
+  )
 }
 
 async function dependencyReady(

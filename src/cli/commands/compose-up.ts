@@ -1,0 +1,146 @@
+import type { Project } from '../../compose/index.ts'
+import { command, type Context } from '../command.ts'
+import { AttachedUp } from '../compose/attached-up.ts'
+import { bringUp } from '../compose/bring-up.ts'
+import { LogPrinter } from '../compose/log-printer.ts'
+import { convergeFlags } from '../compose/up-flags.ts'
+import { bool, int, list, string, type Values } from '../flags.ts'
+import { coloured } from './compose-logs.ts'
+
+const flags = {
+  'abort-on-container-exit': bool('Stops all containers if any container was stopped. Incompatible with -d'),
+  'abort-on-container-failure': bool(
+    'Stops all containers if any container exited with failure. Incompatible with -d',
+  ),
+  attach: list('Restrict attaching to the specified services. Incompatible with --attach-dependencies.', {
+    kind: 'stringArray',
+  }),
+  'attach-dependencies': bool('Automatically attach to log output of dependent services'),
+  detach: bool('Detached mode: Run containers in the background', { short: 'd' }),
+  'exit-code-from': string(
+    'Return the exit code of the selected service container. Implies --abort-on-container-exit',
+  ),
+  'no-attach': list('Do not attach (stream logs) to the specified services', { kind: 'stringArray' }),
+  'no-color': bool('Produce monochrome output'),
+  'no-log-prefix': bool("Don't print prefix in logs"),
+  'no-start': bool("Don't start the services after creating them"),
+  'renew-anon-volumes': bool(
+    'Recreate anonymous volumes instead of retrieving data from the previous containers',
+    { short: 'V' },
+  ),
+  timeout: int(
+    'Use this timeout in seconds for container shutdown when attached or when containers are already running',
+    { short: 't' },
+  ),
+  timestamps: bool('Show timestamps'),
+  wait: bool('Wait for services to be running|healthy. Implies detached mode.'),
+  'wait-timeout': int('Maximum duration in seconds to wait for the project to be running|healthy'),
+  ...convergeFlags,
+}
+
+type Options = Values<typeof flags>
+
+export const composeUp = command({
+  usage: '[OPTIONS] [SERVICE...]',
+  flags,
+  arguments: [0, Infinity],
+  run: async (context, options, services, given) => {
+    check(options)
+    const common = {
+      ...options,
+      start: !options['no-start'],
+      timeout: given.has('timeout') ? options.timeout : undefined,
+    }
+    if (!isDetached(options) && common.start) return attached(context, { services, options, common })
+    const deadline = options['wait-timeout']
+    await bringUp(context, services, {
+      ...common,
+      wait: options.wait,
+      ...(options.wait && deadline > 0 && { signal: AbortSignal.timeout(deadline * 1000) }),
+    })
+    return 0
+  },
+})
+
+function isDetached(o: Options): boolean {
+  return o.detach || o.wait || o['dry-run']
+}
+
+/** Docker compose's texts. */
+function check(o: Options): void {
+  const cascade = o['abort-on-container-exit'] || o['abort-on-container-failure']
+  const attaches = o.attach.length > 0 || o['attach-dependencies'] || cascade || o['exit-code-from'] !== ''
+  if (o['abort-on-container-exit'] && o['abort-on-container-failure'])
+    throw new Error('--abort-on-container-failure cannot be combined with --abort-on-container-exit')
+  if (o.wait && attaches)
+    throw new Error(
+      '--wait cannot be combined with --abort-on-container-exit, --attach or --attach-dependencies',
+    )
+  if (o.detach && attaches)
+    throw new Error(
+      '--detach cannot be combined with --abort-on-container-exit, --abort-on-container-failure, --attach or --attach-dependencies',
+    )
+  if (o['attach-dependencies'] && o.attach.length > 0)
+    throw new Error('cannot combine --attach and --attach-dependencies')
+}
+
+async function attached(
+  context: Context,
+  {
+    services,
+    options,
+    common,
+  }: {
+    services: readonly string[]
+    options: Options
+    common: Parameters<typeof bringUp>[2]
+  },
+): Promise<number> {
+  let project: Project | undefined
+  const up = new AttachedUp(context, {
+    printer: new LogPrinter({
+      colour: !options['no-color'] && coloured(context),
+      prefix: !options['no-log-prefix'],
+      timestamps: options.timestamps,
+    }),
+    isShown: (service) => isShown(service, { project, services, options }),
+    cascade:
+      options['abort-on-container-exit'] || options['exit-code-from'] !== ''
+        ? 'stop'
+        : options['abort-on-container-failure']
+          ? 'fail'
+          : 'ignore',
+    exitCodeFrom: options['exit-code-from'],
+    timeout: common.timeout,
+  })
+  using _signals = up.listen()
+  try {
+    const done = await bringUp(context, services, {
+      ...common,
+      signal: up.signal,
+      onMade: async (made) => {
+        project = made.project
+        const from = options['exit-code-from']
+        if (from !== '' && !project.services.has(from)) throw new Error(`no such service: ${from}`)
+        await up.attach(made)
+      },
+    })
+    if (!done) return 0
+  } catch (error) {
+    if (up.signal.aborted) return up.ended()
+    await up.giveUp()
+    throw error
+  }
+  return up.ended()
+}
+
+function isShown(
+  name: string,
+  o: { project: Project | undefined; services: readonly string[]; options: Options },
+): boolean {
+  const { attach, 'attach-dependencies': dependencies, 'no-attach': hidden } = o.options
+  if (hidden.includes(name)) return false
+  if (attach.length > 0) return attach.includes(name)
+  if (o.services.length > 0 && !dependencies && !o.services.includes(name)) return false
+  return o.project?.services.get(name)?.attach !== false
+}

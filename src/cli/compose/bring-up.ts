@@ -1,0 +1,96 @@
+/** From files to containers: what `up`, `create` and `--dry-run` do. */
+import { apply, type Project, type Report, type Startable } from '../../compose/index.ts'
+import type { Context } from '../command.ts'
+import { composeFlags } from '../commands/compose.ts'
+import { confirmVolume } from './confirm-volume.ts'
+import { convergence, observeProject, workOf } from './converge.ts'
+import { ensureImages } from './images.ts'
+import { planText } from './plan-text.ts'
+import { openProgress } from './progress.ts'
+import {
+  checkConvergeFlags,
+  convergedProject,
+  planOptions,
+  pullPolicy,
+  type ConvergeValues,
+} from './up-flags.ts'
+
+export interface BringUpOptions extends ConvergeValues {
+  readonly 'renew-anon-volumes': boolean
+  readonly start: boolean
+  readonly timeout?: number | undefined
+  readonly wait?: boolean
+  readonly signal?: AbortSignal
+  /** Called with all containers before any of them starts; from then on their output is what is shown. */
+  readonly onMade?: (made: BroughtUp) => Promise<void>
+}
+
+export interface BroughtUp {
+  readonly project: Project
+  readonly containers: ReadonlyMap<string, readonly Startable[]>
+}
+
+/** Undefined: nothing was to be done but told (`--dry-run`). */
+export async function bringUp(
+  context: Context,
+  services: readonly string[],
+  o: BringUpOptions,
+): Promise<BroughtUp | undefined> {
+  checkConvergeFlags(o)
+  const project = convergedProject(context, services, o)
+  if (o['dry-run'] || composeFlags(context).dryRun) {
+    const { plan } = await convergence(context, project, { ...planOptions(services, o), start: o.start })
+    context.out(planText(plan))
+    return undefined
+  }
+  using progress = await openProgress(context, { title: 'Running' })
+  let attached = false
+  const report: Report = (event) => {
+    if (!attached || event.status === 'error') progress.report(event)
+  }
+  const observing = observeProject(context, project)
+  // It is awaited below; what fails before must not be an unhandled rejection, too.
+  observing.catch(() => {})
+  const images = await ensureImages(context, project, {
+    report,
+    build: o.build,
+    noBuild: o['no-build'],
+    pull: pullPolicy(o),
+    quietPull: o['quiet-pull'],
+    quietBuild: o['quiet-build'],
+  })
+  const wanted = await convergence(context, project, {
+    ...planOptions(services, o),
+    start: o.start,
+    images,
+    observed: await observing,
+  })
+  warn(context, wanted.plan)
+  const work = workOf(context, report, { timeout: o.timeout, ...(o.signal && { signal: o.signal }) })
+  const containers = await apply(work, wanted.plan, {
+    ...wanted,
+    inherit: !o['renew-anon-volumes'],
+    confirmVolume: confirmVolume(o.yes),
+    wait: o.wait ?? false,
+    beforeStart: async (made) => {
+      if (!o.onMade) return
+      progress.close()
+      attached = true
+      await o.onMade({ project, containers: made })
+    },
+  })
+  return { project, containers }
+}
+
+function warn(context: Context, plan: Parameters<typeof planText>[0]): void {
+  for (const warning of plan.warnings) context.err(`WARN ${warning}\n`)
+  if (plan.orphans.length === 0 || plan.removeOrphans || isTrue(process.env['COMPOSE_IGNORE_ORPHANS'])) return
+  const names = plan.orphans.map(({ name }) => name).join(' ')
+  context.err(
+    `WARN Found orphan containers ([${names}]) for this project. If you removed or renamed this service in your compose file, you can run this command with the --remove-orphans flag to clean it up.\n`,
+  )
+}
+
+function isTrue(text = ''): boolean {
+  return ['1', 't', 'T', 'TRUE', 'true', 'True'].includes(text)
+}
