@@ -11,21 +11,33 @@ export const attach = command({
     'no-stdin': bool('Do not attach STDIN'),
     'sig-proxy': bool('Proxy all received signals to the process', { initial: true }),
   },
-  async run(context, flags, [name = '']) {
-    const container = await context.client.containers.inspect(name)
-    const { State: state } = container
-    if (state.Paused) throw new ExitError(1, 'You cannot attach to a paused container, unpause it first')
-    if (state.Restarting)
-      throw new ExitError(1, 'You cannot attach to a restarting container, wait until it is running')
-    if (!state.Running) throw new ExitError(1, 'You cannot attach to a stopped container, start it first')
-    return follow(context, container, {
-      stdin: !flags['no-stdin'] && (container.Config.OpenStdin ?? false),
-      proxy: flags['sig-proxy'] && !container.Config.Tty,
+  run: (context, flags, [name = '']) =>
+    attachTo(context, name, {
+      stdin: !flags['no-stdin'],
+      proxy: flags['sig-proxy'],
       detachKeys: flags['detach-keys'],
-      condition: 'not-running',
-    })
-  },
+    }),
 })
+
+/** Our standard streams for those of a running container; returns its exit code. */
+export async function attachTo(
+  context: Context,
+  name: string,
+  o: Pick<Follow, 'stdin' | 'proxy' | 'detachKeys'>,
+): Promise<number> {
+  const container = await context.client.containers.inspect(name)
+  const { State: state } = container
+  if (state.Paused) throw new ExitError(1, 'You cannot attach to a paused container, unpause it first')
+  if (state.Restarting)
+    throw new ExitError(1, 'You cannot attach to a restarting container, wait until it is running')
+  if (!state.Running) throw new ExitError(1, 'You cannot attach to a stopped container, start it first')
+  return follow(context, container, {
+    stdin: o.stdin && (container.Config.OpenStdin ?? false),
+    proxy: o.proxy && !container.Config.Tty,
+    detachKeys: o.detachKeys,
+    condition: 'not-running',
+  })
+}
 
 export const start = command({
   usage: '[OPTIONS] CONTAINER [CONTAINER...]',

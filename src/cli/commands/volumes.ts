@@ -1,6 +1,6 @@
 import type { VolumeInfo } from '../../wire/system.ts'
 import { humanSize } from '../../lib/units.ts'
-import { command, ExitError, forEach } from '../command.ts'
+import { command, ExitError, forEach, type Context } from '../command.ts'
 import { filter, listFormat } from '../common-flags.ts'
 import { readPairs, toMap } from '../env.ts'
 import { bool, list, string } from '../flags.ts'
@@ -63,19 +63,25 @@ export const ls = command({
   },
   async run(context, flags) {
     const { Volumes } = await context.client.volumes.list(readFilters(flags.filter))
-    const rows = (Volumes ?? []).toSorted((a, b) => a.Name.localeCompare(b.Name, 'en', { numeric: true }))
-    context.out(
-      await renderList(flags.format || (flags.quiet ? '' : context.config.format('volumesFormat')), {
-        typeName: '*formatter.volumeContext',
-        columns,
-        methods: { Label: (row, name) => row.Labels?.[name] ?? '' },
-        rows,
-        table: ['Driver', 'Name'],
-        quiet: flags.quiet ? 'Name' : undefined,
-      }),
-    )
+    context.out(await volumeList(context, Volumes ?? [], flags))
   },
 })
+
+/** As `ls` prints volumes. */
+export function volumeList(
+  context: Context,
+  volumes: readonly VolumeInfo[],
+  flags: { readonly format: string; readonly quiet: boolean },
+): Promise<string> {
+  return renderList(flags.format || (flags.quiet ? '' : context.config.format('volumesFormat')), {
+    typeName: '*formatter.volumeContext',
+    columns,
+    methods: { Label: (row, name) => row.Labels?.[name] ?? '' },
+    rows: volumes.toSorted((a, b) => a.Name.localeCompare(b.Name, 'en', { numeric: true })),
+    table: ['Driver', 'Name'],
+    quiet: flags.quiet ? 'Name' : undefined,
+  })
+}
 
 const columns: Readonly<Record<string, Column<VolumeInfo>>> = {
   Name: { header: 'VOLUME NAME', value: (v) => v.Name },

@@ -24,10 +24,9 @@ export async function serviceContainer(
   const { index = 0 } = o
   const container = own.find((each) => index <= 0 || (each.number === index && !each.oneOff))
   if (container) return container
-  throw new EngineError(
-    'not-found',
-    index > 0
-      ? `service "${service}" is not running container #${index}`
-      : `service "${service}" is not running`,
-  )
+  if (index > 0) throw noSuchIndex(service, index)
+  throw new EngineError('not-found', `service "${service}" is not running`)
 }
+
+export const noSuchIndex = (service: string, index: number) =>
+  new EngineError('not-found', `service "${service}" is not running container #${index}`)
