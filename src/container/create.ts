@@ -192,7 +192,7 @@ function checkLimits(config: ContainerConfig, hostConfig: HostConfig): void {
     throw invalid('Minimum memory limit allowed is 6MB')
   const swap = hostConfig.MemorySwap ?? 0
   if (swap > 0 && memory === 0)
-    throw invalid('You should always set the Memory limit when using Memoryswap limit')
+    throw invalid('You should always set the Memory limit when using Memoryswap limit, see usage')
   if (swap > 0 && swap < memory)
     throw invalid('Minimum memoryswap limit should be larger than memory limit, see usage')
   if ((hostConfig.MemoryReservation ?? 0) > memory && memory > 0)

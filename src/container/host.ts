@@ -17,6 +17,8 @@ export interface ContainerDefaults {
   readonly dnsSearch: readonly string[]
   readonly dnsOptions: readonly string[]
   readonly init: boolean
+  /** Where the host's CDI files are, the later the more they count. */
+  readonly cdiDirectories: readonly string[]
   readonly ipcMode: 'private' | 'shareable'
   readonly cgroupnsMode: 'private' | 'host'
   /** Log driver and its options for containers that choose none. */

@@ -4,7 +4,16 @@ import { group } from '../lib/group.ts'
 import { detached, type Op } from '../lib/op.ts'
 import { startTime } from '../host/proc.ts'
 import { RootDir } from '../host/root-dir.ts'
-import { RuntimeStartError, buildSpec, resolveUser, type OciMount, type SpecInput } from '../runtime/index.ts'
+import {
+  buildSpec,
+  hostFacts,
+  requestedDevices,
+  resolveUser,
+  RuntimeStartError,
+  withCdiDevices,
+  type OciMount,
+  type SpecInput,
+} from '../runtime/index.ts'
 import type { Container } from './container.ts'
 import { healthAtStart, healthCheckOf } from './health.ts'
 import { cgroupOf, emit, save, type Host } from './host.ts'
@@ -66,6 +75,7 @@ async function launch(op: Op, host: Host, c: Container, o: { by: 'user' | 'polic
   undo.defer(() => attempt(op, 'release its mounts', () => releaseMounts(detached(op, 30_000), host, c)))
   const mounts = [...(await shmMounts(host, c)), ...(await setUpMounts(op, host, c, rootfs))]
   const input = specInput(host, c, { rootfs, place, mounts })
+  const devices = requestedDevices(c.hostConfig.DeviceRequests, host.defaults.cdiDirectories)
   op.signal.throwIfAborted() // last chance to turn back: from here the start completes
 
   const committed = detached(op, 30_000)
@@ -74,7 +84,8 @@ async function launch(op: Op, host: Host, c: Container, o: { by: 'user' | 'polic
   const { pid } = await host.runtime.create(committed, {
     id: c.id,
     bundle: c.bundle,
-    spec: buildSpec(input),
+    spec: withCdiDevices(buildSpec(input), devices, hostFacts()),
+    ...(c.hostConfig.Runtime && { runtime: c.hostConfig.Runtime }),
     tty: c.tty,
     stdin: c.config.OpenStdin === true,
     // Docker: a terminal outlives the client that leaves it.

@@ -197,7 +197,7 @@ test('values that cannot work are refused', () => {
   refused(/1\.1\.1 is not an ip address/, '--dns', '1.1.1')
   refused(/tlsverify needs tlscacert/, '--tlsverify', '--tlscert', 'c', '--tlskey', 'k')
   refused(/tlscert is set but neither/, '--tlscert', 'c')
-  refused(/is not the default-runtime/, '--add-runtime', 'kata=/usr/bin/kata')
+  refused(/invalid name "..\/kata"/, '--add-runtime', '../kata=/usr/bin/kata')
   refused(/cannot name a network interface/, '--bridge', 'a-much-too-long-name')
   refused(/systemd slices/, '--cgroup-parent', 'x.slice')
 })
@@ -218,5 +218,7 @@ test('a registered default runtime has its path', () => {
   assert.deepEqual(config('--default-runtime', 'mine', '--add-runtime', 'mine=/opt/crun').runtime, {
     name: 'mine',
     path: '/opt/crun',
+    others: {},
   })
+  assert.deepEqual(config('--add-runtime', 'mine=/opt/crun').runtime.others, { mine: '/opt/crun' })
 })

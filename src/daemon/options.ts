@@ -83,6 +83,12 @@ export const daemonOptions = [
   { flag: 'label', key: 'labels', type: 'list', help: 'Label of the daemon, key=value (repeatable)' },
   { flag: 'init', key: 'init', type: 'boolean', help: 'Run an init as PID 1 of each container' },
   {
+    flag: 'cdi-spec-dir',
+    key: 'cdi-spec-dirs',
+    type: 'list',
+    help: 'Folder of CDI files (repeatable; /etc/cdi and /var/run/cdi)',
+  },
+  {
     flag: 'default-ipc-mode',
     key: 'default-ipc-mode',
     type: 'string',
@@ -200,7 +206,6 @@ export const unsupportedKeys: readonly string[] = [
   'authorization-plugins',
   'bip6',
   'bridge-accept-fwmark',
-  'cdi-spec-dirs',
   'containerd',
   'containerd-namespace',
   'containerd-plugins-namespace',
@@ -255,6 +260,5 @@ export const flagAliases: Readonly<Record<string, string>> = {
   'default-network-opt': 'default-network-opts',
   'authorization-plugin': 'authorization-plugins',
   feature: 'features',
-  'cdi-spec-dir': 'cdi-spec-dirs',
   'node-generic-resource': 'node-generic-resources',
 }

@@ -6,7 +6,7 @@ import type { Config } from '../engine/index.ts'
 import { EngineError, messageOf } from '../lib/errors.ts'
 import type { LogLevel } from '../lib/log.ts'
 import { parseDuration } from '../lib/units.ts'
-import { checkLogConfig } from '../runtime/index.ts'
+import { checkLogConfig, defaultCdiDirectories } from '../runtime/index.ts'
 import { resolveRegistry, type RegistryConfig } from './registry-config.ts'
 import { registrySettingsOf } from './registry-settings.ts'
 import { registriesOf, type Environment } from './registries.ts'
@@ -73,6 +73,7 @@ export function resolve(
     labels: (s.labels ?? []).map(checkLabel),
     shutdownTimeout,
     init: s.init ?? false,
+    cdiDirectories: s['cdi-spec-dirs'] ?? defaultCdiDirectories,
     ...namespaceDefaults(s),
     ...logDefaults(s),
     noNewPrivileges: s['no-new-privileges'] ?? false,
@@ -154,13 +155,17 @@ function cgroupParent(path: string): string {
 function runtimeOf(s: Settings): Config['runtime'] {
   const known = s.runtimes ?? {}
   const name = s['default-runtime'] ?? ''
-  const others = Object.keys(known).filter((runtime) => runtime !== name)
-  if (others.length > 0)
-    throw new EngineError(
-      'unsupported',
-      `runtime ${others.join(', ')} is registered but is not the default-runtime: Gantry runs all containers with one runtime`,
-    )
-  return { name, path: known[name]?.path ?? '' }
+  for (const [runtime, { path }] of Object.entries(known)) {
+    // It names a directory of its state, too.
+    if (!/^\w[\w.-]*$/.test(runtime)) throw invalid(`runtimes: invalid name ${JSON.stringify(runtime)}`)
+    if (path === '') throw invalid(`runtimes: ${runtime} has no path`)
+  }
+  const others = Object.entries(known).filter(([runtime]) => runtime !== name)
+  return {
+    name,
+    path: known[name]?.path ?? '',
+    others: Object.fromEntries(others.map(([runtime, { path }]) => [runtime, path])),
+  }
 }
 
 function namespaceDefaults(s: Settings): Pick<Config, 'defaultIpcMode' | 'defaultCgroupnsMode'> {

@@ -71,6 +71,7 @@ export const fileSchema = z.strictObject({
   'dns-search': texts.exactOptional(),
   labels: texts.exactOptional(),
   init: z.boolean().exactOptional(),
+  'cdi-spec-dirs': texts.exactOptional(),
   'default-ipc-mode': text.exactOptional(),
   'default-cgroupns-mode': text.exactOptional(),
   'log-driver': text.exactOptional(),

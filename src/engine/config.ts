@@ -18,7 +18,13 @@ export interface Config {
   readonly logLevel: LogLevel
   readonly debug: boolean
   /** The OCI runtime. Empty name: crun, else runc. Empty path: searched in PATH. */
-  readonly runtime: { readonly name: string; readonly path: string }
+  readonly runtime: {
+    readonly name: string
+    readonly path: string
+    /** More that containers may choose: paths by name. */
+    readonly others: Readonly<Record<string, string>>
+  }
+  readonly cdiDirectories: readonly string[]
   /** The default bridge. Empty address: the first free pool; else CIDR of the bridge itself. */
   readonly bridge: { readonly name: string; readonly address: string; readonly mtu: number }
   /** Published ports obey the host's own firewall rules instead of being redirected past them. */

@@ -106,6 +106,7 @@ export class Engine {
       Runtime.probe(op, {
         ...(config.runtime.name === '' ? {} : { name: config.runtime.name }),
         ...(config.runtime.path === '' ? {} : { path: config.runtime.path }),
+        others: config.runtime.others,
         stateDir: join(execRoot, 'runtime'),
         exitDir: join(execRoot, 'exits'),
       }).then((made) => {
@@ -149,6 +150,7 @@ export class Engine {
           dnsSearch: config.dnsSearch,
           dnsOptions: config.dnsOptions,
           init: config.init,
+          cdiDirectories: config.cdiDirectories,
           ipcMode: config.defaultIpcMode,
           cgroupnsMode: config.defaultCgroupnsMode,
           logDriver: config.logDriver,

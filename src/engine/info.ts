@@ -107,7 +107,7 @@ export async function infoOf(engine: Engine): Promise<SystemInfo> {
     Labels: [...config.labels],
     ExperimentalBuild: false,
     ServerVersion: productVersion,
-    Runtimes: { [runtime.name]: { path: runtime.path } },
+    Runtimes: Object.fromEntries([...runtime.known].map(([name, path]) => [name, { path }])),
     DefaultRuntime: runtime.name,
     Swarm: { LocalNodeState: 'inactive' },
     LiveRestoreEnabled: false,

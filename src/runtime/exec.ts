@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, watch, writeFileSync, type FSWatcher } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { spawnChild, type Child } from '../host/child.ts'
 import { abortReason } from '../host/spawn.ts'
@@ -76,7 +76,7 @@ export class Execs {
       for (const file of Object.values(files)) rmSync(file, { force: true })
     })
     const stdio = undo.use(
-      openStdio({ ...e, runtime: runtime.name, relay: this.#relay, socketPath: `${base}.s` }),
+      openStdio({ ...e, runtime: basename(runtime.path), relay: this.#relay, socketPath: `${base}.s` }),
     )
     const size = e.consoleSize && { height: e.consoleSize[0], width: e.consoleSize[1] }
     writeFileSync(files.process, JSON.stringify({ ...e.process, ...(size && { consoleSize: size }) }))

@@ -20,6 +20,9 @@ export interface HostFacts {
   /** A statically linked init that reaps orphans and passes signals on; undefined when none is installed. */
   readonly initPath: string | undefined
   readonly cpus: number
+  /** CPUs and memory nodes that can be chosen: `0-3,8`. */
+  readonly cpuList: string
+  readonly nodeList: string
   /** The device node at a path, or those in a directory. Throws kind `invalid` when there is none. */
   devices(path: string): OciDevice[]
   exists(path: string): boolean
@@ -46,6 +49,8 @@ export function hostFacts(): HostFacts {
       '/sbin/tini-static',
     ].find(existsSync),
     cpus: onlineCpus(),
+    cpuList: readIfExists('/sys/devices/system/cpu/online')?.trim() ?? '0',
+    nodeList: readIfExists('/sys/devices/system/node/online')?.trim() ?? '0',
     devices,
     exists: existsSync,
   })

@@ -6,6 +6,9 @@
  * created (conmon + runtime create) → started → exited (exit file) → deleted → exit forgotten.
  */
 export type { AttachOptions, Attachment } from './attach.ts'
+export { withCdiDevices } from './cdi/apply.ts'
+export { requestedDevices } from './cdi/requests.ts'
+export { defaultCdiDirectories } from './cdi/spec-files.ts'
 export { defaultCapabilities } from './capabilities.ts'
 export type { ExecOptions, ExecProcess } from './exec.ts'
 export type { ExitReport } from './exits.ts'

@@ -110,6 +110,24 @@ export interface OciCustomSeccomp {
   }[]
 }
 
+export interface OciHook {
+  path: string
+  args?: string[]
+  env?: string[]
+  /** Seconds. */
+  timeout?: number
+}
+
+/** Programs of the host that the runtime runs at a moment of the container's life. */
+export interface OciHooks {
+  prestart?: OciHook[]
+  createRuntime?: OciHook[]
+  createContainer?: OciHook[]
+  startContainer?: OciHook[]
+  poststart?: OciHook[]
+  poststop?: OciHook[]
+}
+
 export interface OciSpec {
   ociVersion: string
   process: OciProcess
@@ -118,6 +136,7 @@ export interface OciSpec {
   domainname?: string
   mounts: OciMount[]
   annotations?: Record<string, string>
+  hooks?: OciHooks
   linux: {
     namespaces: OciNamespace[]
     devices?: OciDevice[]

@@ -50,6 +50,21 @@ export async function probeConmon(op: Op): Promise<Program> {
   return { name: 'conmon', path, version: await versionOf(op, path) }
 }
 
+/** Those that are in the usual places, by their names. */
+export function installedRuntimes(): [name: string, path: string][] {
+  return ['crun', 'runc'].flatMap((name) => {
+    const path = find(name)
+    if (path === undefined) return []
+    // Docker's other name for it, which some clients say.
+    return name === 'runc'
+      ? [
+          [name, path],
+          ['io.containerd.runc.v2', path],
+        ]
+      : [[name, path]]
+  })
+}
+
 /** Why the runtime cannot make a container here; undefined when it can. */
 async function tryOut(
   op: Op,

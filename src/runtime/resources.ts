@@ -38,7 +38,8 @@ export function ociResources(
     devices: [...devices],
     ...(memory && { memory }),
     ...(cpu && { cpu }),
-    ...(pids != null && pids !== 0 && { pids: { limit: pids < 0 ? -1 : pids } }),
+    // Less than nothing is no limit, which is what a new cgroup has: crun 1.8 would write the number.
+    ...(pids != null && pids > 0 && { pids: { limit: pids } }),
     ...(blockIO && { blockIO }),
   }
 }
@@ -85,7 +86,7 @@ function cpuOf(h: HostConfig, facts: HostFacts): OciResources['cpu'] {
     )
   if (nano < 0 || nano > facts.cpus * 1e9)
     throw invalid(
-      `range of CPUs is from 0.01 to ${facts.cpus}.00, as there are only ${facts.cpus} CPUs available`,
+      `Range of CPUs is from 0.01 to ${facts.cpus}.00, as there are only ${facts.cpus} CPUs available`,
     )
   const period = nano !== 0 ? 100_000 : (h.CpuPeriod ?? 0)
   const quota = nano !== 0 ? Math.floor((nano * period) / 1e9) : (h.CpuQuota ?? 0)
@@ -98,15 +99,33 @@ function cpuOf(h: HostConfig, facts: HostFacts): OciResources['cpu'] {
     ...(quota !== 0 && { quota }),
     ...(h.CpuRealtimePeriod && { realtimePeriod: h.CpuRealtimePeriod }),
     ...(h.CpuRealtimeRuntime && { realtimeRuntime: h.CpuRealtimeRuntime }),
-    ...(h.CpusetCpus && { cpus: list('CpusetCpus', h.CpusetCpus) }),
-    ...(h.CpusetMems && { mems: list('CpusetMems', h.CpusetMems) }),
+    ...(h.CpusetCpus && { cpus: list('CpusetCpus', h.CpusetCpus, { of: 'CPUs', available: facts.cpuList }) }),
+    ...(h.CpusetMems && {
+      mems: list('CpusetMems', h.CpusetMems, { of: 'memory nodes', available: facts.nodeList }),
+    }),
   }
   return Object.keys(cpu).length > 0 ? cpu : undefined
 }
 
-function list(name: string, text: string): string {
+function list(name: string, text: string, o: { of: string; available: string }): string {
   if (!/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(text)) throw invalid(`Invalid value ${text} for ${name}`)
+  const there = ranges(o.available)
+  const isThere = ([first, last]: [number, number]) => there.some(([from, to]) => from <= first && last <= to)
+  if (!ranges(text).every(isThere))
+    throw invalid(`Requested ${o.of} are not available - requested ${text}, available: ${o.available}`)
   return text
+}
+
+/** `0-2,7`; a range that follows another one without a gap is joined to it. */
+function ranges(text: string): [first: number, last: number][] {
+  const list: [number, number][] = []
+  for (const part of text.split(',')) {
+    const [first = 0, last = first] = part.split('-').map(Number)
+    const before = list.at(-1)
+    if (before && before[1] + 1 === first) before[1] = last
+    else list.push([first, last])
+  }
+  return list
 }
 
 function blockIoOf(h: HostConfig, facts: HostFacts): OciResources['blockIO'] {
@@ -154,15 +173,6 @@ function figure(name: string, item: object, key: 'Rate' | 'Weight'): number {
 
 /** `--device` and `--device-cgroup-rule`; with `--privileged` all that the host has. */
 export function ociDevices(h: HostConfig, facts: HostFacts): { nodes: OciDevice[]; rules: OciDeviceRule[] } {
-  const [request] = h.DeviceRequests ?? []
-  if (request) {
-    const driver = 'Driver' in request && typeof request.Driver === 'string' ? request.Driver : ''
-    const capabilities = 'Capabilities' in request ? JSON.stringify(request.Capabilities) : '[]'
-    throw new EngineError(
-      'unsupported',
-      `could not select device driver "${driver}" with capabilities: ${capabilities.replaceAll('"', '')}`,
-    )
-  }
   if (h.Privileged) {
     const mapped = (h.Devices ?? []).flatMap((mapping) => mapDevice(mapping, facts).nodes)
     const taken = new Set(mapped.map((node) => node.path))

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { releaseControllers, removeTree } from '../host/cgroup.ts'
 import { run } from '../host/spawn.ts'
 import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
@@ -12,7 +12,7 @@ import { Exits, type ExitContext, type ExitReport } from './exits.ts'
 import { ContainerLogs } from './log/container-logs.ts'
 import type { LogSetup } from './log/setup.ts'
 import type { OciSpec } from './oci-spec.ts'
-import { probeConmon, probeRuntime, type Program } from './probe.ts'
+import { installedRuntimes, probeConmon, probeRuntime, type Program } from './probe.ts'
 import type { HostConfig } from '../wire/container.ts'
 import { hostFacts } from './host-facts.ts'
 import { Relay } from './relay.ts'
@@ -30,6 +30,8 @@ export interface CreateOptions {
   /** The first client's end of input is the process's. */
   readonly stdinOnce: boolean
   readonly log: LogSetup
+  /** One of the known ones; the default else. */
+  readonly runtime?: string
   readonly name: string
 }
 
@@ -47,6 +49,8 @@ export class Runtime {
   readonly name: string
   readonly path: string
   readonly version: string
+  /** Paths of all that containers may choose, by name. */
+  readonly known: ReadonlyMap<string, string>
   readonly conmon: { readonly path: string; readonly version: string }
   readonly #stateDir: string
   readonly #exitDir: string
@@ -58,13 +62,28 @@ export class Runtime {
   /** Compiled filters by the hash of their profile: compiling takes crun 20 ms, more than all else of a create. */
   readonly #filters = new Map<string, string>()
 
-  private constructor(op: Op, o: { runtime: Program; conmon: Program; stateDir: string; exitDir: string }) {
+  private constructor(
+    op: Op,
+    o: {
+      runtime: Program
+      conmon: Program
+      others: Readonly<Record<string, string>>
+      stateDir: string
+      exitDir: string
+    },
+  ) {
     this.name = o.runtime.name
     this.path = o.runtime.path
     this.version = o.runtime.version
+    this.known = new Map([
+      ...installedRuntimes(),
+      ...Object.entries(o.others),
+      [o.runtime.name, o.runtime.path] as const,
+    ])
     this.conmon = { path: o.conmon.path, version: o.conmon.version }
     this.#stateDir = o.stateDir
     this.#exitDir = o.exitDir
+    for (const name of this.known.keys()) mkdirSync(join(o.stateDir, name), { recursive: true, mode: 0o700 })
     this.#logs = new ContainerLogs(op.log)
     this.#relay = new Relay(op.log)
     this.#relay.start()
@@ -78,11 +97,18 @@ export class Runtime {
    */
   static async probe(
     op: Op,
-    o: { name?: string; path?: string; stateDir: string; exitDir: string },
+    o: {
+      name?: string
+      path?: string
+      others?: Readonly<Record<string, string>>
+      stateDir: string
+      exitDir: string
+    },
   ): Promise<Runtime> {
     for (const directory of [o.stateDir, o.exitDir]) mkdirSync(directory, { recursive: true, mode: 0o700 })
     const [runtime, conmon] = await Promise.all([probeRuntime(op, o), probeConmon(op)])
-    return new Runtime(op, { runtime, conmon, stateDir: o.stateDir, exitDir: o.exitDir })
+    const { others = {}, stateDir, exitDir } = o
+    return new Runtime(op, { runtime, conmon, others, stateDir, exitDir })
   }
 
   /**
@@ -90,9 +116,9 @@ export class Runtime {
    * code; nothing is left then.
    */
   async create(op: Op, c: CreateOptions): Promise<{ pid: number; conmonPid: number }> {
-    const { name, path, root } = this.#runtime(this.name, this.path)
-    mkdirSync(root, { recursive: true, mode: 0o700 })
-    const filter = this.#filterFor(c.spec)
+    const runtime = this.#named(c.runtime ?? this.name)
+    const { name, path, root } = runtime
+    const filter = this.#filterFor(c.spec, runtime)
     writeFileSync(
       join(c.bundle, 'config.json'),
       JSON.stringify(filter ? withFilter(c.spec, filter.compiled) : c.spec),
@@ -228,8 +254,7 @@ export class Runtime {
   /** Runs a build step: no conmon, and nothing is left of it afterwards. */
   async runStep(op: Op, s: StepOptions): Promise<number> {
     const runtime = this.#runtime(this.name, this.path)
-    mkdirSync(runtime.root, { recursive: true, mode: 0o700 })
-    const filter = this.#filterFor(s.spec)
+    const filter = this.#filterFor(s.spec, runtime)
     const spec = filter ? withFilter(s.spec, filter.compiled) : s.spec
     try {
       return await runStep(op, runtime, { ...s, spec })
@@ -252,14 +277,21 @@ export class Runtime {
     return { name, path, root: join(this.#stateDir, name) }
   }
 
+  /** Throws kind `invalid` in docker's words for a name that nobody knows. */
+  #named(name: string): ExecRuntime {
+    const path = this.known.get(name)
+    if (path === undefined) throw new EngineError('invalid', `unknown or invalid runtime name: ${name}`)
+    return this.#runtime(name, path)
+  }
+
   #runtimeOf(id: string): ExecRuntime {
     const own = this.#runtime(this.name, this.path)
     if (existsSync(join(own.root, id))) return own
-    const other = this.#runtime(
-      this.name === 'crun' ? 'runc' : 'crun',
-      this.name === 'crun' ? 'runc' : 'crun',
-    )
-    return existsSync(join(other.root, id)) ? other : own
+    for (const [name, path] of this.known) {
+      const other = this.#runtime(name, path)
+      if (existsSync(join(other.root, id))) return other
+    }
+    return own
   }
 
   #run(op: Op, runtime: ExecRuntime, args: string[]) {
@@ -274,8 +306,11 @@ export class Runtime {
   }
 
   /** crun takes a compiled filter and leaves its own in its state directory; runc does neither. */
-  #filterFor(spec: OciSpec): { key: string; compiled: string | undefined } | undefined {
-    if (this.name !== 'crun' || !spec.linux.seccomp) return undefined
+  #filterFor(
+    spec: OciSpec,
+    { path }: ExecRuntime,
+  ): { key: string; compiled: string | undefined } | undefined {
+    if (basename(path) !== 'crun' || !spec.linux.seccomp) return undefined
     const key = createHash('sha256').update(JSON.stringify(spec.linux.seccomp)).digest('hex')
     return { key, compiled: this.#filters.get(key) }
   }

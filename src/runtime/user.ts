@@ -74,7 +74,7 @@ function groupId(name: string, groups: readonly Group[]): number {
   const number = toId(name)
   const gid = groups.find((g) => g.name === name)?.gid ?? number
   if (gid === undefined)
-    throw new EngineError('invalid', `unable to find group ${name}: no matching entries in group file`)
+    throw new EngineError('invalid', `Unable to find group ${name}: no matching entries in group file`)
   return gid
 }
 

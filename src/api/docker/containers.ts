@@ -123,7 +123,7 @@ async function create(engine: Deps, call: Call): Promise<void> {
   checkPlatform(call.query.text('platform'))
   const endpoints = networking?.EndpointsConfig ?? {}
   const rawHostConfig = (raw as { HostConfig?: unknown } | undefined)?.HostConfig ?? {}
-  refuseUnsupported({ config, hostConfig: rawHostConfig, endpoints, runtime: engine.runtime.name })
+  refuseUnsupported({ config, hostConfig: rawHostConfig, endpoints, runtimes: new Set(engine.runtime.known.keys()) })
   const { id, warnings } = await engine.containers.create(call.op, {
     name: call.query.optional('name'),
     config,

@@ -97,7 +97,7 @@ function check(change: { config?: object; hostConfig?: object; endpoints?: objec
       string,
       null
     >,
-    runtime: 'crun',
+    runtimes: new Set(['crun']),
   })
 }
 

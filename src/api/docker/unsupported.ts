@@ -45,7 +45,7 @@ export const hostConfigRules: Readonly<Record<keyof HostConfig, Rule>> = {
   CpusetCpus: 'obeyed',
   CpusetMems: 'obeyed',
   DeviceCgroupRules: 'obeyed',
-  DeviceRequests: only('--gpus'),
+  DeviceRequests: 'obeyed',
   Devices: 'obeyed',
   Dns: 'obeyed',
   DnsOptions: 'obeyed',
@@ -56,7 +56,7 @@ export const hostConfigRules: Readonly<Record<keyof HostConfig, Rule>> = {
   IOMaximumIOps: never('--io-maxiops'),
   Init: 'obeyed',
   IpcMode: 'obeyed',
-  Isolation: only('--isolation', 'default'),
+  Isolation: { ...only('--isolation', 'default'), hint: "linux only supports 'default'" },
   Links: 'obeyed',
   LogConfig: 'obeyed',
   MaskedPaths: 'obeyed',
@@ -77,11 +77,13 @@ export const hostConfigRules: Readonly<Record<keyof HostConfig, Rule>> = {
   ReadonlyPaths: 'obeyed',
   ReadonlyRootfs: 'obeyed',
   RestartPolicy: 'obeyed',
-  // The engine runs one runtime, and names it in the message.
   Runtime: 'obeyed',
   SecurityOpt: 'obeyed',
   ShmSize: 'obeyed',
-  StorageOpt: only('--storage-opt'),
+  StorageOpt: {
+    ...only('--storage-opt'),
+    hint: 'a limit of the writable layer needs a file system with project quotas, which are not used here',
+  },
   Sysctls: 'obeyed',
   Tmpfs: 'obeyed',
   UTSMode: 'obeyed',
@@ -137,16 +139,16 @@ export function refuseUnsupported(o: {
   /** As it came, so that fields which we do not know are seen too. */
   hostConfig: unknown
   endpoints: Readonly<Record<string, EndpointSettings | null>>
-  /** Name of the OCI runtime that runs containers here. */
-  runtime: string
+  /** Names of the OCI runtimes that containers may choose. */
+  runtimes: ReadonlySet<string>
 }): void {
   apply(configRules, o.config, '')
   apply(hostConfigRules, o.hostConfig ?? {}, 'HostConfig.')
   const runtime = (o.hostConfig as HostConfig | undefined)?.Runtime
-  if (runtime && runtime !== o.runtime)
+  if (runtime && !o.runtimes.has(runtime))
     throw new EngineError(
       'invalid',
-      `unknown or invalid runtime name: ${runtime} (this daemon runs ${o.runtime})`,
+      `unknown or invalid runtime name: ${runtime} (known: ${[...o.runtimes].join(', ')})`,
     )
   for (const endpoint of Object.values(o.endpoints)) refuseEndpoint(endpoint)
 }
@@ -171,7 +173,7 @@ function check(rule: Rule, o: { name: string; value: unknown }): void {
   if (rule === 'obeyed' || rule.passes(o.value)) return
   const hint = rule.hint === undefined ? '' : `: ${rule.hint}`
   const value = typeof o.value === 'string' ? ` ${JSON.stringify(o.value)}` : ''
-  throw new EngineError('unsupported', `${rule.flag}${value} is not supported yet (${o.name})${hint}`)
+  throw new EngineError('unsupported', `${rule.flag}${value} is not supported (${o.name})${hint}`)
 }
 
 /** Go's zero value, or a collection of nothing else. */
