@@ -10,7 +10,7 @@ import type {
   VolumeInfo,
 } from '../wire/system.ts'
 import { encodeFilters, type Filters } from './filters.ts'
-import type { Transport } from './transport.ts'
+import { decodeLines, type Transport } from './transport.ts'
 
 /** Answer of `GET /system/df`. Sizes in bytes. */
 export interface DiskUsage {
@@ -53,6 +53,15 @@ export class System {
       query: { since: o.since, until: o.until, filters: encodeFilters(o.filters) },
       signal: o.signal,
     })
+  }
+
+  /** Events from now on: when this resolves the daemon has begun to listen, and nothing that happens later is missed. */
+  async watch(o: { filters?: Filters; signal?: AbortSignal }): Promise<AsyncGenerator<EventMessage>> {
+    const { body } = await this.#t.request('GET', '/events', {
+      query: { filters: encodeFilters(o.filters) },
+      signal: o.signal,
+    })
+    return decodeLines<EventMessage>(body)
   }
 
   diskUsage(): Promise<DiskUsage> {

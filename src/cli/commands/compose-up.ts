@@ -127,11 +127,12 @@ async function attached(
     })
     if (!done) return 0
   } catch (error) {
-    if (up.signal.aborted) return up.ended()
+    if (up.signal.aborted) return await up.ended()
     await up.giveUp()
     throw error
   }
-  return up.ended()
+  // Awaited here: the signals are listened to until then.
+  return await up.ended()
 }
 
 function isShown(

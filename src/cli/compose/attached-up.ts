@@ -1,4 +1,5 @@
 /** `up` in the foreground: the output of all containers until they have ended, or somebody has had enough. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { DaemonError } from '../../client/index.ts'
 import {
   label,
@@ -35,12 +36,13 @@ export class AttachedUp {
   readonly #running = new Set<string>()
   readonly #stopEvents = new AbortController()
   readonly #interrupt = new AbortController()
-  #follower: LogFollower | undefined
+  readonly #followers = new Map<string, LogFollower>()
   #project: Project | undefined
   #events: Promise<void> = Promise.resolve()
   #exitCode = 0
   #signals = 0
   #stopping: Promise<void> | undefined
+  readonly #stopBegun = Promise.withResolvers<void>()
 
   constructor(context: Context, o: AttachedOptions) {
     this.#context = context
@@ -75,15 +77,7 @@ export class AttachedUp {
     const names = shown.map((each) => this.#shown(each))
     printer.register(names)
     this.#context.out(`Attaching to ${names.join(', ')}\n`)
-    const follower = new LogFollower({
-      client,
-      signal: this.#stopEvents.signal,
-      range: { tail: 'all' },
-      onLine: (container, line) => (printer.line(container.name, line) ? undefined : printer.drained()),
-    })
-    this.#follower = follower
-    const events = client.system.events({
-      since: String(Math.floor(Date.now() / 1000)),
+    const events = await client.system.watch({
       filters: {
         type: ['container'],
         label: [`${label.project}=${project.name}`],
@@ -91,11 +85,14 @@ export class AttachedUp {
       },
       signal: this.#stopEvents.signal,
     })
-    for (const each of all)
-      if (each.running) {
+    await Promise.all(
+      all.map(async (each) => {
         this.#running.add(each.id)
-        if (this.#o.isShown(each.service)) follower.open({ id: each.id, name: this.#shown(each) })
-      }
+        const since = each.running ? undefined : await this.#lastEnd(each.id)
+        this.#followers.set(each.id, this.#follower(since))
+        if (each.running) this.#open({ ...each, fresh: false })
+      }),
+    )
     this.#events = this.#watch(events)
     // Awaited in `ended()`; it must not be unhandled until then.
     this.#events.catch(() => {})
@@ -103,11 +100,18 @@ export class AttachedUp {
 
   /** All have started. Resolves with the exit code when nothing runs any more. */
   async ended(): Promise<number> {
-    if (this.#running.size > 0 || this.#signals > 0) await this.#events
+    if (this.#running.size > 0) await Promise.race([this.#events, this.#stopped()])
     await this.#stopping
     this.#stopEvents.abort()
     await this.#o.printer.flushed()
     return this.#exitCode
+  }
+
+  /** After a stop: the ends are told within a moment, but for what was never started. */
+  async #stopped(): Promise<void> {
+    await this.#stopBegun.promise
+    await this.#stopping
+    await sleep(500)
   }
 
   /** What was started goes, since the rest cannot be. */
@@ -133,6 +137,31 @@ export class AttachedUp {
     return shownName(project, { name, service, number })
   }
 
+  #follower(since: string | undefined): LogFollower {
+    const { printer } = this.#o
+    return new LogFollower({
+      client: this.#context.client,
+      signal: this.#stopEvents.signal,
+      range: { tail: 'all', since },
+      onLine: (container, line) => (printer.line(container.name, line) ? undefined : printer.drained()),
+    })
+  }
+
+  #open(o: { id: string; name: string; service: string; fresh: boolean }): void {
+    if (!this.#o.isShown(o.service)) return
+    const follower = this.#followers.get(o.id) ?? this.#follower(undefined)
+    this.#followers.set(o.id, follower)
+    follower.open({ id: o.id, name: this.#shown(o) }, { fresh: o.fresh })
+  }
+
+  /** What it said in an earlier life is no news; undefined: it had none. */
+  async #lastEnd(id: string): Promise<string | undefined> {
+    const { State } = await this.#context.client.containers.inspect(id)
+    const [, whole = '', fraction = ''] = /^([^.Z]*)(?:\.(\d+))?Z$/.exec(State.FinishedAt) ?? []
+    const seconds = Math.floor(Date.parse(`${whole}Z`) / 1000)
+    return seconds > 0 ? `${seconds}.${fraction.padEnd(9, '0')}` : undefined
+  }
+
   async #watch(events: AsyncIterable<EventMessage>): Promise<void> {
     for await (const { Action: action, Actor: actor } of events) {
       const attributes = actor.Attributes ?? {}
@@ -141,13 +170,13 @@ export class AttachedUp {
       const name = this.#shown(each)
       if (action === 'start') {
         this.#running.add(actor.ID)
-        if (this.#o.isShown(each.service)) this.#follower?.open({ id: actor.ID, name }, { fresh: true })
+        this.#open({ ...each, id: actor.ID, fresh: true })
         continue
       }
       await this.#died({ id: actor.ID, ...each, name, code: Number(attributes['exitCode'] ?? 0) })
       if (this.#running.size === 0) break
     }
-    await this.#follower?.ended()
+    await Promise.all(Array.from(this.#followers.values(), (follower) => follower.ended()))
   }
 
   async #died(o: { id: string; name: string; service: string; code: number }): Promise<void> {
@@ -192,6 +221,7 @@ export class AttachedUp {
       )
     })
     this.#stopping.catch(() => {})
+    this.#stopBegun.resolve()
   }
 
   async #kill(): Promise<void> {
