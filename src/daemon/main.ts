@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { serveDocker } from '../api/index.ts'
 import { Engine, productVersion, type Config } from '../engine/index.ts'
 import { lockFile } from '../host/flock.ts'
-import { notify } from '../host/notify.ts'
 import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
 import { createLogger, type Logger } from '../lib/log.ts'
 import { background, type Op } from '../lib/op.ts'
@@ -13,6 +12,7 @@ import { helpText } from './help.ts'
 import { checkHosts, listenAll } from './listen.ts'
 import type { RegistryConfig } from './registry-config.ts'
 import type { RegistryService } from './registry-service.ts'
+import { tellManager } from './service-manager.ts'
 import { defaultConfigFile, resolve, type TlsFiles } from './resolve.ts'
 import { mergeSettings, parseConfigFile, settingsOfFlags } from './settings.ts'
 
@@ -119,7 +119,7 @@ async function openRegistry(op: Op, config: RegistryConfig): Promise<RegistrySer
 
 /**
  * The first signal asks for an orderly stop, the second ends the process at once. Returns what is to be called once there is
- * something that SIGHUP reloads.
+ * something that SIGHUP reloads, and SIGUSR2 collects.
  */
 function onSignals(log: Logger, stop: (signal: NodeJS.Signals) => void): (registry: RegistryService) => void {
   let registry: RegistryService | undefined
@@ -140,24 +140,12 @@ function onSignals(log: Logger, stop: (signal: NodeJS.Signals) => void): (regist
       (error: unknown) => log.error('reload of the registry failed: all is as it was', { error }),
     )
   })
+  process.on('SIGUSR2', () => {
+    if (registry) registry.collectNow()
+    else log.info('SIGUSR2: there is no registry whose garbage could be collected')
+  })
   process.on('SIGPIPE', () => log.debug('SIGPIPE'))
   return (opened) => (registry = opened)
-}
-
-/**
- * Where systemd wants to be told. Taken out of the environment, as sd_notify(3) can do: crun would pass it on to
- * containers, and wait for them to use it.
- */
-const managerSocket = process.env['NOTIFY_SOCKET'] ?? ''
-delete process.env['NOTIFY_SOCKET']
-
-function tellManager(log: Logger, state: string): void {
-  if (managerSocket === '') return
-  try {
-    notify(managerSocket, state)
-  } catch (error) {
-    log.warn('the service manager could not be told', { state, error })
-  }
 }
 
 try {

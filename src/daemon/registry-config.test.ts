@@ -124,7 +124,6 @@ const refused: [argv: string, message: RegExp][] = [
   ['--max-blob-size=big', /^invalid argument "big" for "--max-blob-size" flag: invalid size/],
   ['--gc-interval=soon', /^invalid argument "soon" for "--gc-interval" flag: time: invalid duration/],
   ['--gc-interval=-1m', /-1m is negative$/],
-  ['--retention=/r --gc-interval=0', /^retention is part of garbage collection/],
   ['--log-level=loud', /^invalid argument "loud" for "--log-level" flag: /],
   ['--storag=/x', /^unknown flag: --storag \(did you mean --storage\?\)$/],
   ['/x', /^gantry registry serve takes no arguments: "\/x"$/],

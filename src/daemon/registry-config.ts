@@ -102,7 +102,7 @@ export function resolveRegistry(
     gcInterval: s['gc-interval'] === 0 ? 0 : atLeast(s, 'gc-interval', 1000, hour),
     gcGrace: atLeast(s, 'gc-grace', 1000, hour),
     gcDryRun: s['gc-dry-run'] ?? false,
-    retention: retentionOf(s),
+    retention: fileOf('retention', s.retention),
     upstream: fileOf('upstream', s.upstream),
     proxies: defaults.proxies,
     logLevel: s['log-level'] ?? 'info',
@@ -129,12 +129,6 @@ function fileOf(name: string, path: string | undefined): string | undefined {
   if (path !== undefined && !isAbsolute(path))
     throw invalid(`${name} ${JSON.stringify(path)}: want an absolute path`)
   return path
-}
-
-function retentionOf(s: RegistrySettings): string | undefined {
-  if (s.retention !== undefined && s['gc-interval'] === 0)
-    throw invalid('retention is part of garbage collection: it needs a gc-interval')
-  return fileOf('retention', s.retention)
 }
 
 function storageOf(s: RegistrySettings, initial: string): StorageConfig {

@@ -10,6 +10,7 @@ import { resolveRegistry, type RegistryConfig } from './registry-config.ts'
 import { registryFlags } from './registry-flags.ts'
 import { openRegistryService } from './registry-service.ts'
 import { mergeRegistrySettings, parseRegistryFile, registrySettingsOfFlags } from './registry-settings.ts'
+import { tellManager } from './service-manager.ts'
 
 async function main(argv: readonly string[]): Promise<void> {
   const config = configure(argv)
@@ -31,6 +32,7 @@ async function main(argv: readonly string[]): Promise<void> {
       (error: unknown) => log.error('reload failed: all is as it was', { error }),
     )
   })
+  process.on('SIGUSR2', () => service.collectNow())
   const scheme = config.tls ? 'https' : 'http'
   log.info('ready', {
     version: packageJson.version,
@@ -38,7 +40,9 @@ async function main(argv: readonly string[]): Promise<void> {
     ...(service.metricsAddress !== undefined && { metrics: `http://${service.metricsAddress}/metrics` }),
     storage: config.storage.kind === 'files' ? config.storage.root : config.storage.location,
   })
+  tellManager(log, 'READY=1')
   log.info('stopping', { signal: await stopping.promise })
+  tellManager(log, 'STOPPING=1')
   await service.close(op)
   log.info('stopped')
   process.exit(0)

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   collect,
@@ -17,7 +18,7 @@ import type { ReloadedFile } from '../lib/reloaded-file.ts'
 export interface MaintenanceOptions {
   readonly registry: Registry
   readonly metrics: Metrics
-  /** Milliseconds between two rounds; 0: none at all. */
+  /** Milliseconds between two rounds; 0: only those that somebody asks for. */
   readonly interval: number
   /** Of uploads that nobody goes on with. Milliseconds. */
   readonly uploadAge: number
@@ -34,6 +35,7 @@ export class Maintenance {
   readonly #o: MaintenanceOptions
   readonly #stop = new AbortController()
   #loop: Promise<void> = Promise.resolve()
+  #wanted = new AbortController()
   readonly #totals = {
     rounds: 0,
     failures: 0,
@@ -70,8 +72,12 @@ export class Maintenance {
   }
 
   start(op: Op): void {
-    if (this.#o.interval === 0) return
     this.#loop = this.#run({ log: op.log, signal: this.#stop.signal })
+  }
+
+  /** A round at once, or after the one that is under way; the log says what it found, also when that is nothing. */
+  collectNow(): void {
+    this.#wanted.abort()
   }
 
   /** Ends a round under way at its next step. */
@@ -83,8 +89,7 @@ export class Maintenance {
   async #run(op: Op): Promise<void> {
     while (!op.signal.aborted) {
       try {
-        await sleep(this.#o.interval, undefined, { signal: op.signal })
-        await this.#round(op)
+        await this.#round(op, { asked: await this.#next(op) })
       } catch (error) {
         if (isAbort(error)) return
         this.#totals.failures++
@@ -93,12 +98,29 @@ export class Maintenance {
     }
   }
 
-  async #round(op: Op): Promise<void> {
+  /** Resolves when a round is due: true when somebody asked for it. */
+  async #next(op: Op): Promise<boolean> {
+    const { interval } = this.#o
+    const wanted = this.#wanted.signal
+    const signal = AbortSignal.any([op.signal, wanted])
+    if (!signal.aborted)
+      try {
+        await (interval === 0 ? once(signal, 'abort') : sleep(interval, undefined, { signal }))
+      } catch (error) {
+        if (!isAbort(error)) throw error
+      }
+    op.signal.throwIfAborted()
+    if (!wanted.aborted) return false
+    this.#wanted = new AbortController()
+    return true
+  }
+
+  async #round(op: Op, o: { asked: boolean }): Promise<void> {
     const { registry, retention, dryRun, uploadAge } = this.#o
     if (retention) this.#countRetained(op, await this.#retain(op, await retention.current(op)))
     const evicted = await evict(op, registry, { dryRun })
     if (evicted) this.#countEvicted(op, evicted)
-    this.#countCollected(op, await collect(op, registry, { uploadAgeMs: uploadAge, dryRun }))
+    this.#countCollected(op, await collect(op, registry, { uploadAgeMs: uploadAge, dryRun }), o)
   }
 
   #retain(op: Op, policy: RetentionPolicy): Promise<Retained> {
@@ -133,8 +155,8 @@ export class Maintenance {
     if (!dryRun) totals.evicted += found.copiesRemoved
   }
 
-  #countCollected(op: Op, found: Collected): void {
-    const isNews = found.blobsRemoved + found.linksRemoved + found.uploadsRemoved > 0
+  #countCollected(op: Op, found: Collected, o: { asked: boolean }): void {
+    const isNews = o.asked || found.blobsRemoved + found.linksRemoved + found.uploadsRemoved > 0
     op.log[isNews ? 'info' : 'debug'](found.dryRun ? 'garbage found, dry run' : 'garbage collected', {
       ...found,
     })

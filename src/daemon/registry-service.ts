@@ -31,6 +31,8 @@ export interface RegistryService {
   readonly metricsAddress: string | undefined
   /** Reads certificates and the files of logins and rules again. */
   reload(op: Op): Promise<void>
+  /** Retention rules and a garbage collection at once, in the background. */
+  collectNow(): void
   /** Lets requests under way end, for a while, and closes everything. */
   close(op: Op): Promise<void>
 }
@@ -114,6 +116,9 @@ export async function openRegistryService(op: Op, config: RegistryConfig): Promi
       await retention?.reload(reloading)
       if (config.tls) renewIdentity(server, await readIdentity(config.tls))
     },
+    collectNow() {
+      maintenance.collectNow()
+    },
     async close(closing) {
       pages.stop()
       const closed = new Promise((resolve) => server.close(resolve))
@@ -130,8 +135,6 @@ export async function openRegistryService(op: Op, config: RegistryConfig): Promi
 async function openPullThrough(op: Op, config: RegistryConfig): Promise<PullThrough | undefined> {
   if (config.upstream === undefined) return undefined
   const settings = await readUpstreams(config.upstream)
-  if (config.gcInterval === 0 && (settings.maxBytes ?? settings.maxUnused) !== undefined)
-    throw new EngineError('invalid', `${config.upstream}: maxSize and maxUnused need a gc-interval`)
   const directory = join(config.state, 'downloads')
   return await PullThrough.open({
     settings,

@@ -152,7 +152,7 @@ export const registryOptions = [
     name: 'gc-interval',
     type: 'duration',
     initial: '1h',
-    help: 'Time between garbage collections; 0: never',
+    help: 'Time between garbage collections; 0: only on SIGUSR2',
   },
   {
     name: 'gc-grace',

@@ -273,6 +273,29 @@ test('what is deleted gives its space back while the server runs', async () => {
   }
 })
 
+test('SIGUSR2 collects at once, also where no interval does', async () => {
+  const storage = place('by-hand')
+  const server = await RegistryServer.start(`--storage=${storage}`, '--gc-interval=0s', '--gc-grace=1s')
+  try {
+    const data = randomBytes(1000)
+    assert.equal(await putBlob(server, 'a', { data, digest: digestOf(data) }), 201)
+    await sleep(2100)
+    assert.equal(await get(`${server.url}/v2/a/blobs/${digestOf(data)}`).then(({ status }) => status), 200)
+    server.signal('SIGUSR2')
+    await eventually(async () =>
+      assert.equal(await get(`${server.url}/v2/a/blobs/${digestOf(data)}`).then(({ status }) => status), 404),
+    )
+    // What was found is told also when it is nothing.
+    server.signal('SIGUSR2')
+    await eventually(async () =>
+      assert.match((await get(`${server.url}/metrics`)).text, /^gantry_registry_gc_rounds_total 2$/m),
+    )
+  } finally {
+    const { stderr } = await server.stop()
+    assert.equal(stderr.match(/"msg":"garbage collected"/g)?.length, 2)
+  }
+})
+
 describe('a copy of another registry', () => {
   const s = system()
 
