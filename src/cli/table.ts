@@ -19,6 +19,7 @@ function container(name: string, about: string, load: () => Promise<Command>, ..
 }
 
 const lifecycle = () => import('./commands/lifecycle.ts')
+const containerImage = () => import('./commands/container-image.ts')
 const imageStore = () => import('./commands/image-store.ts')
 const archives = () => import('./commands/archives.ts')
 const buildCache = () => import('./commands/build-cache.ts')
@@ -99,6 +100,21 @@ export const entries: readonly Entry[] = [
     'stats',
     'Display a live stream of container(s) resource usage statistics',
     async () => (await import('./commands/stats.ts')).stats,
+  ),
+  container(
+    'commit',
+    "Create a new image from a container's changes",
+    async () => (await containerImage()).commit,
+  ),
+  container(
+    'diff',
+    "Inspect changes to files or directories on a container's filesystem",
+    async () => (await containerImage()).diff,
+  ),
+  container(
+    'export',
+    "Export a container's filesystem as a tar archive",
+    async () => (await containerImage()).exportContainer,
   ),
   container('top', 'Display the running processes of a container', async () => (await lifecycle()).top),
   container(
@@ -433,22 +449,9 @@ export const entries: readonly Entry[] = [
     load: async () => (await import('./commands/imagetools.ts')).create,
   },
   missing(['trust'], 'Manage trust on images', 'image signing is not supported'),
-  missing(
-    ['container commit', 'commit'],
-    "Create a new image from a container's changes",
-    'committing containers is not supported yet',
-  ),
 
-  missing(
-    ['container diff', 'diff'],
-    "Inspect changes to files or directories on a container's filesystem",
-    'comparing file systems is not supported yet',
-  ),
-  missing(
-    ['container export', 'export'],
-    "Export a container's filesystem as a tar archive",
-    'exporting containers is not supported yet',
-  ),
+
+
 
 
   ...['create', 'rm', 'stop', 'dial-stdio'].map((name) =>

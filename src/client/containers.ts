@@ -52,6 +52,16 @@ export interface StopOptions {
   readonly timeout?: number | undefined
 }
 
+export interface CommitOptions {
+  readonly repo?: string | undefined
+  readonly tag?: string | undefined
+  readonly author?: string | undefined
+  readonly comment?: string | undefined
+  readonly changes?: readonly string[]
+  /** Unless false, nothing of the container runs meanwhile. */
+  readonly pause?: boolean
+}
+
 /** A registered wait: it cannot miss an exit after `registered`. */
 export interface Waiter {
   readonly result: Promise<WaitResponse>
@@ -178,6 +188,25 @@ export class Containers {
       raw: response.headers.get('content-type') === 'application/vnd.docker.raw-stream',
       stream: response.body,
     }
+  }
+
+  /** What it changed of its image's files: modified 0, added 1, deleted 2. */
+  changes(id: string): Promise<{ Path: string; Kind: 0 | 1 | 2 }[] | null> {
+    return this.#t.json('GET', at(id, '/changes'))
+  }
+
+  /** Its whole file system as a tar. */
+  async export(id: string): Promise<Readable> {
+    return (await this.#t.request('GET', at(id, '/export'))).body
+  }
+
+  /** Makes an image of it. `changes` are Dockerfile instructions. */
+  commit(id: string, o: CommitOptions = {}): Promise<{ Id: string }> {
+    const { repo, tag, author, comment, changes } = o
+    return this.#t.json('POST', '/commit', {
+      query: { container: id, repo, tag, author, comment, changes, pause: o.pause ?? true },
+      body: {},
+    })
   }
 
   /** What it uses, each second; without `stream` one answer, and with `oneShot` that at once, without a figure for the CPU. */

@@ -13,8 +13,11 @@ import type {
 } from '../wire/container.ts'
 import type { Sandbox } from '../network/index.ts'
 import type { Digest } from '../lib/digest.ts'
+import { changes } from './changes.ts'
 import { archivePath, extractTo, statPath, type ExtractOptions, type PathStat } from './archive.ts'
 import { attach, logs, type AttachOptions, type LogOptions } from './attach.ts'
+import { commit, type CommitRequest } from './commit.ts'
+import type { Image } from '../image/index.ts'
 import { Container, mountsFolder, viewsFolder, type ContainerPaths } from './container.ts'
 import { create, type CreateRequest } from './create.ts'
 import { recordEnd, type Exit } from './end.ts'
@@ -314,7 +317,12 @@ export class Containers {
   }
 
   changes(op: Op, ref: string): Promise<{ path: string; kind: 'added' | 'modified' | 'deleted' }[]> {
-    return this.#host.snapshots.changes(op, this.find(ref).id)
+    return changes(op, this.#host, this.find(ref))
+  }
+
+  /** Makes an image of it. */
+  commit(op: Op, ref: string, o: CommitRequest): Promise<Image> {
+    return commit(op, this.#host, this.find(ref), o)
   }
 
   /** What it uses at this moment. */

@@ -6,6 +6,7 @@
  */
 export { Containers, type WaitCondition } from './containers.ts'
 export type { ExtractOptions, PathStat } from './archive.ts'
+export { committedConfig, type CommitRequest } from './commit.ts'
 export type { Container, ContainerPaths } from './container.ts'
 export type { ContainerDefaults, Host as ContainerHost } from './host.ts'
 export { decodeRecord as decodeContainer, type ContainerRecord, type MountRecord } from './record.ts'

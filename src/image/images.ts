@@ -8,6 +8,7 @@ import type { ImageDeleteItem, ImageHistoryItem, ProgressMessage } from '../wire
 import type { Platform } from '../wire/registry.ts'
 import type { Emit } from '../wire/system.ts'
 import { importImage, loadImages, saveImages, type ArchiveHost, type ImportOptions } from './archives.ts'
+import { commitImage, type CommitOptions } from './commit.ts'
 import { Catalog, type CatalogHost, type NewMember } from './catalog.ts'
 import type { Image, OciImage } from './config.ts'
 import { ImageFiles } from './files.ts'
@@ -160,6 +161,11 @@ export class Images {
   /** Makes an image of one layer from a file system archive, compressed or not. */
   async import(op: Op, archive: Readable, o: ImportOptions): Promise<Image> {
     return await importImage(op, archive, { ...o, host: this.#host })
+  }
+
+  /** See `commitImage`. */
+  async commit(op: Op, o: CommitOptions): Promise<Image> {
+    return await commitImage(op, o, this.#host)
   }
 
   /** Newest step first. */

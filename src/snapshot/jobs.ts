@@ -93,8 +93,8 @@ export interface Jobs {
   }
   /** Hard links in `to` to what has the same names in `from`; directories keep their times, but for `changed`. */
   link: { in: { from: string; to: string } & Linked; out: null }
-  /** An exact copy of an upper directory. */
-  duplicate: { in: { from: string; to: string }; out: null }
+  /** An exact copy of an upper directory, without those of `mountPoints` that are empty files. */
+  duplicate: { in: { from: string; to: string; mountPoints?: readonly string[] }; out: null }
   changes: { in: { upper: string; lower: string }; out: Change[] }
   usage: { in: { dir: string }; out: number }
   /** All entries of a layer. */

@@ -223,15 +223,23 @@ export class Snapshots {
     return layer
   }
 
-  /** A copy of what was written, as a layer; the workspace goes on. Freeze its writers for a consistent one. */
-  async capture(op: Op, id: string, o: { lease?: Lease } = {}): Promise<Layer> {
+  /**
+   * A copy of what was written, as a layer; the workspace goes on. Freeze its writers for a consistent one. `mountPoints`: paths of
+   * files that something is mounted on; those that are empty are no part of it.
+   */
+  async capture(
+    op: Op,
+    id: string,
+    o: { lease?: Lease; mountPoints?: readonly string[] } = {},
+  ): Promise<Layer> {
     const from = join(this.#existing(id), 'upper')
     const temporary = this.#layers.makeTemporary()
     try {
       const to = join(temporary, 'fs')
       mkdirSync(to, { mode: 0o755 })
-      await this.#pool.run(op, 'duplicate', { from, to })
-      return await this.#layers.adopt(op, to, o)
+      const { lease, mountPoints = [] } = o
+      await this.#pool.run(op, 'duplicate', { from, to, mountPoints })
+      return await this.#layers.adopt(op, to, lease ? { lease } : {})
     } finally {
       this.#layers.dropTemporary(temporary)
     }

@@ -147,6 +147,10 @@ function start(id: number, job: Job, cancel: Int32Array): { session: Session } |
       using from = RootDir.open(job.input.from, { symlinks: false })
       using to = RootDir.open(job.input.to, { symlinks: false, cache: true })
       copyTree({ from, to, source: '.', target: '.', fidelity: 'exact', check })
+      for (const path of job.input.mountPoints ?? []) {
+        const stat = to.tryLstat(path)
+        if (stat?.kind === 'file' && stat.size === 0) to.unlink(path)
+      }
       return { result: null }
     }
     case 'changes': {

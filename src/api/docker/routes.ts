@@ -3,6 +3,7 @@ import { archiveRoutes } from './archive.ts'
 import { buildCacheRoutes } from './build-cache.ts'
 import { buildRoutes } from './build.ts'
 import { buildkitRoutes } from './buildkit.ts'
+import { commitRoutes } from './commit.ts'
 import { containerRoutes } from './containers.ts'
 import { execRoutes } from './exec.ts'
 import { gantryBuildsRoutes } from './gantry-builds.ts'
@@ -26,6 +27,7 @@ export function dockerRoutes(engine: Engine): Route[] {
     ...systemRoutes(engine),
     ...containerRoutes(engine),
     ...archiveRoutes(engine),
+    ...commitRoutes(engine),
     ...updateRoutes(engine),
     ...statsRoutes(engine),
     ...execRoutes(engine),
@@ -58,7 +60,7 @@ const refusals: readonly Route[] = [
 
   ...refuse('attaching over a websocket is not supported yet', 'GET /containers/:id/attach/ws'),
 
-  ...refuse('commit is not supported yet', 'POST /commit'),
+
   ...refuse('cluster volumes are not supported', 'PUT /volumes/:name'),
   ...refuse(
     'plugins are not supported',

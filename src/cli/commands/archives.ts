@@ -48,18 +48,8 @@ export const save = command({
       await copyWhole(source, queue)
       return
     }
-    await assertWritable(flags.output)
-    const { pipeline } = await import('node:stream/promises')
-    const temporary = `${flags.output}.${process.pid}.tmp`
-    try {
-      await pipeline(
-        await context.client.images.save(names, { platform }),
-        createWriteStream(temporary, { mode: 0o600 }),
-      )
-      await rename(temporary, flags.output)
-    } finally {
-      await rm(temporary, { force: true })
-    }
+    const open = () => context.client.images.save(names, { platform })
+    await saveWhole(flags.output, { what: 'save image', open })
   },
 })
 
@@ -107,21 +97,37 @@ export async function openArchive(path: string): Promise<Readable> {
   }
 }
 
-async function assertWritable(path: string): Promise<void> {
+/** Writes an archive to a file that appears when it is complete. The path is looked at before the archive is asked for. */
+export async function saveWhole(
+  path: string,
+  o: { what: string; open: () => Promise<Readable> },
+): Promise<void> {
+  await assertWritable(path, o.what)
+  const { pipeline } = await import('node:stream/promises')
+  const temporary = `${path}.${process.pid}.tmp`
+  try {
+    await pipeline(await o.open(), createWriteStream(temporary, { mode: 0o600 }))
+    await rename(temporary, path)
+  } finally {
+    await rm(temporary, { force: true })
+  }
+}
+
+async function assertWritable(path: string, what: string): Promise<void> {
   const { dirname } = await import('node:path')
   try {
     const target = await stat(path)
     if (!target.isFile())
       throw new ExitError(
         1,
-        `failed to save image: invalid output path: ${JSON.stringify(path)} must be a regular file`,
+        `failed to ${what}: invalid output path: ${JSON.stringify(path)} must be a regular file`,
       )
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw error
     await stat(dirname(path)).catch(() => {
       throw new ExitError(
         1,
-        `failed to save image: invalid output path: directory ${JSON.stringify(dirname(path))} does not exist`,
+        `failed to ${what}: invalid output path: directory ${JSON.stringify(dirname(path))} does not exist`,
       )
     })
   }

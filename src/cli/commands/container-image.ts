@@ -1,0 +1,59 @@
+/** What became of a container's files: diff, export, commit. */
+import { familiarName, parseReference } from '../../lib/reference.ts'
+import { command, ExitError } from '../command.ts'
+import { bool, list, string } from '../flags.ts'
+import { OutputQueue } from '../output-queue.ts'
+import { copyWhole, saveWhole } from './archives.ts'
+
+const { isatty } = process.getBuiltinModule('node:tty')
+
+const letters = ['C', 'A', 'D'] as const
+
+export const diff = command({
+  usage: 'CONTAINER',
+  arguments: [1, 1],
+  flags: {},
+  async run(context, _flags, [name = '']) {
+    if (name === '') throw new ExitError(1, 'Container name cannot be empty')
+    const changes = (await context.client.containers.changes(name)) ?? []
+    context.out(changes.map(({ Kind, Path }) => `${letters[Kind]} ${Path}\n`).join(''))
+  },
+})
+
+export const exportContainer = command({
+  usage: '[OPTIONS] CONTAINER',
+  arguments: [1, 1],
+  flags: { output: string('Write to a file, instead of STDOUT', { short: 'o' }) },
+  async run(context, flags, [name = '']) {
+    if (flags.output === '' && isatty(1))
+      throw new ExitError(1, 'cowardly refusing to save to a terminal. Use the -o flag or redirect')
+    const open = () => context.client.containers.export(name)
+    if (flags.output === '') return copyWhole(await open(), new OutputQueue())
+    await saveWhole(flags.output, { what: 'export container', open })
+  },
+})
+
+export const commit = command({
+  usage: '[OPTIONS] CONTAINER [REPOSITORY[:TAG]]',
+  arguments: [1, 2],
+  flags: {
+    author: string('Author (e.g., "John Hannibal Smith <hannibal@a-team.com>")', { short: 'a' }),
+    change: list('Apply Dockerfile instruction to the created image', { short: 'c' }),
+    message: string('Commit message', { short: 'm' }),
+    pause: bool('Pause container during commit', { short: 'p', initial: true }),
+  },
+  async run(context, flags, [container = '', name]) {
+    const reference = name === undefined ? undefined : parseReference(name)
+    if (reference?.digest !== undefined)
+      throw new ExitError(1, 'refusing to create a tag with a digest reference')
+    const { Id } = await context.client.containers.commit(container, {
+      author: flags.author || undefined,
+      comment: flags.message || undefined,
+      changes: flags.change,
+      pause: flags.pause,
+      repo: reference && familiarName(reference),
+      tag: reference && (reference.tag ?? 'latest'),
+    })
+    context.out(`${Id}\n`)
+  },
+})
