@@ -36,6 +36,8 @@ export class AttachedUp {
   readonly #running = new Set<string>()
   readonly #stopEvents = new AbortController()
   readonly #interrupt = new AbortController()
+  /** Those that ran before. */
+  readonly #reused = new Set<string>()
   readonly #followers = new Map<string, LogFollower>()
   #project: Project | undefined
   #events: Promise<void> = Promise.resolve()
@@ -88,9 +90,8 @@ export class AttachedUp {
     await Promise.all(
       all.map(async (each) => {
         this.#running.add(each.id)
-        const since = each.running ? undefined : await this.#lastEnd(each.id)
-        this.#followers.set(each.id, this.#follower(since))
-        if (each.running) this.#open({ ...each, fresh: false })
+        if (each.running) this.#open(each, { fresh: false })
+        else if (await this.#hasEnded(each.id)) this.#reused.add(each.id)
       }),
     )
     this.#events = this.#watch(events)
@@ -147,19 +148,25 @@ export class AttachedUp {
     })
   }
 
-  #open(o: { id: string; name: string; service: string; fresh: boolean }): void {
+  #open(
+    o: { readonly id: string; readonly name: string; readonly service: string },
+    { fresh, since }: { fresh: boolean; since?: string | undefined },
+  ): void {
     if (!this.#o.isShown(o.service)) return
-    const follower = this.#followers.get(o.id) ?? this.#follower(undefined)
+    const follower = this.#followers.get(o.id) ?? this.#follower(since)
     this.#followers.set(o.id, follower)
-    follower.open({ id: o.id, name: this.#shown(o) }, { fresh: o.fresh })
+    follower.open({ id: o.id, name: this.#shown(o) }, { fresh })
   }
 
-  /** What it said in an earlier life is no news; undefined: it had none. */
-  async #lastEnd(id: string): Promise<string | undefined> {
+  async #hasEnded(id: string): Promise<boolean> {
     const { State } = await this.#context.client.containers.inspect(id)
-    const [, whole = '', fraction = ''] = /^([^.Z]*)(?:\.(\d+))?Z$/.exec(State.FinishedAt) ?? []
-    const seconds = Math.floor(Date.parse(`${whole}Z`) / 1000)
-    return seconds > 0 ? `${seconds}.${fraction.padEnd(9, '0')}` : undefined
+    return Date.parse(State.FinishedAt) > 0
+  }
+
+  async #startedAt(id: string): Promise<string> {
+    const { State } = await this.#context.client.containers.inspect(id)
+    const [, whole = '', fraction = ''] = /^([^.Z]*)(?:\.(\d+))?Z$/.exec(State.StartedAt) ?? []
+    return `${Math.floor(Date.parse(`${whole}Z`) / 1000)}.${fraction.padEnd(9, '0')}`
   }
 
   async #watch(events: AsyncIterable<EventMessage>): Promise<void> {
@@ -170,7 +177,9 @@ export class AttachedUp {
       const name = this.#shown(each)
       if (action === 'start') {
         this.#running.add(actor.ID)
-        this.#open({ ...each, id: actor.ID, fresh: true })
+        // What it said in an earlier life is no news.
+        const since = this.#reused.has(actor.ID) ? await this.#startedAt(actor.ID) : undefined
+        this.#open({ ...each, id: actor.ID }, { fresh: true, since })
         continue
       }
       await this.#died({ id: actor.ID, ...each, name, code: Number(attributes['exitCode'] ?? 0) })
