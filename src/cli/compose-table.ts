@@ -7,7 +7,7 @@ function one(name: string, about: string, load: () => Promise<Command>): Entry {
 }
 
 /** Docker compose's commands that are not there yet. */
-const missing = 'bridge commit export publish run stats watch'
+const missing = 'bridge commit export publish stats watch'
 
 const transfer = () => import('./commands/compose-pull.ts')
 
@@ -50,6 +50,11 @@ export const composeEntries: readonly Entry[] = [
     async () => (await import('./commands/compose-top.ts')).composeTop,
   ),
   one('volumes', 'List volumes', async () => (await import('./commands/compose-volumes.ts')).composeVolumes),
+  one(
+    'run',
+    'Run a one-off command on a service',
+    async () => (await import('./commands/compose-run.ts')).composeRun,
+  ),
   one(
     'build',
     'Build or rebuild services',

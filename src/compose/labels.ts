@@ -54,7 +54,8 @@ export function identityLabels({ project, name, service, number, oneOff = false 
     [label.configFiles]: project.files.join(','),
     [label.oneOff]: oneOff ? 'True' : 'False',
     ...(project.envFiles.length > 0 && { [label.environmentFile]: project.envFiles.join(',') }),
-    [label.number]: String(number),
+    // Docker compose: one-off containers are not counted.
+    ...(!oneOff && { [label.number]: String(number) }),
     [label.dependsOn]: dependsOnText(service),
   }
 }

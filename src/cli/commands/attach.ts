@@ -31,7 +31,7 @@ export async function attachTo(
   if (state.Restarting)
     throw new ExitError(1, 'You cannot attach to a restarting container, wait until it is running')
   if (!state.Running) throw new ExitError(1, 'You cannot attach to a stopped container, start it first')
-  return follow(context, container, {
+  return followContainer(context, container, {
     stdin: o.stdin && (container.Config.OpenStdin ?? false),
     proxy: o.proxy && !container.Config.Tty,
     detachKeys: o.detachKeys,
@@ -57,7 +57,7 @@ export const start = command({
     if (names.length > 1) throw new ExitError(1, 'you cannot start and attach multiple containers at once')
     const name = names[0] ?? ''
     const container = await containers.inspect(name)
-    return follow(context, container, {
+    return followContainer(context, container, {
       stdin: flags.interactive && (container.Config.OpenStdin ?? false),
       proxy: !container.Config.Tty,
       detachKeys: flags['detach-keys'],
@@ -94,7 +94,11 @@ interface Follow {
 }
 
 /** Attaches, starts when asked to, and ends with the container's exit code. */
-async function follow(context: Context, container: ContainerInspect, o: Follow): Promise<number> {
+export async function followContainer(
+  context: Context,
+  container: ContainerInspect,
+  o: Follow,
+): Promise<number> {
   const { containers } = context.client
   const { openSession, proxySignals } = await import('../session.ts')
   const id = container.Id

@@ -67,7 +67,8 @@ function startContainer(
   )
 }
 
-async function dependencyReady(
+/** Waits for what one service wants of another; one that it can do without may fail. */
+export async function dependencyReady(
   { report }: Work,
   o: {
     readonly name: string
