@@ -2,7 +2,7 @@ import type { Digest } from '../lib/digest.ts'
 import { EngineError } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
 import { canonical, familiar, withDefaultTag, type Reference } from '../lib/reference.ts'
-import { RegistryError, type FetchedManifest, type Repository } from '../registry/index.ts'
+import { noCredentials, RegistryError, type FetchedManifest, type Repository } from '../registry/index.ts'
 import type { DiffId } from '../snapshot/index.ts'
 import type { ProgressMessage } from '../wire/image.ts'
 import type { AuthConfig, Platform } from '../wire/registry.ts'
@@ -85,7 +85,7 @@ async function manifestOf(
 
 /** Docker's texts: a registry that hides what exists says 401, 403 or 404 for the same thing. */
 export function accessError(cause: unknown, reference: Reference): unknown {
-  if (!(cause instanceof RegistryError)) return cause
+  if (!(cause instanceof RegistryError) || cause.code === noCredentials) return cause
   const name = familiar({ domain: reference.domain, path: reference.path })
   if (cause.kind === 'unauthorized' || cause.kind === 'forbidden' || cause.code === 'NAME_UNKNOWN') {
     const why = `pull access denied for ${name}, repository does not exist or may require 'docker login': ${cause.message}`

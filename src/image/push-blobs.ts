@@ -7,7 +7,7 @@ import { shortId } from '../lib/id.ts'
 import type { Op } from '../lib/op.ts'
 import { formatProgress } from '../lib/progress-bar.ts'
 import { repositoryOf, type Reference } from '../lib/reference.ts'
-import { RegistryError, type Repository } from '../registry/index.ts'
+import { noCredentials, RegistryError, type Repository } from '../registry/index.ts'
 import type { DiffId } from '../snapshot/index.ts'
 import type { ProgressMessage } from '../wire/image.ts'
 import type { AuthConfig, Platform } from '../wire/registry.ts'
@@ -187,6 +187,7 @@ export async function uploading<T>(work: () => Promise<T>): Promise<T> {
   } catch (cause) {
     if (!(cause instanceof RegistryError) || (cause.kind !== 'unauthorized' && cause.kind !== 'forbidden'))
       throw cause
+    if (cause.code === noCredentials) throw new EngineError(cause.kind, noCredentials, { cause })
     const message = /denied/.test(cause.message)
       ? cause.message
       : `denied: requested access to the resource is denied (${cause.message})`

@@ -2,7 +2,8 @@ import type { Op } from '../lib/op.ts'
 import type { AuthConfig } from '../wire/registry.ts'
 import type { Tokens } from './auth.ts'
 import { parseChallenge, type Challenge } from './challenge.ts'
-import { failureOf, type Http, type HttpRequest, type HttpResponse } from './http.ts'
+import { noCredentials, RegistryError } from './errors.ts'
+import { failureOf, nameOf, type Http, type HttpRequest, type HttpResponse } from './http.ts'
 import { retrying } from './retry.ts'
 
 /** One server that may have a repository. */
@@ -73,6 +74,13 @@ export class Connection {
       const sent = await this.#prepare(op, request, fresh)
       const response = await this.#http.send(op, sent)
       if (request.ok.includes(response.status)) return response
+      if (response.status === 401 && this.#lacksPassword(response)) {
+        response.body.resume()
+        throw new RegistryError('unauthorized', `${nameOf(sent)}: ${noCredentials}`, {
+          status: 401,
+          code: noCredentials,
+        })
+      }
       const challenge = response.status === 401 && !fresh ? this.#challengeOf(response) : undefined
       if (!challenge) throw await failureOf(sent, response)
       response.body.resume()
@@ -105,6 +113,12 @@ export class Connection {
     const scopes = [...new Set([...own, ...asked])]
     const { insecure } = this.endpoint
     return await this.#tokens.header(op, { challenge, scopes, auth: this.#auth, insecure, fresh })
+  }
+
+  #lacksPassword(response: HttpResponse): boolean {
+    const { username = '', password = '' } = this.#auth ?? {}
+    const wanted = parseChallenge(response.headers['www-authenticate'])
+    return wanted?.scheme === 'basic' && username === '' && password === ''
   }
 
   /** undefined when nothing could be sent that was not sent before. */

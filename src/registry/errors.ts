@@ -27,6 +27,9 @@ export class RegistryError extends EngineError {
   }
 }
 
+/** Docker's text for a registry that wants a password where there is none; also the error's code. */
+export const noCredentials = 'no basic auth credentials'
+
 /** True when the same request may succeed later: no answer, a broken one, too many requests, or trouble on the other side. */
 export function isTemporary(error: unknown): boolean {
   if (!(error instanceof RegistryError)) return false
@@ -52,7 +55,11 @@ export function errorOfStatus(o: {
     case 401:
       return new RegistryError('unauthorized', message ?? 'unauthorized: authentication required', details)
     case 403:
-      return new RegistryError('forbidden', message ?? `denied: ${o.what}: access is refused`, details)
+      return new RegistryError(
+        'forbidden',
+        message ?? `denied: requested access to the resource is denied (${o.what})`,
+        details,
+      )
     case 404:
       return new RegistryError('not-found', message ?? `${o.what}: not found`, details)
     case 429: {
@@ -66,6 +73,9 @@ export function errorOfStatus(o: {
     default: {
       const kind: ErrorKind =
         o.status >= 500 ? 'unavailable' : o.status === 400 || o.status === 416 ? 'invalid' : 'unavailable'
+      // Docker: a registry that tells its reason is quoted, and no more.
+      if (code !== undefined && message !== undefined && o.status < 500)
+        return new RegistryError(kind, message, details)
       const text = message === undefined ? '' : `: ${message}`
       return new RegistryError(
         kind,

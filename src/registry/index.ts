@@ -12,5 +12,5 @@ export { Repository, type FetchedManifest, type ReferrerDescriptor } from './rep
 export type { BlobDescriptor, BlobProgress } from './blob.ts'
 export type { Upload } from './upload.ts'
 export { proxyFor } from './proxy.ts'
-export { RegistryError } from './errors.ts'
+export { noCredentials, RegistryError } from './errors.ts'
 export { defaultCertsDirs, plainSettings, type Proxies, type RegistrySettings } from './settings.ts'

@@ -139,6 +139,17 @@ test('a blob that is cut off for good, too long, or never there fails with its r
   await assert.rejects(buffer(repository.blob(cancelled, blob)), { name: 'AbortError' })
 })
 
+test('a registry that wants a password where there is none is told in docker’s words', async () => {
+  await using registry = await TestRegistry.start({ auth: 'basic', users: { ann: 'x' } })
+  for (const auth of [undefined, { username: '', password: '' }]) {
+    const repository = await open(registry, auth ? { auth } : {})
+    await assert.rejects(repository.manifest(op, 'v1'), {
+      kind: 'unauthorized',
+      message: `Get "http://${registry.host}/v2/a/b/manifests/v1": no basic auth credentials`,
+    })
+  }
+})
+
 test('basic and bearer: the right credentials are let in, tokens are kept and renewed', async () => {
   const users = { ann: 'pass:word' }
   const auth = { username: 'ann', password: 'pass:word' }
