@@ -13,10 +13,9 @@ import { decode, readJson } from './body.ts'
 import { callerOf } from './caller.ts'
 import { encodeInspect, encodeSummary, endpointMap, type NetworkFacts } from './encode-container.ts'
 import { Filters, matchesName, parseTime } from './filters.ts'
-import { multiplexedStream, rawStream, relay } from './hijack.ts'
-import { parseDetachKeys } from './detach-keys.ts'
+import { multiplexedStream, rawStream } from './hijack.ts'
 import { sendEmpty, sendJson, sendStream } from './respond.ts'
-import type { Call, HijackCall, Route } from './route.ts'
+import type { Call, Route } from './route.ts'
 import { createBody } from './schema.ts'
 import { isDefault, refuseUnsupported } from './unsupported.ts'
 
@@ -100,7 +99,7 @@ export function containerRoutes(engine: Deps): Route[] {
         sendJson(call.response, await containers.top(call.op, id(call), call.query.text('ps_args') || '-ef')),
     },
     { method: 'GET', path: '/containers/:id/logs', handler: (call) => logs(engine, call) },
-    { method: 'POST', path: '/containers/:id/attach', hijack: (call) => attach(engine, call) },
+
     { method: 'GET', path: '/containers/:id/changes', handler: (call) => changes(engine, call) },
     {
       method: 'GET',
@@ -362,41 +361,6 @@ function nanoseconds(text: string): bigint | undefined {
   const match = /^(\d+)(?:\.(\d{1,9}))?$/.exec(text)
   if (match) return BigInt(match[1] ?? '0') * 1_000_000_000n + BigInt((match[2] ?? '').padEnd(9, '0'))
   return BigInt(Math.round(parseTime(text) * 1e6)) * 1000n
-}
-
-async function attach(engine: Deps, call: HijackCall): Promise<void> {
-  const { query } = call
-  const ref = call.params['id'] ?? ''
-  const c = engine.containers.find(ref)
-  const detachKeys = parseDetachKeys(query.text('detachKeys'))
-  const stdin = query.flag('stdin') && query.flag('stream') && c.config.OpenStdin === true
-  const { tty, stream: pending } = engine.containers.attach(call.op, c.id, {
-    stdin,
-    stdout: query.flag('stdout'),
-    stderr: query.flag('stderr'),
-    stream: query.flag('stream'),
-    logs: query.flag('logs'),
-  })
-  const connection = call.accept(contentType(call, { tty }))
-  try {
-    const stream = await pending
-    await relay(call.op, connection, stream, {
-      // Docker: only a container that closes its stdin after one client sees the end of it; a terminal never does.
-      inputEnd: !stdin ? 'ignore' : !tty && c.config.StdinOnce === true ? 'close-stdin' : 'detach',
-      detachKeys: tty ? detachKeys : undefined,
-    })
-  } catch (error) {
-    // A start that failed is told to whoever started it; the attached client only sees the end.
-    if (kindOf(error) !== 'conflict') throw error
-    connection.close()
-  }
-}
-
-/** Docker: before 1.42 there was one content type for both. */
-export function contentType(call: HijackCall, o: { tty: boolean }): string {
-  return !o.tty && call.minor >= 42 && call.request.headers.upgrade !== undefined
-    ? multiplexedStream
-    : rawStream
 }
 
 const changeKinds = { modified: 0, added: 1, deleted: 2 } as const

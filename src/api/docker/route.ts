@@ -37,6 +37,12 @@ export interface Http2Call extends Request {
   accept(): Duplex
 }
 
+/** A request whose connection becomes a WebSocket. */
+export interface WebsocketCall extends Request {
+  /** Answers, and hands the connection over. Called once. */
+  accept(o: { framed: boolean }): Promise<HijackedConnection>
+}
+
 /** Both ends half-close on their own: `input` ends when the client will send no more; ending `output` leaves input open. */
 export interface HijackedConnection {
   readonly input: Readable
@@ -52,5 +58,6 @@ export type Route = { readonly method: Method; /** find-my-way's syntax. */ read
   | { readonly handler: (call: Call) => Promise<void> | void }
   | { readonly hijack: (call: HijackCall) => Promise<void> }
   | { readonly http2: (call: Http2Call) => Promise<void> }
+  | { readonly websocket: (call: WebsocketCall) => Promise<void> }
   | { readonly refusal: string }
 )

@@ -1,5 +1,6 @@
 import type { Engine } from '../../engine/index.ts'
 import { archiveRoutes } from './archive.ts'
+import { attachRoutes } from './attach.ts'
 import { buildCacheRoutes } from './build-cache.ts'
 import { buildRoutes } from './build.ts'
 import { buildkitRoutes } from './buildkit.ts'
@@ -26,6 +27,7 @@ export function dockerRoutes(engine: Engine): Route[] {
   return [
     ...systemRoutes(engine),
     ...containerRoutes(engine),
+    ...attachRoutes(engine),
     ...archiveRoutes(engine),
     ...commitRoutes(engine),
     ...updateRoutes(engine),
@@ -58,7 +60,7 @@ function refuse(refusal: string, ...routes: readonly `${Method} /${string}`[]): 
 const refusals: readonly Route[] = [
 
 
-  ...refuse('attaching over a websocket is not supported yet', 'GET /containers/:id/attach/ws'),
+
 
 
   ...refuse('cluster volumes are not supported', 'PUT /volumes/:name'),

@@ -12,6 +12,7 @@ import { Query } from './query.ts'
 import { errorAnswer, sendEmpty } from './respond.ts'
 import type { HijackCall, HijackedConnection, Route } from './route.ts'
 import { parseTarget } from './target.ts'
+import { upgradeToWebsocket } from './websocket.ts'
 
 // `import 'node:http'` loads undici too, which costs 40 ms at start.
 const http = process.getBuiltinModule('node:http')
@@ -88,7 +89,9 @@ export class ApiServer {
     const protocol = (request.headers.upgrade ?? '').toLowerCase()
     if (!['tcp', 'websocket', 'h2c'].includes(protocol)) return false
     try {
-      return (protocol === 'h2c' ? 'http2' : 'hijack') in this.#match(request).route
+      const { route } = this.#match(request)
+      if (protocol === 'h2c') return 'http2' in route
+      return 'hijack' in route || (protocol === 'websocket' && 'websocket' in route)
     } catch {
       // The plain path finds the same fault and answers it.
       return false
@@ -120,6 +123,8 @@ export class ApiServer {
         if ('handler' in route) await route.handler({ ...common, response })
         else if ('http2' in route)
           throw new EngineError('invalid', `${route.path} wants an upgrade of the connection to h2c`)
+        else if ('websocket' in route)
+          throw new EngineError('invalid', `${route.path} wants an upgrade of the connection to a websocket`)
         else {
           const accept = (type: string) =>
             // Docker: the newer content type is for upgraded connections.
@@ -154,6 +159,11 @@ export class ApiServer {
             return upgradeToHttp2(socket, head)
           }
           return await route.http2({ op, committed: this.#committed(), request, ...rest, accept })
+        }
+        if ('websocket' in route) {
+          const accept = async (o: { framed: boolean }) =>
+            (connection = await upgradeToWebsocket(request, socket, head, o))
+          return await route.websocket({ op, committed: this.#committed(), request, ...rest, accept })
         }
         if (!('hijack' in route)) throw new EngineError('internal', 'not a route to upgrade')
         const call: HijackCall = {

@@ -1,0 +1,3 @@
+import { containerFilesScenarios } from '../system/scenarios/container-files.ts'
+
+containerFilesScenarios('docker')

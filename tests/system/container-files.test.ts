@@ -1,0 +1,3 @@
+import { containerFilesScenarios } from './scenarios/container-files.ts'
+
+containerFilesScenarios('gantry')
