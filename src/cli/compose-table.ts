@@ -7,7 +7,7 @@ function one(name: string, about: string, load: () => Promise<Command>): Entry {
 }
 
 /** Docker compose's commands that are not there yet. */
-const missing = 'bridge commit export publish stats watch'
+const missing = 'bridge commit export publish stats'
 
 const transfer = () => import('./commands/compose-pull.ts')
 
@@ -54,6 +54,11 @@ export const composeEntries: readonly Entry[] = [
     'run',
     'Run a one-off command on a service',
     async () => (await import('./commands/compose-run.ts')).composeRun,
+  ),
+  one(
+    'watch',
+    'Watch build context for service and rebuild/refresh containers when files are updated',
+    async () => (await import('./commands/compose-watch.ts')).composeWatch,
   ),
   one(
     'build',

@@ -30,6 +30,11 @@ export const convergeFlags = {
 
 export type ConvergeValues = Values<typeof convergeFlags>
 
+/** As when no flag is given. */
+export const convergeDefaults = Object.fromEntries(
+  Object.entries(convergeFlags).map(([name, { initial }]) => [name, initial]),
+) as ConvergeValues // each value is its flag's own
+
 /** Throws plain Errors with docker compose's texts for what contradicts itself. */
 export function checkConvergeFlags(o: ConvergeValues): void {
   if (o.build && o['no-build']) throw new Error('--build and --no-build are incompatible')

@@ -10,12 +10,18 @@ const { pipeline } = process.getBuiltinModule('node:stream/promises')
  * Sockets are left out, as tar has no form for them.
  */
 export function tarTree(path: string, name: string): Readable {
+  return tarTrees([{ path, name }])
+}
+
+/** Several in one archive. */
+export function tarTrees(trees: readonly { readonly path: string; readonly name: string }[]): Readable {
   const archive = pack()
-  const links = new Map<string, string>()
-  add({ archive, links }, path, name).then(
-    () => archive.finalize(),
-    (error: unknown) => archive.destroy(error instanceof Error ? error : new Error(String(error))),
-  )
+  const work = { archive, links: new Map<string, string>() }
+  const fill = async () => {
+    for (const { path, name } of trees) await add(work, path, name)
+    archive.finalize()
+  }
+  fill().catch((error: unknown) => archive.destroy(error instanceof Error ? error : new Error(String(error))))
   // tar-stream's streams are not Node's own.
   return Readable.from(archive as AsyncIterable<Buffer>, { objectMode: false })
 }

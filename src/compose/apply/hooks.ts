@@ -7,7 +7,8 @@ import type { Work } from './work.ts'
 interface HookOptions {
   readonly container: { readonly id: string; readonly name: string }
   readonly hooks: Service['post_start']
-  readonly when: 'post_start' | 'pre_stop'
+  /** What the command is called when it fails. */
+  readonly when: 'post_start' | 'pre_stop' | 'sync+exec'
 }
 
 /** As much of what a failed hook said is told. */

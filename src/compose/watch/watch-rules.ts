@@ -10,7 +10,9 @@ export type Trigger = NonNullable<Service['develop']>['watch'][number]
 export interface WatchRule {
   readonly service: string
   readonly trigger: Trigger
-  /** Whether a change of the path sets the rule off. */
+  /** Whether the path is one that it watches: a directory for which it is not holds nothing of interest. */
+  reaches(path: string): boolean
+  /** Whether a change of the file sets the rule off. */
   applies(path: string): boolean
 }
 
@@ -75,22 +77,27 @@ function ruleOf(name: string, service: Service, trigger: Trigger): WatchRule {
     throw no('action sync+exec needs exec.command')
   const ignored = matchersOf(service, trigger)
   const included = trigger.include.length === 0 ? undefined : new IgnoreMatcher(patternsOf(trigger.include))
+  const reaches = (path: string) =>
+    isBelow(path, trigger.path) &&
+    !ignored.some(({ folder, matcher }) => ignores(matcher, relative(folder, path)))
   return {
     service: name,
     trigger,
+    reaches,
     applies(path) {
       const inner = relative(trigger.path, path)
-      if (inner.startsWith('..')) return false
-      if (ignored.some(({ folder, matcher }) => ignores(matcher, relative(folder, path)))) return false
-      return included === undefined || inner === '' || included.ignores(inner)
+      return reaches(path) && (included === undefined || inner === '' || included.ignores(inner))
     },
   }
 }
 
+function isBelow(path: string, folder: string): boolean {
+  const inner = relative(folder, path)
+  return inner !== '..' && !inner.startsWith('../')
+}
+
 function isMounted(service: Service, trigger: Trigger): boolean {
-  return service.volumes.some(
-    ({ type, source }) => type === 'bind' && !relative(source, trigger.path).startsWith('..'),
-  )
+  return service.volumes.some(({ type, source }) => type === 'bind' && isBelow(trigger.path, source))
 }
 
 function matchersOf(
@@ -115,7 +122,7 @@ function patternsOf(lines: readonly string[]) {
 }
 
 function ignores(matcher: IgnoreMatcher, path: string): boolean {
-  return path !== '' && !path.startsWith('..') && matcher.ignores(path)
+  return path !== '' && path !== '..' && !path.startsWith('../') && matcher.ignores(path)
 }
 
 /** Docker: `X.dockerignore` beside the Dockerfile X comes before the context's own. */
