@@ -17,6 +17,10 @@ export interface ContainerDefaults {
   readonly dnsSearch: readonly string[]
   readonly dnsOptions: readonly string[]
   readonly init: boolean
+  /** Empty: the one that is installed. */
+  readonly initPath: string
+  /** For containers that choose none: a profile's text, `builtin`, `unconfined`, or empty for the built-in one. */
+  readonly seccompProfile: string
   /** Where the host's CDI files are, the later the more they count. */
   readonly cdiDirectories: readonly string[]
   readonly ipcMode: 'private' | 'shareable'

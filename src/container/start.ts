@@ -75,6 +75,8 @@ async function launch(op: Op, host: Host, c: Container, o: { by: 'user' | 'polic
   undo.defer(() => attempt(op, 'release its mounts', () => releaseMounts(detached(op, 30_000), host, c)))
   const mounts = [...(await shmMounts(host, c)), ...(await setUpMounts(op, host, c, rootfs))]
   const input = specInput(host, c, { rootfs, place, mounts })
+  const { initPath } = host.defaults
+  const facts = initPath === '' ? hostFacts() : { ...hostFacts(), initPath }
   const devices = requestedDevices(c.hostConfig.DeviceRequests, host.defaults.cdiDirectories)
   op.signal.throwIfAborted() // last chance to turn back: from here the start completes
 
@@ -84,7 +86,7 @@ async function launch(op: Op, host: Host, c: Container, o: { by: 'user' | 'polic
   const { pid } = await host.runtime.create(committed, {
     id: c.id,
     bundle: c.bundle,
-    spec: withCdiDevices(buildSpec(input), devices, hostFacts()),
+    spec: withCdiDevices(buildSpec(input, facts), devices, facts),
     ...(c.hostConfig.Runtime && { runtime: c.hostConfig.Runtime }),
     tty: c.tty,
     stdin: c.config.OpenStdin === true,
@@ -146,6 +148,10 @@ function specInput(
   const securityOpt = [...(hostConfig.SecurityOpt ?? [])]
   if (host.defaults.noNewPrivileges && !securityOpt.some((option) => option.startsWith('no-new-privileges')))
     securityOpt.push('no-new-privileges')
+  const { seccompProfile } = host.defaults
+  // Docker: a privileged container has no filter unless it names one.
+  if (seccompProfile && !hostConfig.Privileged && !securityOpt.some((option) => /^seccomp[=:]/.test(option)))
+    securityOpt.push(`seccomp=${seccompProfile}`)
   return {
     args: c.command,
     env,

@@ -22,7 +22,15 @@ const gantryd: FlagTable = {
       : undefined,
 }
 
-const repeatable: ReadonlySet<string> = new Set(['list', 'ulimits', 'runtimes', 'pools', 'map'])
+const repeatable: ReadonlySet<string> = new Set([
+  'list',
+  'ulimits',
+  'runtimes',
+  'pools',
+  'map',
+  'features',
+  'network-options',
+])
 
 /** Reads a command line as dockerd's (pflag): `--name value`, `--name=value`, `-Nvalue`, `--switch[=false]`. Throws kind `invalid`. */
 export function parseFlags(argv: readonly string[], table: FlagTable = gantryd): Flags {

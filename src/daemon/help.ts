@@ -1,7 +1,7 @@
 import { daemonOptions, type DaemonOption } from './options.ts'
 
 /** What `--help` prints. */
-export function helpText(): string {
+export function helpText(program = 'gantryd'): string {
   const options: readonly DaemonOption[] = daemonOptions
   const rows = options
     .filter((option) => option.flag !== undefined)
@@ -15,5 +15,5 @@ export function helpText(): string {
     })
   const width = Math.max(...rows.map((row) => row.left.length)) + 3
   const lines = rows.map((row) => row.left.padEnd(width) + row.help)
-  return `Usage: gantryd [OPTIONS]\n\nThe Gantry container engine.\n\nOptions:\n${lines.join('\n')}\n`
+  return `Usage: ${program} [OPTIONS]\n\nThe Gantry container engine.\n\nOptions:\n${lines.join('\n')}\n`
 }

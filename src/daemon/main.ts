@@ -7,13 +7,15 @@ import { lockFile } from '../host/flock.ts'
 import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
 import { createLogger, type Logger } from '../lib/log.ts'
 import { background, type Op } from '../lib/op.ts'
+import { placesOf } from './dockerd-name.ts'
 import { parseFlags, type Flags } from './flags.ts'
 import { helpText } from './help.ts'
 import { checkHosts, listenAll } from './listen.ts'
+import { serveMetrics } from './metrics-server.ts'
 import type { RegistryConfig } from './registry-config.ts'
 import type { RegistryService } from './registry-service.ts'
 import { tellManager } from './service-manager.ts'
-import { defaultConfigFile, resolve, type TlsFiles } from './resolve.ts'
+import { resolve, type TlsFiles } from './resolve.ts'
 import { mergeSettings, parseConfigFile, settingsOfFlags } from './settings.ts'
 
 /** Milliseconds of grace for open requests once the engine has closed. */
@@ -32,7 +34,7 @@ async function main(argv: readonly string[]): Promise<void> {
   // What the daemon makes is for root; sockets and shared files are opened up one by one.
   process.umask(0o022)
   const { config } = setup
-  const log = createLogger({ level: config.logLevel })
+  const log = createLogger({ level: config.logLevel, format: config.logFormat })
   process.on('uncaughtException', (error, origin) => {
     log.error('uncaught exception', { origin, error })
     process.exit(1)
@@ -45,11 +47,13 @@ async function main(argv: readonly string[]): Promise<void> {
 /** Flags and file to a checked configuration; undefined when help, version or --validate was all that was wanted. */
 function configure(argv: readonly string[]): Setup | undefined {
   const flags = parseFlags(argv)
-  if (flags.get('help') === true) return void process.stdout.write(helpText())
+  const { program, configFile, defaults } = placesOf(process.env)
+  if (flags.get('help') === true) return void process.stdout.write(helpText(program))
   if (flags.get('version') === true) return void process.stdout.write(`gantryd version ${productVersion}\n`)
-  const path = String(flags.get('config-file') ?? defaultConfigFile)
+  const path = String(flags.get('config-file') ?? configFile)
   const file = parseConfigFile(path, readConfigFile(path, flags))
-  const setup = resolve(mergeSettings(path, file, settingsOfFlags(flags)), process.env)
+  const chosen = { ...defaults, ...mergeSettings(path, file, settingsOfFlags(flags)) }
+  const setup = resolve(chosen, process.env)
   if (flags.get('validate') === true) return void process.stdout.write('configuration OK\n')
   return setup
 }
@@ -66,6 +70,7 @@ function readConfigFile(path: string, flags: Flags): string {
 
 async function serve({ config, tls, registry: registryConfig }: Setup, log: Logger): Promise<void> {
   const op = background(log)
+  if (config.oomScoreAdjust !== 0) adjustOomScore(config.oomScoreAdjust)
   await checkHosts(config)
   mkdirSync(config.dataRoot, { recursive: true, mode: 0o710 })
   const locked = lockFile(join(config.dataRoot, 'gantryd.lock'))
@@ -84,6 +89,7 @@ async function serve({ config, tls, registry: registryConfig }: Setup, log: Logg
   try {
     if (registryConfig) registry = await openRegistry(op, registryConfig)
     servers = await listenAll(op, api, { config, tls })
+    if (config.metricsAddress !== '') servers.push(await serveMetrics(op, engine))
   } catch (error) {
     // Containers of an earlier daemon go on as if this one had never come; without any, nothing of it stays.
     if (engine.containers.live().length === 0) await engine.close(op)
@@ -107,6 +113,15 @@ async function serve({ config, tls, registry: registryConfig }: Setup, log: Logg
   if (config.pidFile !== '') rmSync(config.pidFile, { force: true })
   log.info('stopped')
   process.exit(0)
+}
+
+/** Before anything else runs: its programs and threads take it over. Containers have their own. */
+function adjustOomScore(score: number): void {
+  try {
+    writeFileSync('/proc/self/oom_score_adj', String(score))
+  } catch (cause) {
+    throw new EngineError('forbidden', `oom-score-adjust ${score}: ${messageOf(cause)}`, { cause })
+  }
 }
 
 /** Loaded only where it is wanted. */

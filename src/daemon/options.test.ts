@@ -39,7 +39,7 @@ test('wrong flags are refused by name', () => {
   refused(['--mtu'], /flag needs an argument: --mtu/)
   refused(['--init=maybe'], /--init/)
   refused(['start'], /takes no arguments: "start"/)
-  refused(['--live-restore'], /--live-restore is a flag of dockerd/, 'unsupported')
+  refused(['--rootless'], /--rootless is a flag of dockerd/, 'unsupported')
   refused(['--storage-opt', 'a=b'], /--storage-opt/, 'unsupported')
   assert.throws(() => settingsOfFlags(parseFlags(['--mtu', 'big'])), {
     kind: 'invalid',
@@ -159,7 +159,7 @@ test('a faulty daemon.json is refused with file and key', () => {
     /don't match any configuration option: debgu \(did you mean debug\?\), x-y$/,
   )
   refused('{"mtu":"1500"}', /mtu: .*expected/)
-  refused('{"live-restore":true}', /not supported by Gantry yet: live-restore/)
+  refused('{"rootless":true}', /not supported by Gantry yet: rootless/)
 })
 
 test('what flag and file both set is refused', () => {
@@ -221,4 +221,67 @@ test('a registered default runtime has its path', () => {
     others: {},
   })
   assert.deepEqual(config('--add-runtime', 'mine=/opt/crun').runtime.others, { mine: '/opt/crun' })
+})
+
+test('settings of dockerd that Gantry has one value for pass with it, and are refused with the reason else', () => {
+  config(
+    '--iptables',
+    '--ip6tables=true',
+    '--storage-driver=overlay2',
+    '--selinux-enabled=false',
+    '--raw-logs',
+    '--exec-opt',
+    'native.cgroupdriver=cgroupfs',
+    '--feature',
+    'buildkit',
+    '--firewall-backend=nftables',
+  )
+  const refused = (message: RegExp, ...flags: string[]) =>
+    assert.throws(() => config(...flags), { kind: 'unsupported', message })
+  refused(/iptables=false: .*cannot do without/, '--iptables=false')
+  refused(/storage-driver=btrfs: .*overlayfs/, '-s', 'btrfs')
+  refused(
+    /exec-opts=.*native\.cgroupdriver=systemd is not supported/,
+    '--exec-opt',
+    'native.cgroupdriver=systemd',
+  )
+  refused(
+    /features=.*containerd-snapshotter=true is not supported/,
+    '--feature',
+    'containerd-snapshotter=true',
+  )
+  refused(/userns-remap=default/, '--userns-remap', 'default')
+})
+
+test('settings of the default bridge and of networks', () => {
+  const made = config(
+    '--bip',
+    '10.9.0.1/16',
+    '--fixed-cidr',
+    '10.9.8.0/24',
+    '--icc=false',
+    '--ip-masq=false',
+    '--ip',
+    '127.0.0.1',
+    '--userland-proxy=false',
+    '--host-gateway-ip',
+    '10.1.1.1',
+    '--ip-forward=false',
+    '--default-network-opt',
+    'bridge=com.docker.network.driver.mtu=1400',
+  )
+  assert.deepEqual(
+    [made.bridge.range, made.bridge.icc, made.bridge.masquerade, made.bridge.hostBinding],
+    ['10.9.8.0/24', false, false, '127.0.0.1'],
+  )
+  assert.deepEqual(
+    [made.relay, made.hostGateway, made.ipForward, made.networkOptions],
+    [false, '10.1.1.1', false, { bridge: { 'com.docker.network.driver.mtu': '1400' } }],
+  )
+  const refused = (message: RegExp, ...flags: string[]) => assert.throws(() => config(...flags), { message })
+  refused(/fixed-cidr needs bip/, '--fixed-cidr', '10.9.8.0/24')
+  refused(/leave userland-proxy on/, '--userland-proxy=false', '--respect-host-firewall')
+  refused(/log-format "xml"/, '--log-format', 'xml')
+  refused(/metrics-addr "9323"/, '--metrics-addr', '9323')
+  refused(/oom-score-adjust 2000/, '--oom-score-adjust', '2000')
 })

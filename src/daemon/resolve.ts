@@ -7,10 +7,12 @@ import { EngineError, messageOf } from '../lib/errors.ts'
 import type { LogLevel } from '../lib/log.ts'
 import { parseDuration } from '../lib/units.ts'
 import { checkLogConfig, defaultCdiDirectories } from '../runtime/index.ts'
+import { bridgeOf, networkDefaults } from './network-settings.ts'
+import { checkOneValueSettings } from './one-value-settings.ts'
 import { resolveRegistry, type RegistryConfig } from './registry-config.ts'
 import { registrySettingsOf } from './registry-settings.ts'
 import { registriesOf, type Environment } from './registries.ts'
-import { isCidr4, type Settings } from './settings.ts'
+import type { Settings } from './settings.ts'
 
 /** Files of TLS on tcp hosts. `ca` present: clients must show a certificate that it signed. */
 export interface TlsFiles {
@@ -19,7 +21,6 @@ export interface TlsFiles {
   readonly key: string
 }
 
-export const defaultConfigFile = '/etc/gantry/daemon.json'
 const defaultExecRoot = '/run/gantry'
 /** A container's attach socket is `<exec-root>/c/<32 digits>/attach`, and sockets' paths end at 107 bytes. */
 const maxExecRoot = 60
@@ -30,6 +31,7 @@ export function resolve(
   s: Settings,
   environment: Environment = {},
 ): { config: Config; tls: TlsFiles | undefined; registry: RegistryConfig | undefined } {
+  checkOneValueSettings(s)
   const execRoot = directory('exec-root', s['exec-root'] ?? defaultExecRoot)
   if (Buffer.byteLength(execRoot) > maxExecRoot)
     throw invalid(
@@ -38,13 +40,6 @@ export function resolve(
   // Daemons side by side must not share a bridge or a cgroup: what has no name of its own gets one from exec-root.
   const own =
     execRoot === defaultExecRoot ? '' : createHash('sha256').update(execRoot).digest('hex').slice(0, 6)
-  const bridge = s.bridge ?? (own === '' ? 'gantry0' : `gantry-${own}`)
-  if (!/^[^\s/]{1,15}$/.test(bridge) || bridge === '.' || bridge === '..')
-    throw invalid(`bridge ${JSON.stringify(bridge)} cannot name a network interface (1 to 15 characters)`)
-  if (s.bip !== undefined && !isCidr4(s.bip))
-    throw invalid(`bip ${JSON.stringify(s.bip)}: want an IPv4 address in CIDR form, as 172.20.0.1/16`)
-  const mtu = s.mtu ?? 1500
-  if (mtu < 68 || mtu > 65_535) throw invalid(`mtu ${mtu}: want 68 to 65535`)
   const shutdownTimeout = s['shutdown-timeout'] ?? 15
   if (shutdownTimeout < -1) throw invalid(`shutdown-timeout ${shutdownTimeout}: want -1 or more`)
   for (const server of s.dns ?? []) if (isIP(server) === 0) throw invalid(`${server} is not an ip address`)
@@ -58,8 +53,14 @@ export function resolve(
     pidFile: s.pidfile ?? '',
     logLevel: debug ? 'debug' : level(s['log-level'] ?? 'info'),
     debug,
+    logFormat: logFormat(s['log-format'] ?? 'json'),
+    experimental: s.experimental ?? false,
+    liveRestore: s['live-restore'] ?? false,
+    metricsAddress: metricsAddress(s['metrics-addr'] ?? ''),
+    oomScoreAdjust: oomScore(s['oom-score-adjust'] ?? 0),
     runtime: runtimeOf(s),
-    bridge: { name: bridge, address: s.bip ?? '', mtu },
+    bridge: bridgeOf(s, s.bridge ?? (own === '' ? 'gantry0' : `gantry-${own}`)),
+    ...networkDefaults(s),
     builderGc: gcOf(s),
     builderHistory: historyOf(s),
     builderChecks: checksOf(s),
@@ -73,6 +74,8 @@ export function resolve(
     labels: (s.labels ?? []).map(checkLabel),
     shutdownTimeout,
     init: s.init ?? false,
+    initPath: s['init-path'] === undefined ? '' : directory('init-path', s['init-path']),
+    seccompProfile: seccompProfile(s['seccomp-profile'] ?? ''),
     cdiDirectories: s['cdi-spec-dirs'] ?? defaultCdiDirectories,
     ...namespaceDefaults(s),
     ...logDefaults(s),
@@ -166,6 +169,29 @@ function runtimeOf(s: Settings): Config['runtime'] {
     path: known[name]?.path ?? '',
     others: Object.fromEntries(others.map(([runtime, { path }]) => [runtime, path])),
   }
+}
+
+function logFormat(text: string): 'json' | 'text' {
+  if (text === 'json' || text === 'text') return text
+  throw invalid(`log-format ${JSON.stringify(text)}: want json or text`)
+}
+
+function metricsAddress(text: string): string {
+  if (text !== '' && !/^(\[[\da-fA-F:]+\]|[\w.-]*):\d{1,5}$/.test(text))
+    throw invalid(`metrics-addr ${JSON.stringify(text)}: want address:port`)
+  return text
+}
+
+function oomScore(score: number): number {
+  if (score < -1000 || score > 1000) throw invalid(`oom-score-adjust ${score}: want -1000 to 1000`)
+  return score
+}
+
+/** A file is read when the daemon starts. */
+function seccompProfile(text: string): string {
+  return text === '' || text === 'builtin' || text === 'unconfined'
+    ? text
+    : directory('seccomp-profile', text)
 }
 
 function namespaceDefaults(s: Settings): Pick<Config, 'defaultIpcMode' | 'defaultCgroupnsMode'> {

@@ -71,6 +71,31 @@ export const fileSchema = z.strictObject({
   'dns-search': texts.exactOptional(),
   labels: texts.exactOptional(),
   init: z.boolean().exactOptional(),
+  icc: z.boolean().exactOptional(),
+  ip: text.exactOptional(),
+  'ip-forward': z.boolean().exactOptional(),
+  'ip-masq': z.boolean().exactOptional(),
+  iptables: z.boolean().exactOptional(),
+  ip6tables: z.boolean().exactOptional(),
+  'firewall-backend': text.exactOptional(),
+  'fixed-cidr': text.exactOptional(),
+  'host-gateway-ip': text.exactOptional(),
+  'host-gateway-ips': texts.exactOptional(),
+  'userland-proxy': z.boolean().exactOptional(),
+  'default-network-opts': z.record(z.string(), z.record(z.string(), z.string())).exactOptional(),
+  'storage-driver': text.exactOptional(),
+  'selinux-enabled': z.boolean().exactOptional(),
+  'userns-remap': text.exactOptional(),
+  'exec-opts': texts.exactOptional(),
+  features: z.record(z.string(), z.boolean()).exactOptional(),
+  experimental: z.boolean().exactOptional(),
+  'live-restore': z.boolean().exactOptional(),
+  'log-format': text.exactOptional(),
+  'raw-logs': z.boolean().exactOptional(),
+  'metrics-addr': text.exactOptional(),
+  'oom-score-adjust': z.int().exactOptional(),
+  'seccomp-profile': text.exactOptional(),
+  'init-path': text.exactOptional(),
   'cdi-spec-dirs': texts.exactOptional(),
   'default-ipc-mode': text.exactOptional(),
   'default-cgroupns-mode': text.exactOptional(),
@@ -205,6 +230,23 @@ function decode(option: DaemonOption, value: string | boolean | readonly string[
           return [entry.slice(0, equals), entry.slice(equals + 1)]
         }),
       )
+    case 'features':
+      return Object.fromEntries(
+        list.map((entry) => {
+          const [, name = '', value = 'true'] = /^([\w-]+)(?:=(true|false))?$/.exec(entry) ?? []
+          if (name === '') throw fail('want name=true or name=false')
+          return [name, value === 'true']
+        }),
+      )
+    case 'network-options': {
+      const options: Record<string, Record<string, string>> = {}
+      for (const entry of list) {
+        const [, driver = '', key = '', text = ''] = /^([^=]+)=([^=]+)=(.*)$/.exec(entry) ?? []
+        if (driver === '') throw fail('want driver=option=value')
+        options[driver] = { ...options[driver], [key]: text }
+      }
+      return options
+    }
     case 'pools':
       return list.map((entry) => {
         const match = /^(?:base=([^,]+),size=(\d+)|size=(\d+),base=([^,]+))$/.exec(entry)

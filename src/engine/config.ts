@@ -17,6 +17,13 @@ export interface Config {
   readonly pidFile: string
   readonly logLevel: LogLevel
   readonly debug: boolean
+  readonly logFormat: 'json' | 'text'
+  readonly experimental: boolean
+  /** Containers go on when the daemon is told to stop. */
+  readonly liveRestore: boolean
+  /** `address:port`; empty: figures are not served. */
+  readonly metricsAddress: string
+  readonly oomScoreAdjust: number
   /** The OCI runtime. Empty name: crun, else runc. Empty path: searched in PATH. */
   readonly runtime: {
     readonly name: string
@@ -26,7 +33,26 @@ export interface Config {
   }
   readonly cdiDirectories: readonly string[]
   /** The default bridge. Empty address: the first free pool; else CIDR of the bridge itself. */
-  readonly bridge: { readonly name: string; readonly address: string; readonly mtu: number }
+  readonly bridge: {
+    readonly name: string
+    readonly address: string
+    readonly mtu: number
+    /** Where containers get addresses from; empty: anywhere in the bridge's block. */
+    readonly range: string
+    /** Containers on it reach each other. */
+    readonly icc: boolean
+    readonly masquerade: boolean
+    /** Where ports are published that name no address; empty: everywhere. */
+    readonly hostBinding: string
+  }
+  /** Turn on the host's forwarding. */
+  readonly ipForward: boolean
+  /** Published ports that no rule can lead to their container are relayed. */
+  readonly relay: boolean
+  /** What `host-gateway` means; empty: the default bridge's address. */
+  readonly hostGateway: string
+  /** Options of networks that are made, by driver. */
+  readonly networkOptions: Readonly<Record<string, Readonly<Record<string, string>>>>
   /** Published ports obey the host's own firewall rules instead of being redirected past them. */
   readonly respectHostFirewall: boolean
   /** Where networks get subnets that nobody chose; none: docker's pools. */
@@ -48,6 +74,10 @@ export interface Config {
   readonly shutdownTimeout: number
   /** Containers get a small init as PID 1 unless they say otherwise. */
   readonly init: boolean
+  /** Empty: the one that is installed. */
+  readonly initPath: string
+  /** A file, `builtin`, `unconfined`; empty is built in. */
+  readonly seccompProfile: string
   readonly noNewPrivileges: boolean
   /** Namespaces of containers that say nothing of them. */
   readonly defaultIpcMode: 'private' | 'shareable'

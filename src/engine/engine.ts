@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { Builder } from '../build/index.ts'
@@ -8,7 +8,7 @@ import { ContentStore } from '../content/index.ts'
 import * as cgroup from '../host/cgroup.ts'
 import { Distribution, Images, type Image } from '../image/index.ts'
 import type { Digest } from '../lib/digest.ts'
-import { EngineError, hasCode } from '../lib/errors.ts'
+import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
 import { newId } from '../lib/id.ts'
 import { KeyedLock } from '../lib/lock.ts'
 import { detached, type Op } from '../lib/op.ts'
@@ -120,8 +120,16 @@ export class Engine {
           name: config.bridge.name,
           mtu: config.bridge.mtu,
           ...(config.bridge.address === '' ? {} : { address: config.bridge.address }),
+          range: config.bridge.range,
+          icc: config.bridge.icc,
+          masquerade: config.bridge.masquerade,
+          hostBinding: config.bridge.hostBinding,
         },
         respectHostFirewall: config.respectHostFirewall,
+        ipForward: config.ipForward,
+        relay: config.relay,
+        hostGateway: config.hostGateway,
+        defaultOptions: config.networkOptions,
         addressPools: config.addressPools,
         instance,
         emit,
@@ -150,11 +158,14 @@ export class Engine {
           dnsSearch: config.dnsSearch,
           dnsOptions: config.dnsOptions,
           init: config.init,
+          initPath: config.initPath,
+          seccompProfile: await readSeccompProfile(config.seccompProfile),
           cdiDirectories: config.cdiDirectories,
           ipcMode: config.defaultIpcMode,
           cgroupnsMode: config.defaultCgroupnsMode,
           logDriver: config.logDriver,
           logOptions: config.logOptions,
+          noNewPrivileges: config.noNewPrivileges,
           shmSize: config.defaultShmSize,
           ulimits: config.defaultUlimits,
         },
@@ -294,6 +305,7 @@ export class Engine {
     const { containers, builder, config } = this.#parts
     await builder.close()
     await containers.endRestarts()
+    if (config.liveRestore) return await this.detach(op)
     const deadline =
       config.shutdownTimeout < 0 ? op.signal : AbortSignal.timeout(config.shutdownTimeout * 1000)
     await Promise.all(
@@ -349,6 +361,16 @@ async function removeGroup(op: Op, path: string): Promise<void> {
   } catch (error) {
     if (!hasCode(error, 'EBUSY', 'ENOTEMPTY')) throw error
     op.log.debug('cgroup parent stays: it is in use', { path })
+  }
+}
+
+/** The profile's text, or the word that stands for one. */
+async function readSeccompProfile(choice: string): Promise<string> {
+  if (choice === '' || choice === 'builtin' || choice === 'unconfined') return choice
+  try {
+    return await readFile(choice, 'utf8')
+  } catch (cause) {
+    throw new EngineError('invalid', `opening seccomp profile (${choice}) failed: ${messageOf(cause)}`, { cause })
   }
 }
 

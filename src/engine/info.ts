@@ -42,6 +42,7 @@ export function versionOf(engine: Engine): VersionResponse {
     Arch: arch,
     KernelVersion: os.release(),
     BuildTime: '',
+    ...(engine.config.experimental && { Experimental: true }),
   }
 }
 
@@ -105,18 +106,18 @@ export async function infoOf(engine: Engine): Promise<SystemInfo> {
     NoProxy: config.registries.proxies.no,
     Name: os.hostname(),
     Labels: [...config.labels],
-    ExperimentalBuild: false,
+    ExperimentalBuild: config.experimental,
     ServerVersion: productVersion,
     Runtimes: Object.fromEntries([...runtime.known].map(([name, path]) => [name, { path }])),
     DefaultRuntime: runtime.name,
     Swarm: { LocalNodeState: 'inactive' },
-    LiveRestoreEnabled: false,
+    LiveRestoreEnabled: config.liveRestore,
     Isolation: '',
-    InitBinary: 'tini',
+    InitBinary: config.initPath || 'tini',
     ContainerdCommit: { ID: '' },
     RuncCommit: { ID: '' },
     InitCommit: { ID: '' },
-    SecurityOptions: ['name=seccomp,profile=builtin', ...(cgroupVersion === 'v2' ? ['name=cgroupns'] : [])],
+    SecurityOptions: [`name=seccomp,profile=${config.seccompProfile || 'builtin'}`, ...(cgroupVersion === 'v2' ? ['name=cgroupns'] : [])],
     Warnings: [
       ...(forwarding ? [] : ['WARNING: IPv4 forwarding is disabled']),
       ...(controllers.has('memory') ? [] : ['WARNING: No memory limit support']),

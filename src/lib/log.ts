@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs'
 import { pino } from 'pino'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
@@ -12,8 +13,8 @@ export interface Logger {
   child(fields: LogFields): Logger
 }
 
-/** JSON lines to the given file descriptor (2 = stderr). Errors are written with type, message, stack and causes. */
-export function createLogger(options: { level: LogLevel; fd?: number }): Logger {
+/** JSON lines, or dockerd's text, to the given file descriptor (2 = stderr). Errors are written with type, message, stack and causes. */
+export function createLogger(options: { level: LogLevel; fd?: number; format?: 'json' | 'text' }): Logger {
   const sink = pino(
     {
       level: options.level,
@@ -22,9 +23,25 @@ export function createLogger(options: { level: LogLevel; fd?: number }): Logger 
       formatters: { level: (label) => ({ level: label }) },
       serializers: { error: pino.stdSerializers.errWithCause },
     },
-    pino.destination({ fd: options.fd ?? 2, sync: true }),
+    destination(options),
   )
   return wrap(sink)
+}
+
+function destination({ fd = 2, format }: { fd?: number; format?: 'json' | 'text' }): pino.DestinationStream {
+  if (format !== 'text') return pino.destination({ fd, sync: true })
+  return { write: (line) => void writeSync(fd, textLine(JSON.parse(line) as Record<string, unknown>)) }
+}
+
+/** As logrus writes it: `time="…" level=info msg="…" key=value`. */
+export function textLine({ time, level, msg, ...fields }: Record<string, unknown>): string {
+  const value = (of: unknown) => {
+    const error = typeof of === 'object' && of !== null && 'message' in of ? of.message : of
+    const text = typeof error === 'string' ? error : JSON.stringify(error)
+    return /^[\w./:@+-]+$/.test(text) ? text : JSON.stringify(text)
+  }
+  const rest = Object.entries(fields).map(([key, of]) => ` ${key}=${value(of)}`)
+  return `time=${JSON.stringify(time)} level=${value(level)} msg=${value(msg)}${rest.join('')}\n`
 }
 
 function wrap(sink: pino.Logger): Logger {

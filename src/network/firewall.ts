@@ -51,6 +51,8 @@ export interface FirewallOptions {
   readonly respectHost?: boolean
   /** Where the sockets of relayed ports are. */
   readonly held?: HeldSockets
+  /** False: what no rule can lead to its container is not reached. */
+  readonly relay?: boolean
 }
 
 /**
@@ -61,6 +63,7 @@ export class Firewall {
   /** The name of the table, of family inet. */
   readonly table: string
   readonly #respectHost: boolean
+  readonly #relays: boolean
   readonly #relay: PortRelay | undefined
   readonly #socket = openNftSocket()
   readonly #networks = new Map<string, FirewallNetwork>()
@@ -75,7 +78,8 @@ export class Firewall {
   constructor(instance: string, o: FirewallOptions = {}) {
     this.table = `gantry_${instance}`
     this.#respectHost = o.respectHost ?? false
-    this.#relay = o.held && new PortRelay(o.held)
+    this.#relays = o.relay ?? true
+    this.#relay = o.held && this.#relays ? new PortRelay(o.held) : undefined
   }
 
   /** Puts the table in place whole, in one transaction: whatever it was before, no packet sees half of it. */
@@ -144,7 +148,7 @@ export class Firewall {
    * for ::1 cannot leave the loopback interface, unlike those for 127.0.0.1.
    */
   isRelayed(port: PublishedPort): boolean {
-    return !this.isRedirected(port) || port.hostIp === '::'
+    return this.#relays && (!this.isRedirected(port) || port.hostIp === '::')
   }
 
   /**

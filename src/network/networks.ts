@@ -43,6 +43,7 @@ import {
   predefined,
   publishedPorts,
   sandboxView,
+  type BridgeChoices,
   type Endpoint,
   type Network,
   type Sandbox,
@@ -53,7 +54,15 @@ export interface NetworksOptions {
   readonly store: Store
   /** Namespaces are kept under it, in `netns`. */
   readonly runDir: string
-  readonly bridge: { readonly name: string; readonly address?: string; readonly mtu: number }
+  readonly bridge: { readonly name: string; readonly address?: string; readonly mtu: number } & BridgeChoices
+  /** Turn on the host's forwarding; it is taken to be on otherwise. */
+  readonly ipForward?: boolean
+  /** False: published ports that no rule can lead to their container are not reached. */
+  readonly relay?: boolean
+  /** What `host-gateway` means; empty: the default bridge's address. */
+  readonly hostGateway?: string
+  /** Options that networks have unless they are made with others, by driver. */
+  readonly defaultOptions?: Readonly<Record<string, Readonly<Record<string, string>>>>
   /** Where subnets come from that nobody chose; none of a family: docker's pools, a site of our own. */
   readonly addressPools?: readonly AddressBase[]
   /** Published ports obey the rules that the host has for itself: see FirewallOptions. */
@@ -115,6 +124,7 @@ export class Networks {
     this.#firewall = new Firewall(o.instance, {
       held: this.#ports,
       respectHost: o.respectHostFirewall ?? false,
+      relay: o.relay ?? true,
     })
     this.#dockerUser = new DockerUser(o.instance)
     this.#watch = new FirewallWatch(this.#firewall.table, op.log, {
@@ -162,9 +172,9 @@ export class Networks {
       ),
       ...(previous !== undefined && { previous }),
     })
-    if (writeSysctl('net/ipv4/ip_forward', '1'))
+    if (o.ipForward !== false && writeSysctl('net/ipv4/ip_forward', '1'))
       op.log.info('turned on net.ipv4.ip_forward: containers reach other hosts through this one')
-    const fixed = predefined(known, bridge)
+    const fixed = predefined(known, bridge, o.bridge)
     o.store.transaction(() => fixed.forEach((n) => table.put(n.id, n)))
     const self = new Networks(op, o, { bridge, networks: [...fixed, ...own], table, netlink, netnsDir })
     self.#plumbing.start()
@@ -207,7 +217,8 @@ export class Networks {
   async create(op: Op, o: NetworkRequest): Promise<Network> {
     checkNetworkName(o.name)
     using _lock = await this.#changes.acquire(op.signal)
-    const record = await this.#set.make(o)
+    const options = { ...this.#o.defaultOptions?.[o.driver], ...o.options }
+    const record = await this.#set.make({ ...o, options })
     await using undo = new AsyncDisposableStack()
     undo.defer(() => this.#set.unmake(record.id))
     const network = firewallNetwork(record)
@@ -336,7 +347,7 @@ export class Networks {
 
   /** Docker: `host-gateway` is the default bridge's own address, whatever network the container is on. */
   get hostGateway(): string {
-    return this.#bridge.gateway
+    return this.#o.hostGateway || this.#bridge.gateway
   }
 
   hostsFile(o: HostsOptions): string {

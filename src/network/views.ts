@@ -1,8 +1,9 @@
 import { isIPv6 } from 'node:net'
+import { EngineError } from '../lib/errors.ts'
 import { newId } from '../lib/id.ts'
 import type { Bridge } from './bridge.ts'
 import type { FirewallNetwork, PublishedPort } from './firewall.ts'
-import { parseCidr } from './ipam.ts'
+import { parseCidr, within } from './ipam.ts'
 import type { PortRequest } from './ports.ts'
 import type { EndpointRecord, NetworkRecord, SandboxRecord, SubnetRecord } from './record.ts'
 
@@ -53,8 +54,29 @@ export interface Sandbox {
 const predefinedNames = ['bridge', 'host', 'none']
 export const isPredefined = (name: string): boolean => predefinedNames.includes(name)
 
+/** What the daemon's configuration says of the default bridge. */
+export interface BridgeChoices {
+  /** Where containers get addresses from; empty: anywhere in the bridge's block. */
+  readonly range?: string
+  readonly icc?: boolean
+  readonly masquerade?: boolean
+  /** Where ports are published that name no address; empty: everywhere. */
+  readonly hostBinding?: string
+}
+
+function checkRange(range: string, subnet: string): void {
+  if (range !== '' && !within(parseCidr(subnet), parseCidr(range)))
+    throw new EngineError('invalid', `fixed-cidr ${range} is no part of the default bridge's block ${subnet}`)
+}
+
 /** The networks that always exist, with the ids they had before. */
-export function predefined(known: readonly NetworkRecord[], bridge: Bridge): NetworkRecord[] {
+export function predefined(
+  known: readonly NetworkRecord[],
+  bridge: Bridge,
+  choices: BridgeChoices = {},
+): NetworkRecord[] {
+  const { icc = true, masquerade = true, hostBinding = '', range = '' } = choices
+  checkRange(range, bridge.subnet)
   const make = (name: string, driver: NetworkRecord['driver']): NetworkRecord => {
     const old = known.find((n) => n.name === name)
     return {
@@ -74,20 +96,28 @@ export function predefined(known: readonly NetworkRecord[], bridge: Bridge): Net
   return [
     {
       ...make('bridge', 'bridge'),
-      subnets: [{ subnet: bridge.subnet, gateway: bridge.gateway, aux: {}, configured: false }],
+      subnets: [
+        {
+          subnet: bridge.subnet,
+          gateway: bridge.gateway,
+          aux: {},
+          configured: false,
+          ...(range !== '' && { ipRange: range }),
+        },
+      ],
       bridge: {
         name: bridge.name,
-        masquerade: true,
-        icc: true,
-        hostBinding: '',
+        masquerade,
+        icc,
+        hostBinding,
         foreign: false,
         addressless: false,
       },
       options: {
         'com.docker.network.bridge.default_bridge': 'true',
-        'com.docker.network.bridge.enable_icc': 'true',
-        'com.docker.network.bridge.enable_ip_masquerade': 'true',
-        'com.docker.network.bridge.host_binding_ipv4': '0.0.0.0',
+        'com.docker.network.bridge.enable_icc': String(icc),
+        'com.docker.network.bridge.enable_ip_masquerade': String(masquerade),
+        'com.docker.network.bridge.host_binding_ipv4': hostBinding || '0.0.0.0',
         'com.docker.network.bridge.name': bridge.name,
         'com.docker.network.driver.mtu': String(bridge.mtu),
       },
