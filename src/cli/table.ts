@@ -67,6 +67,11 @@ export const entries: readonly Entry[] = [
   ),
   container('logs', 'Fetch the logs of a container', async () => (await import('./commands/logs.ts')).logs),
   container('stop', 'Stop one or more running containers', async () => (await lifecycle()).stop),
+  container(
+    'why',
+    'Say why a container ended, with the last lines of its log',
+    async () => (await import('./commands/why.ts')).why,
+  ),
   container('restart', 'Restart one or more containers', async () => (await lifecycle()).restart),
   container('kill', 'Kill one or more running containers', async () => (await lifecycle()).kill),
   container(

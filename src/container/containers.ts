@@ -5,6 +5,7 @@ import { EngineError, kindOf } from '../lib/errors.ts'
 import { background, detached, type Op } from '../lib/op.ts'
 import type {
   ContainerCreateResponse,
+  EndReason,
   EndpointSettings,
   ExecConfig,
   ExecStartBody,
@@ -40,6 +41,12 @@ import { top } from './top.ts'
 import { update } from './update.ts'
 
 export type WaitCondition = 'not-running' | 'next-exit' | 'removed'
+
+export interface WaitResult {
+  readonly exitCode: number
+  readonly error?: string
+  readonly reason?: EndReason
+}
 
 /** All containers of the daemon. */
 export class Containers {
@@ -236,12 +243,12 @@ export class Containers {
   }
 
   /** Registered when this returns, before anything can happen to the container. */
-  wait(op: Op, ref: string, condition: WaitCondition): Promise<{ exitCode: number; error?: string }> {
+  wait(op: Op, ref: string, condition: WaitCondition): Promise<WaitResult> {
     const c = this.find(ref)
-    const last = () => {
+    const last = (): WaitResult => {
       const over = c.state.status === 'created' ? c.state : endOf(c.state)
-      const { exitCode = 0, error } = over ?? {}
-      return error === undefined ? { exitCode } : { exitCode, error }
+      const { exitCode = 0, error, reason } = over ?? {}
+      return { exitCode, ...(error !== undefined && { error }), ...(reason && { reason }) }
     }
     // Docker: one that restarts is waited for, to its next end.
     if (condition === 'not-running' && !isUp(c.state)) return Promise.resolve(last())
@@ -252,8 +259,8 @@ export class Containers {
         removals[Symbol.dispose]()
         settle()
       }
-      const exits = c.exits.listen(({ exitCode }) => {
-        result = { exitCode }
+      const exits = c.exits.listen(({ exitCode, reason }) => {
+        result = { exitCode, ...(reason && { reason }) }
         if (condition !== 'removed') finish(() => resolve(result))
       })
       const removals = c.removals.listen(() => finish(() => resolve(result)))

@@ -3,6 +3,7 @@ import { detached, type Op } from '../lib/op.ts'
 import type { Container } from './container.ts'
 import { emit, type Host } from './host.ts'
 import { releaseMounts } from './mount-setup.ts'
+import { reasonOf } from './reason-of.ts'
 import { saveEnd } from './save-end.ts'
 import { attempt } from './start.ts'
 import { isLive, type Ended } from './state.ts'
@@ -12,6 +13,8 @@ export interface Exit {
   readonly exitCode: number
   readonly oomKilled: boolean
   readonly finishedAt: Date
+  /** Nobody saw it: the exit code is docker's for that. */
+  readonly unseen?: boolean
 }
 
 /**
@@ -31,6 +34,7 @@ export async function recordEnd(
     oomKilled: exit.oomKilled,
     startedAt: c.state.startedAt,
     finishedAt: exit.finishedAt.toISOString(),
+    reason: reasonOf(op, host, c, { ...exit, startedAt: c.state.startedAt }),
   }
   if (exit.oomKilled) emit(host, c, { action: 'oom' })
   await release(op, host, c)
@@ -40,6 +44,7 @@ export async function recordEnd(
     action: 'die',
     attributes: {
       exitCode: String(exit.exitCode),
+      ...(ended.reason && { reason: ended.reason.Text }),
       execDuration: String(Math.round((exit.finishedAt.getTime() - Date.parse(ended.startedAt)) / 1000)),
     },
   })

@@ -3,7 +3,7 @@ import { parseDigest, type Digest } from '../lib/digest.ts'
 import type { IdRange } from '../host/mount-tree.ts'
 import type { ContainerConfig, HostConfig, NetworkingConfig } from '../wire/container.ts'
 import type { Health } from './health.ts'
-import type { State } from './state.ts'
+import type { Ended, State } from './state.ts'
 
 /** One mount as it was decided at create. Paths on the host are absolute. */
 export interface MountRecord {
@@ -54,15 +54,19 @@ export interface ContainerRecord {
   readonly restartCount: number
   /** The user wanted its last end: `unless-stopped` respects that at the next boot. */
   readonly stoppedByUser: boolean
+  /** How it ended before its last start. */
+  readonly previousEnd?: Ended
   /** Of a container with a health check, from its first start on. */
   readonly health?: Health
 }
 
+const reason = z.object({ Kind: z.string(), Text: z.string() }).optional()
 const ended = {
   exitCode: z.number(),
   oomKilled: z.boolean(),
   startedAt: z.string(),
   finishedAt: z.string(),
+  reason,
 }
 const ranges = z.array(z.object({ disk: z.number(), seen: z.number(), count: z.number() }))
 const digests = z.array(z.string().transform(parseDigest))
@@ -101,7 +105,12 @@ const schema = z.object({
     }),
   ),
   state: z.discriminatedUnion('status', [
-    z.object({ status: z.literal('created'), error: z.string().optional(), exitCode: z.number().optional() }),
+    z.object({
+      status: z.literal('created'),
+      error: z.string().optional(),
+      exitCode: z.number().optional(),
+      reason,
+    }),
     z.object({
       status: z.enum(['running', 'paused']),
       pid: z.number(),
@@ -113,6 +122,7 @@ const schema = z.object({
   ]),
   restartCount: z.number(),
   stoppedByUser: z.boolean().default(false),
+  previousEnd: z.object(ended).optional(),
   health: z
     .object({
       status: z.enum(['starting', 'healthy', 'unhealthy']),

@@ -14,6 +14,8 @@ import {
   type OciMount,
   type SpecInput,
 } from '../runtime/index.ts'
+import type { EndReason } from '../wire/container.ts'
+import { defaultPath } from './command-fault.ts'
 import type { Container } from './container.ts'
 import { healthAtStart, healthCheckOf } from './health.ts'
 import { cgroupOf, emit, save, type Host } from './host.ts'
@@ -22,10 +24,9 @@ import { linkVariables } from './links.ts'
 import { logSetup } from './logging.ts'
 import { namespaceChoices, shmMounts } from './namespaces.ts'
 import { joinNetworks, type NetworkPlace } from './networking.ts'
+import { CommandError, explained } from './reason-of.ts'
 import { saveEnd } from './save-end.ts'
-import { assertCan } from './state.ts'
-
-const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+import { assertCan, endOf } from './state.ts'
 
 /**
  * Either the container runs and owns its resources, or nothing of the attempt but its reason is left. By its restart policy
@@ -48,12 +49,16 @@ export async function start(op: Op, host: Host, c: Container, o: { by: 'user' | 
     // Called off by its caller: no fault of the container's, so nothing is noted of it.
     if (op.signal.aborted) throw error
     const exitCode = error instanceof RuntimeStartError ? error.exitCode : 128
+    const reason: EndReason =
+      error instanceof CommandError
+        ? { Kind: error.fault.kind, Text: error.fault.text }
+        : { Kind: 'not-started', Text: messageOf(error) }
     const failed = c.state
     if (failed.status === 'restarting')
-      saveEnd(host, c, { ...failed, exitCode, oomKilled: false, error: messageOf(error) })
+      saveEnd(host, c, { ...failed, exitCode, oomKilled: false, error: messageOf(error), reason })
     else if (failed.status === 'exited')
-      save(host, c, { state: { ...failed, exitCode, error: messageOf(error) } })
-    else save(host, c, { state: { status: 'created', exitCode, error: messageOf(error) } })
+      save(host, c, { state: { ...failed, exitCode, error: messageOf(error), reason } })
+    else save(host, c, { state: { status: 'created', exitCode, error: messageOf(error), reason } })
     throw error
   }
   c.starts.publish(true)
@@ -83,7 +88,7 @@ async function launch(op: Op, host: Host, c: Container, o: { by: 'user' | 'polic
   const committed = detached(op, 30_000)
   host.runtime.forgetExit(c.id)
   undo.defer(() => attempt(op, 'delete', () => host.runtime.delete(detached(op, 10_000), c.id)))
-  const { pid } = await host.runtime.create(committed, {
+  const created = host.runtime.create(committed, {
     id: c.id,
     bundle: c.bundle,
     spec: withCdiDevices(buildSpec(input, facts), devices, facts),
@@ -95,9 +100,14 @@ async function launch(op: Op, host: Host, c: Container, o: { by: 'user' | 'polic
     log: logSetup(c),
     name: c.name,
   })
+  const { pid } = await created.catch((error: unknown) => {
+    throw explained(op, host, c, error)
+  })
   for (const connect of c.pendingAttaches) await connect()
   await host.runtime.start(committed, c.id)
+  const before = endOf(c.state)
   save(host, c, {
+    ...(before && { previousEnd: before }),
     state: {
       status: 'running',
       pid,
@@ -143,7 +153,7 @@ function specInput(
   if (c.tty && !has('TERM')) env.unshift('TERM=xterm')
   if (!has('HOSTNAME')) env.unshift(`HOSTNAME=${hostname}`)
   env.push(...linkVariables(host, c).filter((entry) => !has(entry.split('=', 1)[0] ?? '')))
-  if (!has('PATH')) env.unshift(defaultPath)
+  if (!has('PATH')) env.unshift(`PATH=${defaultPath}`)
   if (!has('HOME')) env.push(`HOME=${user.home}`)
   const securityOpt = [...(hostConfig.SecurityOpt ?? [])]
   if (host.defaults.noNewPrivileges && !securityOpt.some((option) => option.startsWith('no-new-privileges')))

@@ -1,3 +1,4 @@
+import type { EndReason } from '../wire/container.ts'
 import { EngineError } from '../lib/errors.ts'
 
 /** How a container's process ended. Times are ISO 8601 in UTC. */
@@ -6,12 +7,18 @@ export interface Ended {
   readonly oomKilled: boolean
   readonly startedAt: string
   readonly finishedAt: string
+  readonly reason?: EndReason
 }
 
 /** Where a container is in its life: the one truth; the API's flags are computed from it. */
 export type State =
   /** Never ran. A start that failed leaves its reason and docker's exit code (125–127). */
-  | { readonly status: 'created'; readonly error?: string; readonly exitCode?: number }
+  | {
+      readonly status: 'created'
+      readonly error?: string
+      readonly exitCode?: number
+      readonly reason?: EndReason
+    }
   /** `pidStartTime` (clock ticks since boot) tells the process from a later one with the same pid. */
   | {
       readonly status: 'running' | 'paused'

@@ -13,6 +13,7 @@ export const unseenEnd = (): Exit => ({
   exitCode: unknownExitCode,
   oomKilled: false,
   finishedAt: new Date(),
+  unseen: true,
 })
 
 export const hasEnded = (c: Container): boolean =>

@@ -89,12 +89,7 @@ export class RootDir implements Disposable {
 
   /** Whole content of a regular file (symlinks followed). Throws kind `invalid` when it is longer than `maxBytes`. */
   readFile(rel: RelPath, maxBytes: number): Buffer {
-    // Looked at before it is opened: opening a planted FIFO hangs, opening a device may do anything.
-    const fd = this.#opened(rel, O_PATH, (handle) => {
-      if (statAt(handle, empty, rel).kind !== 'file')
-        throw new EngineError('invalid', `${show(rel)} is not a regular file`)
-      return openSync(`/proc/self/fd/${handle}`, O_RDONLY)
-    })
+    const fd = this.#openRegular(rel)
     try {
       const chunks: Buffer[] = []
       let total = 0
@@ -110,6 +105,26 @@ export class RootDir implements Disposable {
     } finally {
       closeSync(fd)
     }
+  }
+
+  /** The first bytes of a regular file (symlinks followed), no more than there are. Throws kind `invalid` for anything else. */
+  readStart(rel: RelPath, bytes: number): Buffer {
+    const fd = this.#openRegular(rel)
+    try {
+      const start = Buffer.alloc(bytes)
+      return start.subarray(0, readSync(fd, start, 0, bytes, 0))
+    } finally {
+      closeSync(fd)
+    }
+  }
+
+  /** Looked at before it is opened: opening a planted FIFO hangs, opening a device may do anything. */
+  #openRegular(rel: RelPath): number {
+    return this.#opened(rel, O_PATH, (handle) => {
+      if (statAt(handle, empty, rel).kind !== 'file')
+        throw new EngineError('invalid', `${show(rel)} is not a regular file`)
+      return openSync(`/proc/self/fd/${handle}`, O_RDONLY)
+    })
   }
 
   /** Follows symlinks. */

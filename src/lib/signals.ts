@@ -30,3 +30,19 @@ export function signalName(number: number): string {
   const found = Object.entries(constants.signals).find(([, value]) => value === number)
   return found ? found[0] : String(number)
 }
+
+/** What it says of a program when it ends by this signal; undefined when there is little to say. */
+export function signalMeaning(number: number): string | undefined {
+  return meanings[number]
+}
+
+const meanings: Readonly<Record<number, string>> = {
+  4: 'an illegal instruction: is the program for this processor?',
+  6: 'it gave up by itself (abort)',
+  7: 'it used memory that is not there: a file that was cut, or /dev/shm is full (--shm-size)',
+  8: 'an arithmetic error',
+  11: 'it used memory that it does not have (a bug of the program)',
+  13: 'it wrote to a pipe that nobody reads',
+  15: 'somebody asked it to end',
+  31: 'a system call that the seccomp profile forbids',
+}

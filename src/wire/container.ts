@@ -235,6 +235,30 @@ export interface MountPoint {
 
 export type ContainerStatus = 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead'
 
+/** Gantry's own: why the process ended, or could not be started. */
+export interface EndReason {
+  Kind:
+    | 'exit'
+    | 'signal'
+    | 'stopped'
+    | 'killed'
+    | 'deaf'
+    | 'stop-timeout'
+    | 'memory-limit'
+    | 'host-memory'
+    | 'unseen'
+    | 'not-found'
+    | 'permission'
+    | 'directory'
+    | 'interpreter'
+    | 'architecture'
+    | 'line-ends'
+    | 'format'
+    | 'not-started'
+  /** One sentence. */
+  Text: string
+}
+
 export interface ContainerState {
   Status: ContainerStatus
   Running: boolean
@@ -247,6 +271,10 @@ export interface ContainerState {
   Error: string
   StartedAt: string
   FinishedAt: string
+  /** Gantry's own: of a container that has ended. */
+  Reason?: EndReason
+  /** Gantry's own: how it ended before it was started the last time. */
+  Previous?: { ExitCode: number; FinishedAt: string; Reason?: EndReason }
   /** Of a container with a health check, once it has been started. */
   Health?: ContainerHealth
 }
@@ -330,6 +358,8 @@ export interface ContainerSummary {
   Labels: Record<string, string>
   State: ContainerStatus
   Status: string
+  /** Gantry's own: of a container that has ended. */
+  Reason?: EndReason
   HostConfig: { NetworkMode?: string; Annotations?: Record<string, string> }
   NetworkSettings: { Networks: Record<string, EndpointSettings> }
   Mounts: MountPoint[]
@@ -374,6 +404,8 @@ export interface ExecInspect {
 export interface WaitResponse {
   StatusCode: number
   Error?: { Message: string } | null
+  /** Gantry's own. */
+  Reason?: EndReason
 }
 
 export interface TopResponse {

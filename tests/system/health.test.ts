@@ -63,7 +63,7 @@ suite('health checks', () => {
       events.split('\n').filter((line) => line.startsWith('health_status')),
       ['health_status: healthy', 'health_status: unhealthy'],
     )
-    await s.fails(1, /Unrecognised filter value for health: well/, 'ps', '--filter', 'health=well')
+    await s.fails(1, /unrecognized filter value for health: well/, 'ps', '--filter', 'health=well')
   })
 
   test('a time-out kills all that the check started, and leaves no zombie', async () => {

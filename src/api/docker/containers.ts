@@ -184,7 +184,7 @@ async function list(engine: Deps, call: Call): Promise<void> {
   const filters = Filters.of(query, listFilters)
   for (const value of filters.get('health'))
     if (!['starting', 'healthy', 'unhealthy', 'none'].includes(value))
-      throw new EngineError('invalid', `Unrecognised filter value for health: ${value}`)
+      throw new EngineError('invalid', `unrecognized filter value for health: ${value}`)
   const limit = query.integer('limit') ?? -1
   const wide = query.flag('all') || limit > 0 || filters.has('status') || filters.has('exited')
   const everything = engine.containers.list()
@@ -309,10 +309,11 @@ async function wait(engine: Deps, call: Call): Promise<void> {
   // The client starts the container only when it has seen these.
   call.response.writeHead(200, { 'Content-Type': 'application/json' })
   call.response.flushHeaders()
-  const { exitCode, error } = await result
+  const { exitCode, error, reason } = await result
   const answer: WaitResponse = {
     StatusCode: exitCode,
     ...(error === undefined ? {} : { Error: { Message: error } }),
+    ...(reason && { Reason: reason }),
   }
   call.response.end(`${JSON.stringify(answer)}\n`)
 }

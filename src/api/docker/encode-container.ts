@@ -1,5 +1,5 @@
 /** Containers as docker shows them. Pure: everything comes in as arguments. */
-import type { Container, Health, State } from '../../container/index.ts'
+import type { Container, ContainerRecord, Health, State } from '../../container/index.ts'
 import { endOf, isLive, isUp, parsePort, shownLogPath } from '../../container/index.ts'
 import { humanDuration } from '../../lib/units.ts'
 import type { Endpoint, Sandbox } from '../../network/index.ts'
@@ -9,6 +9,7 @@ import type {
   ContainerInspect,
   ContainerState,
   ContainerSummary,
+  EndReason,
   EndpointSettings,
   HostConfig,
   NetworkSettings,
@@ -19,7 +20,11 @@ import type {
 /** Go's zero time. */
 const never = '0001-01-01T00:00:00Z'
 
-export function encodeState(state: State, health?: Health): ContainerState {
+export function encodeState(
+  state: State,
+  o: Pick<ContainerRecord, 'health' | 'previousEnd'> = {},
+): ContainerState {
+  const { health, previousEnd } = o
   const live = isLive(state)
   const over = endOf(state)
   const { exitCode = 0, error = '' } = state.status === 'created' ? state : (over ?? {})
@@ -36,6 +41,14 @@ export function encodeState(state: State, health?: Health): ContainerState {
     Error: error,
     StartedAt: live ? state.startedAt : (over?.startedAt ?? never),
     FinishedAt: over?.finishedAt ?? never,
+    ...reasonOf(state),
+    ...(previousEnd && {
+      Previous: {
+        ExitCode: previousEnd.exitCode,
+        FinishedAt: previousEnd.finishedAt,
+        ...(previousEnd.reason && { Reason: previousEnd.reason }),
+      },
+    }),
     ...(health && {
       Health: {
         Status: health.status,
@@ -52,6 +65,12 @@ export function encodeState(state: State, health?: Health): ContainerState {
 }
 
 const healthText = { starting: 'health: starting', healthy: 'healthy', unhealthy: 'unhealthy' } as const
+
+/** Gantry's own: why it ended, or could not be started. */
+function reasonOf(state: State): { Reason?: EndReason } {
+  const { reason } = state.status === 'created' ? state : (endOf(state) ?? {})
+  return reason ? { Reason: reason } : {}
+}
 
 /** The STATUS column of `ps`. */
 export function statusText(state: State, o: { health?: Health | undefined; now?: number } = {}): string {
@@ -281,7 +300,7 @@ export function encodeInspect(
     Created: c.createdAt,
     Path: c.path,
     Args: c.args,
-    State: encodeState(c.state, c.record.health),
+    State: encodeState(c.state, c.record),
     Image: c.imageId,
     ResolvConfPath: c.resolvConfPath,
     HostnamePath: c.hostnamePath,
@@ -323,6 +342,7 @@ export function encodeSummary(
     Labels: c.config.Labels ?? {},
     State: c.status,
     Status: statusText(c.state, { health: c.record.health }),
+    ...reasonOf(c.state),
     HostConfig: { NetworkMode: c.networkMode },
     NetworkSettings: { Networks: endpointMap(c, o) },
     Mounts: c.mounts,

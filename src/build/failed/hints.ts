@@ -1,4 +1,4 @@
-import { signalName } from '../../lib/signals.ts'
+import { signalMeaning, signalName } from '../../lib/signals.ts'
 import type { StepFailure } from '../exec/step-failure.ts'
 
 /** What may help with a failed RUN, one sentence each, the surest first. */
@@ -85,13 +85,6 @@ function signalHint(signal: number, failure: StepFailure): string {
     return failure.memory > 0
       ? `It was killed (SIGKILL): most likely it needed more memory than its limit of ${Math.round(failure.memory / (1 << 20))} MiB (--memory).`
       : 'It was killed (SIGKILL): most likely this host ran out of memory; let the step use less, as by fewer parallel jobs.'
-  const words: Readonly<Record<number, string>> = {
-    4: 'an illegal instruction: is the program for this processor?',
-    6: 'it gave up by itself (abort)',
-    8: 'an arithmetic error',
-    11: 'it used memory that it does not have (a bug of the program)',
-    13: 'it wrote to a pipe that nobody reads',
-    15: 'somebody asked it to end',
-  }
-  return `It was ended by ${name}${words[signal] === undefined ? '' : `: ${words[signal]}`}.`
+  const meaning = signalMeaning(signal)
+  return `It was ended by ${name}${meaning === undefined ? '' : `: ${meaning}`}.`
 }

@@ -1,7 +1,7 @@
 /** Commands that name containers and do one thing to each. */
 import { DaemonError } from '../../client/index.ts'
 import type { PortCheckInfo } from '../../wire/container.ts'
-import { command, ExitError, forEach } from '../command.ts'
+import { command, ExitError, forEach, type Context } from '../command.ts'
 import { bool, int, string, value, type Flag, type Values } from '../flags.ts'
 import { alignTable } from '../text.ts'
 
@@ -34,10 +34,23 @@ export const stop = command({
   flags: stopFlags,
   run: (context, flags, names) =>
     forEach(context, names, async (name) => {
-      await context.client.containers.stop(name, stopOptions(flags))
+      const stopped = await context.client.containers.stop(name, stopOptions(flags))
+      if (stopped) await tellForce(context, name)
       return name
     }),
 })
+
+/** One line where stopping took SIGKILL: what the program should mend. */
+async function tellForce(context: Context, name: string): Promise<void> {
+  try {
+    const { Reason } = (await context.client.containers.inspect(name)).State
+    if (Reason?.Kind === 'deaf' || Reason?.Kind === 'stop-timeout')
+      context.err(`gantry: ${name}: ${Reason.Text}\n`)
+  } catch (error) {
+    // With --rm it has gone with its reason.
+    if (!(error instanceof DaemonError) || error.status !== 404) throw error
+  }
+}
 
 export const restart = command({
   usage: `[OPTIONS] ${one}`,

@@ -197,7 +197,18 @@ async function detachKeys(o: Attached, tty: boolean): Promise<string> {
   return o.detachKeys || defaultDetachKeys
 }
 
+/** Ends that the program's own output cannot explain: it did not run, or the kernel took it away. */
+const unexplained: ReadonlySet<string | undefined> = new Set([
+  'interpreter',
+  'architecture',
+  'line-ends',
+  'format',
+  'memory-limit',
+  'host-memory',
+])
+
 function exitCode(context: Context, result: WaitResponse): number {
+  if (unexplained.has(result.Reason?.Kind)) context.err(`gantry: ${result.Reason?.Text}\n`)
   if (!result.Error?.Message) return result.StatusCode
   context.err(`Error waiting for container: ${result.Error.Message}\n`)
   return 125
