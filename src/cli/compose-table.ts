@@ -6,9 +6,6 @@ function one(name: string, about: string, load: () => Promise<Command>): Entry {
   return { names: [`compose ${name}`], about, load }
 }
 
-/** Docker compose's commands that are not there yet. */
-const missing = 'bridge commit export publish stats'
-
 const transfer = () => import('./commands/compose-pull.ts')
 
 const lifecycle = () => import('./commands/compose-lifecycle.ts')
@@ -59,6 +56,21 @@ export const composeEntries: readonly Entry[] = [
     'watch',
     'Watch build context for service and rebuild/refresh containers when files are updated',
     async () => (await import('./commands/compose-watch.ts')).composeWatch,
+  ),
+  one(
+    'commit',
+    "Create a new image from a service container's changes",
+    async () => (await import('./commands/compose-export.ts')).composeCommit,
+  ),
+  one(
+    'export',
+    "Export a service container's filesystem as a tar archive",
+    async () => (await import('./commands/compose-export.ts')).composeExport,
+  ),
+  one(
+    'stats',
+    'Display a live stream of container(s) resource usage statistics',
+    async () => (await import('./commands/compose-stats.ts')).composeStats,
   ),
   one(
     'build',
@@ -141,9 +153,14 @@ export const composeEntries: readonly Entry[] = [
     'Show the Compose version information',
     async () => (await import('./commands/compose-version.ts')).composeVersion,
   ),
-  ...missing.split(' ').map((name): Entry => ({
-    names: [`compose ${name}`],
-    about: 'Run multi-container applications',
-    missing: 'not supported yet; compose config is',
-  })),
+  {
+    names: ['compose bridge'],
+    about: 'Convert compose files into another model',
+    missing: 'transformers are images of Docker Desktop; see compose kube',
+  },
+  {
+    names: ['compose publish'],
+    about: 'Publish compose application',
+    missing: 'applications as artifacts of registries are not supported; see compose push for images',
+  },
 ]

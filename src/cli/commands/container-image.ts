@@ -1,7 +1,7 @@
 /** What became of a container's files: diff, export, commit. */
 import { familiarName, parseReference } from '../../lib/reference.ts'
-import { command, ExitError } from '../command.ts'
-import { bool, list, string } from '../flags.ts'
+import { command, ExitError, type Context } from '../command.ts'
+import { bool, list, string, type Values } from '../flags.ts'
 import { OutputQueue } from '../output-queue.ts'
 import { copyWhole, saveWhole } from './archives.ts'
 
@@ -24,36 +24,50 @@ export const exportContainer = command({
   usage: '[OPTIONS] CONTAINER',
   arguments: [1, 1],
   flags: { output: string('Write to a file, instead of STDOUT', { short: 'o' }) },
-  async run(context, flags, [name = '']) {
-    if (flags.output === '' && isatty(1))
-      throw new ExitError(1, 'cowardly refusing to save to a terminal. Use the -o flag or redirect')
-    const open = () => context.client.containers.export(name)
-    if (flags.output === '') return copyWhole(await open(), new OutputQueue())
-    await saveWhole(flags.output, { what: 'export container', open })
-  },
+  run: (context, { output }, [name = '']) => exportTo(context, name, output),
 })
+
+/** The container's files as a tar; without a file's name on standard output. */
+export async function exportTo(context: Context, name: string, output: string): Promise<void> {
+  if (output === '' && isatty(1))
+    throw new ExitError(1, 'cowardly refusing to save to a terminal. Use the -o flag or redirect')
+  const open = () => context.client.containers.export(name)
+  if (output === '') return copyWhole(await open(), new OutputQueue())
+  await saveWhole(output, { what: 'export container', open })
+}
+
+export const commitFlags = {
+  author: string('Author (e.g., "John Hannibal Smith <hannibal@a-team.com>")', { short: 'a' }),
+  change: list('Apply Dockerfile instruction to the created image', { short: 'c' }),
+  message: string('Commit message', { short: 'm' }),
+  pause: bool('Pause container during commit', { short: 'p', initial: true }),
+}
 
 export const commit = command({
   usage: '[OPTIONS] CONTAINER [REPOSITORY[:TAG]]',
   arguments: [1, 2],
-  flags: {
-    author: string('Author (e.g., "John Hannibal Smith <hannibal@a-team.com>")', { short: 'a' }),
-    change: list('Apply Dockerfile instruction to the created image', { short: 'c' }),
-    message: string('Commit message', { short: 'm' }),
-    pause: bool('Pause container during commit', { short: 'p', initial: true }),
-  },
+  flags: commitFlags,
   async run(context, flags, [container = '', name]) {
-    const reference = name === undefined ? undefined : parseReference(name)
-    if (reference?.digest !== undefined)
-      throw new ExitError(1, 'refusing to create a tag with a digest reference')
-    const { Id } = await context.client.containers.commit(container, {
-      author: flags.author || undefined,
-      comment: flags.message || undefined,
-      changes: flags.change,
-      pause: flags.pause,
-      repo: reference && familiarName(reference),
-      tag: reference && (reference.tag ?? 'latest'),
-    })
-    context.out(`${Id}\n`)
+    context.out(`${await commitAs(context, { container, name, flags })}\n`)
   },
 })
+
+/** Returns the id of the image that was made. */
+export async function commitAs(
+  context: Context,
+  o: { container: string; name: string | undefined; flags: Values<typeof commitFlags> },
+): Promise<string> {
+  const { flags } = o
+  const reference = o.name === undefined ? undefined : parseReference(o.name)
+  if (reference?.digest !== undefined)
+    throw new ExitError(1, 'refusing to create a tag with a digest reference')
+  const { Id } = await context.client.containers.commit(o.container, {
+    author: flags.author || undefined,
+    comment: flags.message || undefined,
+    changes: flags.change,
+    pause: flags.pause,
+    repo: reference && familiarName(reference),
+    tag: reference && (reference.tag ?? 'latest'),
+  })
+  return Id
+}

@@ -23,26 +23,52 @@ export const stats = command({
     'no-stream': bool('Disable streaming stats and only pull the first result'),
     'no-trunc': bool('Do not truncate output'),
   },
-  async run(context, flags, names) {
-    const format = flags.format || context.config.format('statsFormat')
-    const render = (rows: readonly UsageRow[]) =>
-      renderList(format, {
-        typeName: '*container.statsContext',
-        columns: usageColumns({ short: !flags['no-trunc'] }),
-        rows,
-        table: ['ID', 'Name', 'CPUPerc', 'MemUsage', 'MemPerc', 'NetIO', 'BlockIO', 'PIDs'],
-      })
-    if (flags['no-stream']) {
-      const wanted = names.length > 0 ? names : await listed(context, flags.all)
-      context.out(await render(await Promise.all(wanted.map((name) => once(context, name)))))
-      return
-    }
-    await live(context, { names, all: flags.all, render })
-  },
+  run: (context, flags, names) =>
+    showStats(context, {
+      names,
+      label: [],
+      all: flags.all,
+      format: flags.format,
+      stream: !flags['no-stream'],
+      short: !flags['no-trunc'],
+    }),
 })
 
-async function listed(context: Context, all: boolean): Promise<string[]> {
-  return (await context.client.containers.list({ all })).map((c) => c.Id)
+export interface StatsOptions {
+  /** None: those with the labels, as they come and go. */
+  readonly names: readonly string[]
+  readonly label: readonly string[]
+  readonly all: boolean
+  /** Empty: as configured. */
+  readonly format: string
+  readonly stream: boolean
+  readonly short: boolean
+}
+
+export async function showStats(context: Context, o: StatsOptions): Promise<void> {
+  const { names } = o
+  const format = o.format || context.config.format('statsFormat')
+  const render = (rows: readonly UsageRow[]) =>
+    renderList(format, {
+      typeName: '*container.statsContext',
+      columns: usageColumns({ short: o.short }),
+      rows,
+      table: ['ID', 'Name', 'CPUPerc', 'MemUsage', 'MemPerc', 'NetIO', 'BlockIO', 'PIDs'],
+    })
+  if (!o.stream) {
+    const wanted = names.length > 0 ? names : await listed(context, o)
+    context.out(await render(await Promise.all(wanted.map((name) => once(context, name)))))
+    return
+  }
+  await live(context, { ...o, render })
+}
+
+async function listed(
+  context: Context,
+  { all, label }: Pick<StatsOptions, 'all' | 'label'>,
+): Promise<string[]> {
+  const filters = label.length > 0 ? { filters: { label } } : {}
+  return (await context.client.containers.list({ all, ...filters })).map((c) => c.Id)
 }
 
 async function once(context: Context, name: string): Promise<UsageRow> {
@@ -56,14 +82,12 @@ function rowOf(container: string, each: ContainerStats): UsageRow {
   return { container: shown, id: each.id, name: each.name.replace(/^\//, ''), stats: each }
 }
 
-interface Live {
-  readonly names: readonly string[]
-  readonly all: boolean
+interface Live extends Pick<StatsOptions, 'names' | 'label' | 'all'> {
   readonly render: (rows: readonly UsageRow[]) => Promise<string>
 }
 
 /** The table, drawn anew as answers come, until the last of the named containers is gone or the user has enough. */
-async function live(context: Context, { names, all, render }: Live): Promise<void> {
+async function live(context: Context, { names, label, all, render }: Live): Promise<void> {
   const rows = new Map<string, UsageRow>()
   const stop = new AbortController()
   let failure: Error | undefined
@@ -91,9 +115,10 @@ async function live(context: Context, { names, all, render }: Live): Promise<voi
     followers.get(name)?.abort()
     rows.delete(name)
   }
-  const start = names.length > 0 ? names : await listed(context, all)
+  const start = names.length > 0 ? names : await listed(context, { all, label })
   for (const name of start) watch(name)
-  const coming = names.length > 0 ? undefined : newcomers(context, { all, signal: stop.signal, watch, leave })
+  const coming =
+    names.length > 0 ? undefined : newcomers(context, { all, label, signal: stop.signal, watch, leave })
   coming?.catch((error: Error) => (failure ??= error))
   const terminal = isatty(1)
   try {
@@ -113,9 +138,14 @@ async function live(context: Context, { names, all, render }: Live): Promise<voi
 /** Containers that come and go while we look. */
 async function newcomers(
   context: Context,
-  o: { all: boolean; signal: AbortSignal; watch: (name: string) => void; leave: (name: string) => void },
+  o: Pick<StatsOptions, 'all' | 'label'> & {
+    signal: AbortSignal
+    watch: (name: string) => void
+    leave: (name: string) => void
+  },
 ): Promise<void> {
-  const filters = { type: ['container'], event: ['create', 'start', 'die', 'destroy'] }
+  const event = ['create', 'start', 'die', 'destroy']
+  const filters = { type: ['container'], event, ...(o.label.length > 0 && { label: o.label }) }
   for await (const { Action, Actor } of context.client.system.events({ filters, signal: o.signal })) {
     if (Action === 'start' || (Action === 'create' && o.all)) o.watch(Actor.ID)
     else if (Action === 'destroy' || (Action === 'die' && !o.all)) o.leave(Actor.ID)
