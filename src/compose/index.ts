@@ -15,7 +15,7 @@ export { checkContainerNames } from './consistency.ts'
 export { inDependencyOrder, withServices, withUsedResources } from './selection.ts'
 export { serviceHash } from './service-hash.ts'
 export { variablesIn } from './variables.ts'
-export { writeProject, writeTree } from './write-project.ts'
+export { writeImages, writeProject, writeTree } from './write-project.ts'
 export {
   composeVersion,
   configLabel,

@@ -49,6 +49,22 @@ export function writeProject(project: Project, format: Format): string {
   return format === 'json' ? writeJson(new Map(entries), '  ') : writeYaml(new Fields(entries))
 }
 
+/** Names of images by service, as a Compose file that goes over another one. */
+export function writeImages({ services }: Project, format: Format): string {
+  const images = Array.from(services, ([name, { image }]): [string, Out] => [
+    name,
+    new Fields(format === 'yaml' ? [['image', image]] : [...nothing, ['image', image]]),
+  ])
+  const all: [string, Out][] = [['services', new Map(images)]]
+  return format === 'json' ? writeJson(new Map([['name', ''], ...all]), '  ') : writeYaml(new Fields(all))
+}
+
+/** Docker's JSON has these whether there is something to say or not. */
+const nothing: readonly [string, Out][] = [
+  ['command', null],
+  ['entrypoint', null],
+]
+
 /** A tree that is no project yet: keys in order, values as they are. */
 export function writeTree(tree: Node, format: Format): string {
   return format === 'json' ? writeJson(nodeOut(tree), '  ') : writeYaml(nodeOut(tree))

@@ -9,6 +9,7 @@ import {
   variablesIn,
   withServices,
   withUsedResources,
+  writeImages,
   writeProject,
   writeTree,
   type LoadOptions,
@@ -25,7 +26,7 @@ const flags = {
   format: string('Format the output. Values: [yaml | json]'),
   hash: string('Print the service config hash, one per line.'),
   images: bool('Print the image names, one per line.'),
-  'lock-image-digests': bool('', { hidden: true }),
+  'lock-image-digests': bool('Produces an override file with image digests'),
   models: bool('Print the model names, one per line.'),
   networks: bool('Print the network names, one per line.'),
   'no-consistency': bool("Don't check model consistency - warning: may produce invalid Compose output"),
@@ -36,7 +37,7 @@ const flags = {
   output: string('Save to file (default to stdout)', { short: 'o' }),
   profiles: bool('Print the profile names, one per line.'),
   quiet: bool("Only validate the configuration, don't print anything", { short: 'q' }),
-  'resolve-image-digests': bool('', { hidden: true }),
+  'resolve-image-digests': bool('Pin image tags to digests'),
   services: bool('Print the service names, one per line.'),
   variables: bool('Print model variables and default values.'),
   volumes: bool('Print the volume names, one per line.'),
@@ -49,13 +50,7 @@ export const composeConfig = command({
   flags,
   arguments: [0, Infinity],
   run: async (context, options, services) => {
-    for (const flag of ['lock-image-digests', 'resolve-image-digests'] as const)
-      if (options[flag])
-        throw new EngineError(
-          'unsupported',
-          `--${flag}: digests of images are not looked up yet; see buildx imagetools inspect`,
-        )
-    const text = new Config(context, options, services).text()
+    const text = await new Config(context, options, services).text()
     if (options.quiet) return
     if (options.output !== '' && text !== '') writeFileSync(options.output, text)
     else context.out(text)
@@ -64,6 +59,7 @@ export const composeConfig = command({
 
 /** What is asked for, out of the project. */
 class Config {
+  readonly #context: Context
   readonly #options: Flags
   readonly #services: readonly string[]
   readonly #compose: ComposeFlags
@@ -71,6 +67,7 @@ class Config {
   readonly #warn: (text: string) => void
 
   constructor(context: Context, options: Flags, services: readonly string[]) {
+    this.#context = context
     this.#options = options
     this.#services = services
     this.#compose = composeFlags(context)
@@ -86,7 +83,7 @@ class Config {
     })
   }
 
-  text(): string {
+  async text(): Promise<string> {
     const options = this.#options
     if (options.services) return lines(this.#serviceNames())
     if (options.volumes) return lines(sorted(this.#project([]).volumes.keys()))
@@ -97,7 +94,7 @@ class Config {
     if (options.images) return lines(imagesOf(this.#project(this.#services)))
     if (options.variables) return this.#variables()
     if (options.environment) return lines(environmentOf(this.#project(this.#services)))
-    return this.#whole()
+    return await this.#whole()
   }
 
   #load(): LoadOptions {
@@ -143,7 +140,7 @@ class Config {
     return table([['NAME', 'REQUIRED', 'DEFAULT VALUE', 'ALTERNATE VALUE'], ...rows])
   }
 
-  #whole(): string {
+  async #whole(): Promise<string> {
     const options = this.#options
     const format = options.format === '' ? 'yaml' : options.format
     if (format !== 'yaml' && format !== 'json')
@@ -155,7 +152,16 @@ class Config {
     })
     if (!options['no-consistency']) checkContainerNames(project)
     // Docker: what is printed is a Compose file again, in which a dollar is written twice.
-    return writeProject(project, format).replaceAll('$', '$$$$')
+    return (await this.#pinned(project, format)).replaceAll('$', '$$$$')
+  }
+
+  /** With the digests that registries have now for the images' tags, if they are asked for. */
+  async #pinned(project: Project, format: 'yaml' | 'json'): Promise<string> {
+    const lock = this.#options['lock-image-digests']
+    if (!lock && !this.#options['resolve-image-digests']) return writeProject(project, format)
+    const { pinImages } = await import('../compose/pin-images.ts')
+    const pinned = await pinImages(this.#context, project)
+    return lock ? writeImages(pinned, format) : writeProject(pinned, format)
   }
 }
 
