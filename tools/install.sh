@@ -102,6 +102,18 @@ install_docker_client() {
   step 'docker client, for compatibility tests' fetch_docker_client || return 0
 }
 
+# Debian 12 has version 1, Debian 13 version 2; both are tried.
+install_docker_compose() {
+  if command -v docker-compose >/dev/null || ! command -v apt-get >/dev/null; then return 0; fi
+  step 'docker-compose, for compatibility tests' fetch_docker_compose
+}
+
+fetch_docker_compose() {
+  apt install -y --no-install-recommends docker-compose ||
+    { apt update && apt install -y --no-install-recommends docker-compose; } ||
+    echo 'no docker-compose: its tests are skipped'
+}
+
 fetch_docker_client() {
   mkdir -p "$client" && cd "$client" || return 1
   # Debian 13 has the client by itself.

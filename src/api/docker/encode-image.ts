@@ -32,6 +32,24 @@ export function encodeSummary(
   }
 }
 
+interface Asking {
+  /** Of the API. */
+  readonly minor: number
+  /** `User-Agent`. */
+  readonly agent: string
+}
+
+/**
+ * What older clients look for. docker-compose 1 (Debian 12) speaks the newest version that it is offered, and makes no container
+ * anew without `ContainerConfig`, which docker leaves out since 1.45.
+ */
+export function olderInspect({ config, size }: Image, { minor, agent }: Asking): object {
+  return {
+    ...(minor < 44 && { VirtualSize: size }),
+    ...((minor < 45 || agent.startsWith('docker-compose/1.')) && { ContainerConfig: config.config ?? {} }),
+  }
+}
+
 export function encodeInspect(image: Image): ImageInspect {
   const { config } = image
   return {

@@ -3,7 +3,7 @@ import type { Engine } from '../../engine/index.ts'
 import type { Image } from '../../image/index.ts'
 import { EngineError } from '../../lib/errors.ts'
 import type { ProgressMessage } from '../../wire/image.ts'
-import { encodeInspect } from './encode-image.ts'
+import { encodeInspect, olderInspect } from './encode-image.ts'
 import { Filters, parseTime } from './filters.ts'
 import { isDangling, listImages, manifestsOf } from './list-images.ts'
 import { platformIn, platformsIn } from './platform.ts'
@@ -75,7 +75,9 @@ async function inspect(engine: Deps, call: Call): Promise<void> {
     throw new EngineError('invalid', 'conflicting options: manifests and platform options cannot both be set')
   const image = imageFor(engine.images, call)
   const manifests = wanted ? await manifestsOf(engine, call, image) : {}
-  sendJson(call.response, { ...encodeInspect(image), ...manifests })
+  const agent = call.request.headers['user-agent'] ?? ''
+  const older = olderInspect(image, { minor: call.minor, agent })
+  sendJson(call.response, { ...encodeInspect(image), ...older, ...manifests })
 }
 
 async function load(engine: Deps, call: Call): Promise<void> {
