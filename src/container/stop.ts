@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { isFrozen } from '../host/cgroup.ts'
 import { handlesSignal, startTime } from '../host/proc.ts'
 import { EngineError, hasCode } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
 import { parseSignal, signalName } from '../lib/signals.ts'
 import type { Container } from './container.ts'
 import { endByKill, type EndRequest } from './end-request.ts'
-import { emit, save, type Host } from './host.ts'
+import { cgroupOf, emit, save, type Host } from './host.ts'
 import { saveEnd } from './save-end.ts'
 import { assertCan, isLive } from './state.ts'
 
@@ -138,8 +139,9 @@ async function sendSignal(op: Op, host: Host, c: Container, signal: number): Pro
   } catch (error) {
     if (!hasCode(error, 'ESRCH')) throw error
   }
-  // A frozen process takes its SIGKILL only when it thaws (cgroup v1).
-  if (signal === 9 && state.status === 'paused') await host.runtime.resume(op, c.id)
+  // A frozen process takes its SIGKILL only when it thaws (cgroup v1), whoever froze it.
+  if (signal === 9 && (state.status === 'paused' || isFrozen(cgroupOf(host, c))))
+    await host.runtime.resume(op, c.id)
 }
 
 export async function pause(op: Op, host: Host, c: Container): Promise<void> {
