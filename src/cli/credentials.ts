@@ -16,6 +16,9 @@ const tokenUser = '<token>'
 
 type Json = Record<string, unknown>
 
+/** A helper is not there, or failed. */
+class HelperError extends ExitError {}
+
 export class Credentials {
   readonly #path: string
   #file: Json
@@ -43,6 +46,19 @@ export class Credentials {
     const auths = objectIn(this.#file, 'auths')
     const found = auths[key] ?? Object.entries(auths).find(([other]) => hostOf(other) === hostOf(key))?.[1]
     return isObject(found) ? decodeEntry(found, key) : undefined
+  }
+
+  /**
+   * As `get`, for those who may well need none: a helper that does not work is passed over, and `warn` is told. Docker's own
+   * desktop leaves its helper in files that people take along.
+   */
+  async getOrWarn(address: string, warn: (text: string) => void): Promise<AuthConfig | undefined> {
+    return await orWarn(() => this.get(address), undefined, warn)
+  }
+
+  /** As `all`, for those who may well need none. */
+  async allOrWarn(warn: (text: string) => void): Promise<Record<string, AuthConfig>> {
+    return await orWarn(() => this.all(), {}, warn)
   }
 
   /** All that are known, by address; for calls that may need any of them. */
@@ -120,6 +136,16 @@ export class Credentials {
         mode: 0o600,
       },
     )
+  }
+}
+
+async function orWarn<T>(look: () => Promise<T>, none: T, warn: (text: string) => void): Promise<T> {
+  try {
+    return await look()
+  } catch (error) {
+    if (!(error instanceof HelperError)) throw error
+    warn(`WARNING: ${error.message}: going on without credentials\n`)
+    return none
   }
 }
 
@@ -233,14 +259,14 @@ async function runHelper(
     if (code === 0) return output
     if (o.mayMiss && output.trim() === helperNotFound) return undefined
     // Helpers report on stdout. What they were given is not repeated.
-    throw new ExitError(
+    throw new HelperError(
       1,
       `error ${verb === 'get' ? 'getting' : verb === 'store' ? 'saving' : 'using'} credentials - err: exit status ${code}, out: \`${output.trim().slice(0, 300)}\``,
     )
   } catch (error) {
     if (error instanceof ExitError) throw error
     const why = hasCode(error, 'ENOENT') ? `executable file not found in $PATH` : messageOf(error)
-    throw new ExitError(1, `error getting credentials - err: exec: ${JSON.stringify(program)}: ${why}`)
+    throw new HelperError(1, `error getting credentials - err: exec: ${JSON.stringify(program)}: ${why}`)
   }
 }
 

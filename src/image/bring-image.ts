@@ -5,7 +5,7 @@ import { group } from '../lib/group.ts'
 import { shortId } from '../lib/id.ts'
 import type { Op } from '../lib/op.ts'
 import { canonical, familiar, repositoryOf, type Reference } from '../lib/reference.ts'
-import type { FetchedManifest, Registries, Repository } from '../registry/index.ts'
+import { RegistryError, type FetchedManifest, type Registries, type Repository } from '../registry/index.ts'
 import type { DiffId, Snapshots } from '../snapshot/index.ts'
 import type { Lease, Leases } from '../store/index.ts'
 import type { ProgressMessage } from '../wire/image.ts'
@@ -183,14 +183,20 @@ async function fetchLayers(
     const progress = new LayerProgress(id, p.report)
     if (!snapshots.layer(diffId)) p.made.layers.add(diffId)
     p.made.blobs.add(descriptor.digest)
-    await layers.join(inner, `${descriptor.digest} ${diffId}`, {
-      tell: (news) => progress.tell(news),
-      work: async (shared, tell) => {
-        using lease = p.host.leases.open()
-        const { repository, host } = p
-        await fetchLayer(shared, { ...host, repository, descriptor, diffId, lease, tell })
-      },
-    })
+    try {
+      await layers.join(inner, `${descriptor.digest} ${diffId}`, {
+        tell: (news) => progress.tell(news),
+        work: async (shared, tell) => {
+          using lease = p.host.leases.open()
+          const { repository, host } = p
+          await fetchLayer(shared, { ...host, repository, descriptor, diffId, lease, tell })
+        },
+      })
+    } catch (cause) {
+      if (!(cause instanceof EngineError) || cause instanceof RegistryError) throw cause
+      const what = `failed to register layer ${id} of ${familiar(p.reference)}`
+      throw new EngineError(cause.kind, `${what}: ${cause.message}`, { cause })
+    }
     progress.done()
   })
   await group(op, tasks, { limit: p.host.downloads })

@@ -67,7 +67,7 @@ export class Repository {
   /** By tag or digest. Throws kind `not-found` when there is none. */
   async manifest(op: Op, reference: string): Promise<FetchedManifest> {
     return await this.#each(op, async (connection) => {
-      const what = `manifest ${this.name}:${reference}`
+      const what = `manifest ${connection.endpoint.base.host}/${this.name}:${reference}`
       const response = await connection.request(op, this.#manifestRequest('GET', reference))
       const data = await readBody(response, what, maxJson)
       const digest = digestOf(data)

@@ -528,8 +528,9 @@ describe('registries that ask who it is', () => {
   let registry: TestRegistry
   let config: string
   before(async () => {
-    registry = await TestRegistry.start({ auth: 'bearer', users })
-    addImage(registry, 'private/app', 'v1', { layers: [{ data: await busyboxTar() }] })
+    registry = await TestRegistry.start({ auth: 'bearer', users, publicPrefix: 'public/' })
+    for (const name of ['private/app', 'public/app'])
+      addImage(registry, name, 'v1', { layers: [{ data: await busyboxTar() }] })
     config = join(s.daemon.home, '.docker')
   })
   after(() => registry[Symbol.asyncDispose]())
@@ -561,7 +562,7 @@ describe('registries that ask who it is', () => {
     assert.equal(await s.ok('logout', registry.host), `Not logged in to ${registry.host}`)
     await s.fails(
       1,
-      /Must provide --username with --password-stdin/,
+      /requires --username to be set/,
       'login',
       '--password-stdin',
       registry.host,
@@ -617,6 +618,13 @@ describe('registries that ask who it is', () => {
     assert.equal((await s.run(['pull', '-q', image], { env })).code, 0)
     assert.equal((await s.run(['logout', registry.host], { env })).code, 0)
     assert.equal(readFileSync(join(bin, 'erased'), 'utf8'), registry.host)
+
+    // A file from another machine names a helper that is not here: what is public needs none.
+    writeFileSync(join(config, 'config.json'), '{"credsStore":"elsewhere"}')
+    const open = await s.run(['pull', '-q', `${registry.host}/public/app:v1`])
+    assert.equal(open.code, 0, open.stderr)
+    assert.match(open.stderr, /^WARNING: .*"docker-credential-elsewhere".*: going on without credentials$/m)
+    await s.fails(1, /docker-credential-elsewhere/, 'push', `${registry.host}/public/app:v1`)
     writeFileSync(join(config, 'config.json'), '{}')
   })
 })

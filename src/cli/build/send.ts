@@ -76,7 +76,7 @@ export async function runBuild(
 /** The daemon asks registries in our name: which of them, only the Dockerfile tells. */
 async function credentialsOf(context: Context): Promise<Record<string, AuthConfig>> {
   const { Credentials } = await import('../credentials.ts')
-  return await Credentials.open(context.config.directory).all()
+  return await Credentials.open(context.config.directory).allOrWarn((text) => context.err(text))
 }
 
 const noSinks = { byIndex: new Map<number, OutputSink>(), [Symbol.dispose]() {} }

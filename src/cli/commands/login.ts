@@ -17,12 +17,12 @@ export const login = command({
   async run(context, flags, [server]) {
     let { username, password } = flags
     if (password !== '') {
-      context.err('WARNING! Using --password via the CLI is insecure. Use --password-stdin.\n')
       if (flags['password-stdin'])
-        throw new ExitError(1, '--password and --password-stdin are mutually exclusive')
+        throw new ExitError(1, 'conflicting options: cannot specify both --password and --password-stdin')
+      context.err('WARNING! Using --password via the CLI is insecure. Use --password-stdin.\n')
     }
     if (flags['password-stdin']) {
-      if (username === '') throw new ExitError(1, 'Must provide --username with --password-stdin')
+      if (username === '') throw new ExitError(1, 'the --password-stdin option requires --username to be set')
       const { text } = await import('node:stream/consumers')
       password = (await text(process.stdin)).replace(/\r?\n$/, '')
       if (password === '') throw new ExitError(1, 'password is empty')

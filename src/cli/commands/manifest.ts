@@ -20,7 +20,8 @@ function refuseInsecure(flags: { readonly insecure: boolean }): void {
 }
 
 const listsOf = (context: Context) => new ManifestLists(context.config.directory)
-export const credentialsOf = (context: Context) => Credentials.open(context.config.directory).all()
+export const credentialsOf = (context: Context) =>
+  Credentials.open(context.config.directory).allOrWarn((text) => context.err(text))
 const nameOf = (text: string) => canonical(withDefaultTag(parseReference(text)))
 
 export const inspect = command({

@@ -21,7 +21,7 @@ export const search = command({
     const rows = await context.client.registry.search(term, {
       limit: flags.limit,
       filters: readFilters(flags.filter),
-      auth: await Credentials.open(context.config.directory).get(domain),
+      auth: await Credentials.open(context.config.directory).getOrWarn(domain, (text) => context.err(text)),
     })
     context.out(
       await renderList(flags.format, {

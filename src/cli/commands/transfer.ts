@@ -95,7 +95,7 @@ export async function pullImage(
   const messages = context.client.registry.pull(familiarName(reference), {
     tag: digest ?? tag,
     platform: o.platform || undefined,
-    auth: await authOf(context, reference),
+    auth: await credentialsOf(context).getOrWarn(reference.domain, (text) => context.err(text)),
   })
   await showTransfer(messages, {
     write: (text) => (o.to === 1 ? context.out(text) : context.err(text)),
@@ -105,8 +105,10 @@ export async function pullImage(
 }
 
 export async function authOf(context: Context, reference: Reference): Promise<AuthConfig | undefined> {
-  return await Credentials.open(context.config.directory).get(reference.domain)
+  return await credentialsOf(context).get(reference.domain)
 }
+
+const credentialsOf = (context: Context) => Credentials.open(context.config.directory)
 
 async function columnsOf(fd: 1 | 2): Promise<number | undefined> {
   const { isatty } = await import('node:tty')
