@@ -26,7 +26,9 @@ if (process.getuid?.() !== 0) {
 /** Milliseconds of each round, by engine. */
 type Times = Record<string, number[]>
 
-async function measure(scenario: Scenario, all: readonly Engine[]): Promise<Times> {
+async function measure(scenario: Scenario, candidates: readonly Engine[]): Promise<Times> {
+  const suited = await Promise.all(candidates.map((engine) => scenario.suits?.(engine) ?? true))
+  const all = candidates.filter((_, index) => suited[index])
   const times: Times = Object.fromEntries(all.map((engine) => [engine.name, []]))
   for (const engine of all) await scenario.before?.(engine)
   const rounds = Number(values.rounds ?? scenario.rounds)

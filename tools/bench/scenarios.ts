@@ -1,10 +1,13 @@
 import { buildScenarios } from './builds.ts'
+import { composeScenarios } from './compose.ts'
 import type { Engine } from './engines.ts'
 
 /** One thing that people wait for. Only `work` is measured; all of it runs once per engine and round, in turn. */
 export interface Scenario {
   readonly name: string
   readonly rounds: number
+  /** Engines that cannot do it are left out. */
+  suits?(engine: Engine): Promise<boolean>
   before?(engine: Engine): Promise<void>
   setup?(engine: Engine, round: number): Promise<void>
   work(engine: Engine, round: number): Promise<void>
@@ -71,6 +74,7 @@ export function scenarios(context: string): Scenario[] {
       work: async (engine) => void (await remove(engine, ...names)),
     },
     ...buildScenarios(context, prefix),
+    ...composeScenarios(context, { image, prefix }),
     {
       name: 'logs, 100,000 lines',
       rounds: 5,

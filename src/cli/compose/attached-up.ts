@@ -36,6 +36,7 @@ export class AttachedUp {
   readonly #running = new Set<string>()
   readonly #stopEvents = new AbortController()
   readonly #interrupt = new AbortController()
+  #begun: string | undefined
   /** Those that ran before. */
   readonly #reused = new Set<string>()
   readonly #followers = new Map<string, LogFollower>()
@@ -94,6 +95,8 @@ export class AttachedUp {
         else if (await this.#hasEnded(each.id)) this.#reused.add(each.id)
       }),
     )
+    // What they said in an earlier life is no news.
+    if (this.#reused.size > 0) this.#begun = await this.#now()
     this.#events = this.#watch(events)
     // Awaited in `ended()`; it must not be unhandled until then.
     this.#events.catch(() => {})
@@ -163,10 +166,12 @@ export class AttachedUp {
     return Date.parse(State.FinishedAt) > 0
   }
 
-  async #startedAt(id: string): Promise<string> {
-    const { State } = await this.#context.client.containers.inspect(id)
-    const [, whole = '', fraction = ''] = /^([^.Z]*)(?:\.(\d+))?Z$/.exec(State.StartedAt) ?? []
-    return `${Math.floor(Date.parse(`${whole}Z`) / 1000)}.${fraction.padEnd(9, '0')}`
+  /** By the engine's clock, as logs are asked for. */
+  async #now(): Promise<string> {
+    const { SystemTime: time } = await this.#context.client.system.info()
+    const [, whole = '', fraction = '', zone = ''] =
+      /^([^.Z+]*?)(?:\.(\d+))?(Z|[-+]\d\d:\d\d)$/.exec(time) ?? []
+    return `${Math.floor(Date.parse(whole + zone) / 1000)}.${fraction.padEnd(9, '0')}`
   }
 
   async #watch(events: AsyncIterable<EventMessage>): Promise<void> {
@@ -177,8 +182,7 @@ export class AttachedUp {
       const name = this.#shown(each)
       if (action === 'start') {
         this.#running.add(actor.ID)
-        // What it said in an earlier life is no news.
-        const since = this.#reused.has(actor.ID) ? await this.#startedAt(actor.ID) : undefined
+        const since = this.#reused.has(actor.ID) ? this.#begun : undefined
         this.#open({ ...each, id: actor.ID }, { fresh: true, since })
         continue
       }

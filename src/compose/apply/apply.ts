@@ -14,7 +14,7 @@ import type { ContainerStep } from '../plan/plan-services.ts'
 import { applyNetwork, applyVolume, type ConfirmVolume } from './apply-resources.ts'
 import { createContainer, recreateContainer, type Made } from './create-container.ts'
 import { startServices, type Startable } from './start-services.ts'
-import { stopAndRemove, stopContainer } from './stop-containers.ts'
+import { removeContainer, stopAndRemove, stopContainer } from './stop-containers.ts'
 import type { Work } from './work.ts'
 
 export interface ApplyOptions {
@@ -88,7 +88,12 @@ class Containers {
     const service = this.#o.project.services.get(name)
     if (!service) return
     const steps = this.#plan.services.get(name) ?? []
-    const made = await Promise.all(steps.map((step) => this.#step(step, service)))
+    const tidies = ({ kind }: ContainerStep) => kind === 'discard' || kind === 'rename'
+    // Names have to be free before they are given.
+    await Promise.all(steps.filter(tidies).map((step) => this.#step(step, service)))
+    const made = await Promise.all(
+      steps.filter((step) => !tidies(step)).map((step) => this.#step(step, service)),
+    )
     this.#made.set(
       name,
       made.filter((each) => each !== undefined),
@@ -105,6 +110,18 @@ class Containers {
       case 'start':
       case 'restart':
         return { id: step.container.id, name: step.name, running: false }
+      case 'discard':
+        await removeContainer(work, step.container)
+        return undefined
+      case 'rename':
+        await work.client.containers.rename(step.container.id, step.name)
+        work.report({
+          id: `Container ${step.container.name}`,
+          status: 'done',
+          text: 'Renamed',
+          details: step.name,
+        })
+        return undefined
       case 'remove':
         await stopAndRemove(work, step.container, this.#o)
         return undefined

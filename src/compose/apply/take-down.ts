@@ -6,7 +6,7 @@ import type { Project } from '../model/project-model.ts'
 import type { Observed, ObservedContainer } from '../observe.ts'
 import { isOrphan } from '../plan/plan.ts'
 import { alongGraph, type ServiceGraph } from '../service-graph.ts'
-import { stopAndRemove } from './stop-containers.ts'
+import { removeContainer, stopContainer } from './stop-containers.ts'
 import type { Work } from './work.ts'
 
 export interface DownOptions {
@@ -27,7 +27,15 @@ export async function takeDown(work: Work, o: DownOptions): Promise<boolean> {
   const { project, services, observed } = o
   const meant = (name: string) => services.length === 0 || services.includes(name)
   const isOther = (each: ObservedContainer) => project !== undefined && isOrphan(project, each)
-  const remove = (each: ObservedContainer) => stopAndRemove(work, each, { volumes: o.volumes, project })
+  const removals: Promise<void>[] = []
+  // What others depend on may stop once they have stopped; that they are removed is not waited for.
+  const stop = async (each: ObservedContainer): Promise<void> => {
+    await stopContainer(work, each, project)
+    const removal = removeContainer(work, each, { volumes: o.volumes })
+    // Awaited below; it must not be unhandled until then.
+    removal.catch(() => {})
+    removals.push(removal)
+  }
   const own = observed.containers.filter((each) => !isOther(each) && meant(each.service))
   const inGraph = own.filter((each) => o.graph.has(each.service))
   const others = [
@@ -35,15 +43,16 @@ export async function takeDown(work: Work, o: DownOptions): Promise<boolean> {
     ...(o.removeOrphans ? observed.containers.filter(isOther) : []),
   ]
   await Promise.all([
-    ...others.map(remove),
+    ...others.map(stop),
     alongGraph(
       o.graph,
       async (name) => {
-        await Promise.all(inGraph.filter(({ service }) => service === name).map(remove))
+        await Promise.all(inGraph.filter(({ service }) => service === name).map(stop))
       },
       { reverse: true },
     ),
   ])
+  await Promise.all(removals)
   if (services.length > 0) return own.length + others.length > 0
   const rest = await Promise.all([
     ...observed.networks.map(({ Id, Name }) =>

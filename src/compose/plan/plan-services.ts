@@ -3,6 +3,7 @@ import { changeText, configChanges } from '../config-text.ts'
 import { containerName, scaleOf } from '../desired/names.ts'
 import { referencesOf, withReferences } from '../desired/references.ts'
 import { imageOf } from '../image-name.ts'
+import { label } from '../labels.ts'
 import type { Project } from '../model/project-model.ts'
 import type { Service } from '../model/service-model.ts'
 import type { ObservedContainer } from '../observe.ts'
@@ -29,6 +30,11 @@ export type ContainerStep =
   /** There and as it should be. `start`: but not running. `restart`: what it depends on is made again. */
   | (Common & { readonly kind: 'keep' | 'start' | 'restart'; readonly container: ObservedContainer })
   | (Common & { readonly kind: 'remove'; readonly container: ObservedContainer })
+  /**
+   * Left by an `up` that was interrupted while it put a container in place of another one (its name begins with that one's id): it
+   * goes if the other is still there, else it gets its name.
+   */
+  | (Common & { readonly kind: 'discard' | 'rename'; readonly container: ObservedContainer })
 
 export interface ServicePlanOptions extends PlanOptions {
   readonly containers: readonly ObservedContainer[]
@@ -62,6 +68,7 @@ class ServicePlan {
   readonly #service: Service
   readonly #planned: Subject['planned']
   readonly #containers: readonly ObservedContainer[]
+  readonly #unfinished: readonly ObservedContainer[]
 
   constructor(project: Project, o: ServicePlanOptions, { name, service, planned }: Subject) {
     this.#project = project
@@ -69,7 +76,9 @@ class ServicePlan {
     this.#name = name
     this.#service = service
     this.#planned = planned
-    this.#containers = o.containers.filter((container) => container.service === name)
+    const own = o.containers.filter((container) => container.service === name)
+    this.#unfinished = own.filter((each) => isTemporary(each))
+    this.#containers = own.filter((each) => !this.#isDiscarded(each))
   }
 
   steps(): ContainerStep[] {
@@ -80,7 +89,8 @@ class ServicePlan {
       (a, b) => Number(why.get(a) !== undefined) - Number(why.get(b) !== undefined) || a.number - b.number,
     )
     const steps = order.map((container, index): ContainerStep => {
-      const common = { service: this.#name, name: container.name, number: container.number, container }
+      const name = isTemporary(container) ? this.#nameOf(container.number) : container.name
+      const common = { service: this.#name, name, number: container.number, container }
       if (index >= wanted) return { ...common, kind: 'remove', reason: `scaled down to ${wanted}` }
       const changed = why.get(container)
       if (changed) return { ...common, ...changed, kind: 'recreate' }
@@ -92,12 +102,35 @@ class ServicePlan {
       steps.push({
         kind: 'create',
         service: this.#name,
-        name: containerName(this.#project.name, { name: this.#name, service: this.#service, number }),
+        name: this.#nameOf(number),
         number,
         reason: this.#containers.length > 0 ? `scaled up to ${wanted}` : 'it is not there yet',
       })
     }
-    return steps.toSorted((a, b) => a.number - b.number)
+    return [...this.#tidying(), ...steps.toSorted((a, b) => a.number - b.number)]
+  }
+
+  #tidying(): ContainerStep[] {
+    return this.#unfinished.map((container) => ({
+      kind: this.#isDiscarded(container) ? 'discard' : 'rename',
+      service: this.#name,
+      number: container.number,
+      name: this.#isDiscarded(container) ? container.name : this.#nameOf(container.number),
+      container,
+      reason: 'an up was interrupted',
+    }))
+  }
+
+  /** What it was to replace is still there. */
+  #isDiscarded(container: ObservedContainer): boolean {
+    return (
+      isTemporary(container) &&
+      this.#o.containers.some(({ id }) => id.startsWith(container.name.slice(0, 12)))
+    )
+  }
+
+  #nameOf(number: number): string {
+    return containerName(this.#project.name, { name: this.#name, service: this.#service, number })
   }
 
   #kept({ state }: ObservedContainer): { kind: 'keep' | 'start' | 'restart'; reason: string } {
@@ -159,11 +192,18 @@ class ServicePlan {
 
   /** The container that others share with, if it stays. */
   #standing(service: string): ObservedContainer | undefined {
-    const step = (this.#planned.get(service) ?? []).find(({ kind }) => kind !== 'remove')
+    const step = (this.#planned.get(service) ?? []).find(
+      ({ kind }) => kind !== 'remove' && kind !== 'discard' && kind !== 'rename',
+    )
     return step && 'container' in step && step.kind !== 'recreate' ? step.container : undefined
   }
 }
 
 function shortImage(id: string): string {
   return id.replace(/^sha256:/, '').slice(0, 12)
+}
+
+/** Docker compose's name for a container that is to take another one's place. */
+function isTemporary({ name, summary }: ObservedContainer): boolean {
+  return /^[0-9a-f]{12}_/.test(name) && summary.Labels?.[label.replace] !== undefined
 }

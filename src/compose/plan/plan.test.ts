@@ -1,0 +1,231 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import type { ContainerSummary } from '../../wire/container.ts'
+import type { NetworkInfo } from '../../wire/system.ts'
+import { configText } from '../config-text.ts'
+import { containerBody } from '../desired/container-body.ts'
+import { networkBody } from '../desired/resource-bodies.ts'
+import { loadProject } from '../load-project.ts'
+import type { Project } from '../model/project-model.ts'
+import type { Observed, ObservedContainer } from '../observe.ts'
+import { serviceHash } from '../service-hash.ts'
+import { isConverged, plan, type PlanOptions } from './plan.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'gantry-plan-'))
+after(() => rmSync(folder, { recursive: true }))
+
+function load(services: object, more: object = {}): Project {
+  const path = join(folder, 'compose.yaml')
+  writeFileSync(path, JSON.stringify({ name: 'p', services, ...more }))
+  const source = {
+    files: [{ path }],
+    folder,
+    environment: new Map<string, string>(),
+    sources: new Map(),
+    name: '',
+    profiles: [],
+  }
+  return loadProject(source, {
+    interpolation: true,
+    normalization: true,
+    pathResolution: true,
+    consistency: true,
+    envResolution: true,
+    warn: () => {},
+  })
+}
+
+const image = 'sha256:11'
+const imagesOf = ({ services }: Project) => new Map(Array.from(services.keys(), (name) => [name, image]))
+
+/** What there would be after an `up` of the project. */
+function converged(project: Project, o: { state?: ObservedContainer['state'] } = {}): Observed {
+  const networks = Array.from(project.networks, ([key, network]) => {
+    const { Name, Labels } = networkBody(project, key, network)
+    // The plan reads no more of it.
+    return { Name, Id: `id-${Name}`, Labels } as NetworkInfo
+  })
+  const containers = Array.from(project.services, ([name, service]) => {
+    const find = () => 'id-of-other'
+    const body = containerBody({ project, name, service, number: 1, image, find })
+    const Networks = Object.fromEntries(networks.map(({ Name, Id }) => [Name, { NetworkID: Id }]))
+    const summary = { Labels: body.Labels ?? {}, Mounts: [], NetworkSettings: { Networks } }
+    return container({
+      service: name,
+      name: `p-${name}-1`,
+      id: `id-${name}`,
+      state: o.state ?? 'running',
+      configHash: serviceHash(service),
+      config: configText(service),
+      // The plan reads no more of it.
+      summary: summary as unknown as ContainerSummary,
+    })
+  })
+  return { containers, networks, volumes: [] }
+}
+
+function container(o: Partial<ObservedContainer>): ObservedContainer {
+  const summary = { Labels: {}, Mounts: [], NetworkSettings: { Networks: {} } }
+  return {
+    id: 'id',
+    name: 'p-x-1',
+    service: 'x',
+    number: 1,
+    oneOff: false,
+    state: 'running',
+    status: '',
+    configHash: '',
+    image,
+    config: '',
+    // The plan reads no more of it.
+    summary: summary as unknown as ContainerSummary,
+    ...o,
+  }
+}
+
+function steps(project: Project, observed: Observed, o: Partial<PlanOptions> = {}) {
+  const found = plan(project, observed, { images: imagesOf(project), ...o })
+  return [...found.services.values()].flat().map(({ name, kind, reason }) => `${name} ${kind}: ${reason}`)
+}
+
+const nothing: Observed = { containers: [], networks: [], volumes: [] }
+const web = { image: 'web', environment: { LOG: 'info', API_TOKEN: 'one' } }
+
+test('a first up creates everything, a second one nothing', () => {
+  const project = load({ web, db: { image: 'db' } })
+  const first = plan(project, nothing, { images: imagesOf(project) })
+  assert.deepEqual(
+    first.networks.map(({ kind, name }) => [kind, name]),
+    [['create', 'p_default']],
+  )
+  assert.deepEqual(steps(project, nothing), [
+    'p-db-1 create: it is not there yet',
+    'p-web-1 create: it is not there yet',
+  ])
+  assert.equal(isConverged(first), false)
+  assert.equal(isConverged(plan(project, converged(project), { images: imagesOf(project) })), true)
+})
+
+test('a changed variable recreates its service alone and is named; secrets are not shown', () => {
+  const before = converged(load({ web, db: { image: 'db' } }))
+  const changed = load({
+    web: { ...web, environment: { LOG: 'debug', API_TOKEN: 'two', NEW: '1' } },
+    db: { image: 'db' },
+  })
+  assert.deepEqual(steps(changed, before), [
+    'p-db-1 keep: unchanged',
+    'p-web-1 recreate: environment.API_TOKEN: (secret) → (secret); environment.LOG: info → debug; environment.NEW: 1 added',
+  ])
+  assert.equal(JSON.stringify(before).includes('"one"'), false)
+})
+
+test('what docker compose made is known by its hash; without our label the change has no name', () => {
+  const project = load({ web })
+  const before = converged(project)
+  const theirs = { ...before, containers: before.containers.map((each) => ({ ...each, config: '' })) }
+  assert.deepEqual(steps(project, theirs), ['p-web-1 keep: unchanged'])
+  assert.deepEqual(steps(load({ web: { image: 'other' } }), theirs), [
+    'p-web-1 recreate: its configuration changed',
+  ])
+})
+
+test('a new image recreates; force and never have their way', () => {
+  const project = load({ web })
+  const before = converged(project)
+  assert.deepEqual(steps(project, before, { images: new Map([['web', 'sha256:22']]) }), [
+    'p-web-1 recreate: image web: 11 → 22',
+  ])
+  assert.deepEqual(steps(project, before, { recreate: 'force' }), [
+    'p-web-1 recreate: recreation was asked for',
+  ])
+  assert.deepEqual(steps(load({ web: { image: 'other' } }), before, { recreate: 'never' }), [
+    'p-web-1 keep: unchanged',
+  ])
+})
+
+test('dependencies that were not named follow their own policy', () => {
+  const project = load({ web: { ...web, depends_on: ['db'] }, db: { image: 'db' } })
+  assert.deepEqual(steps(project, converged(project), { named: ['web'], recreate: 'force' }), [
+    'p-db-1 keep: unchanged',
+    'p-web-1 recreate: recreation was asked for',
+  ])
+})
+
+test('depends_on with restart stops and starts with what is recreated', () => {
+  const services = (version: string) => ({
+    web: { image: 'web', depends_on: { db: { condition: 'service_started', restart: true } } },
+    db: { image: 'db', environment: { version } },
+  })
+  assert.deepEqual(steps(load(services('2')), converged(load(services('1')))), [
+    'p-db-1 recreate: environment.version: 1 → 2',
+    'p-web-1 restart: it depends on db, which is recreated',
+  ])
+})
+
+test('what shares a namespace with a new container is new, too', () => {
+  const services = (version: string) => ({
+    side: { image: 'side', network_mode: 'service:web' },
+    web: { image: 'web', environment: { version } },
+  })
+  const found = steps(load(services('2')), converged(load(services('1'))))
+  assert.deepEqual(found, [
+    'p-web-1 recreate: environment.version: 1 → 2',
+    'p-side-1 recreate: it shares with web, which is not the same any more',
+  ])
+})
+
+test('scaling down takes what is out of date first, then the highest numbers', () => {
+  const project = load({ web: { ...web, scale: 2 } })
+  const [one] = converged(project).containers
+  assert.ok(one)
+  const numbered = (number: number, configHash = one.configHash) => ({
+    ...one,
+    id: `id-${number}`,
+    number,
+    name: `p-web-${number}`,
+    configHash,
+  })
+  const observed = { ...converged(project), containers: [numbered(1, 'old'), numbered(2), numbered(3)] }
+  assert.deepEqual(steps(project, observed), [
+    'p-web-1 remove: scaled down to 2',
+    'p-web-2 keep: unchanged',
+    'p-web-3 keep: unchanged',
+  ])
+  assert.deepEqual(steps(load({ web: { ...web, scale: 5 } }), observed).slice(3), [
+    'p-web-4 create: scaled up to 5',
+    'p-web-5 create: scaled up to 5',
+  ])
+})
+
+test('stopped containers start; what is not to be started is converged', () => {
+  const project = load({ web })
+  const stopped = converged(project, { state: 'exited' })
+  assert.deepEqual(steps(project, stopped), ['p-web-1 start: it is exited'])
+  assert.equal(isConverged(plan(project, stopped, { images: imagesOf(project), start: false })), true)
+})
+
+test('orphans are told apart from services of other profiles', () => {
+  const project = load({ web, debug: { image: 'd', profiles: ['debug'] } })
+  const gone = container({ service: 'gone', name: 'p-gone-1' })
+  const observed = { ...nothing, containers: [gone, container({ service: 'debug', name: 'p-debug-1' })] }
+  assert.deepEqual(plan(project, observed, { images: imagesOf(project) }).orphans, [gone])
+})
+
+test('networks: changed ones are replaced with their containers, external ones must be there', () => {
+  const before = converged(load({ web }, { networks: { default: { driver_opts: { a: '1' } } } }))
+  const project = load({ web }, { networks: { default: { driver_opts: { a: '2' } } } })
+  const found = plan(project, before, { images: imagesOf(project) })
+  assert.deepEqual(
+    found.networks.map(({ kind }) => kind),
+    ['replace'],
+  )
+  assert.deepEqual(steps(project, before), ['p-web-1 recreate: network p_default is not the one it is in'])
+  const external = load({ web }, { networks: { default: { name: 'shared', external: true } } })
+  assert.throws(() => plan(external, nothing, { images: imagesOf(external) }), {
+    kind: 'not-found',
+    message: 'network shared declared as external, but could not be found',
+  })
+})
