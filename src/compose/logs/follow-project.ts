@@ -34,8 +34,11 @@ export async function followProject(client: Client, o: FollowOptions): Promise<v
   await follower.ended()
 }
 
+/** Somebody who restarts the last container leaves none running for a moment. Milliseconds. */
+const patience = 1000
+
 async function watchEvents(
-  events: AsyncIterable<EventMessage>,
+  events: AsyncGenerator<EventMessage>,
   {
     client,
     o,
@@ -43,7 +46,10 @@ async function watchEvents(
     running,
   }: { client: Client; o: FollowOptions; follower: LogFollower; running: Set<string> },
 ): Promise<void> {
-  for await (const event of events) {
+  for (let next = events.next(); ; next = events.next()) {
+    const result = running.size > 0 ? await next : await within(next, patience)
+    if (!result || result.done === true) return
+    const event = result.value
     const id = event.Actor.ID
     const attributes = event.Actor.Attributes ?? {}
     if (attributes[label.oneOff] === 'True') continue
@@ -56,10 +62,20 @@ async function watchEvents(
       if (name === undefined) continue
       running.add(id)
       follower.open({ id, name }, { fresh: true })
-    } else if (running.has(id) && !(await staysUp(client, id))) {
-      running.delete(id)
-      if (running.size === 0) return
-    }
+    } else if (running.has(id) && !(await staysUp(client, id))) running.delete(id)
+  }
+}
+
+/** Undefined when it takes longer. */
+async function within<T>(work: Promise<T>, milliseconds: number): Promise<T | undefined> {
+  const { promise: late, resolve } = Promise.withResolvers<undefined>()
+  const timer = setTimeout(() => resolve(undefined), milliseconds)
+  // Whoever gave up does not want to hear of the end.
+  work.catch(() => {})
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
   }
 }
 

@@ -62,20 +62,21 @@ export class LogFollower {
 
   async #read(container: LogContainer, followed: Followed, fresh: boolean): Promise<void> {
     const { tail, since, until } = this.#range
-    const again = followed.last !== ''
+    const { last: before } = followed
+    const again = before !== ''
     try {
       const output = await this.#client.containers.logs(container.id, {
         follow: true,
         timestamps: true,
         tail: fresh || again ? 'all' : tail,
-        since: again ? unixTime(followed.last) : since,
+        since: again ? unixTime(before) : since,
         until,
         signal: this.#signal,
       })
       for await (const lines of logLines(output))
         for (const line of lines) {
-          // The engine's `since` includes the moment itself.
-          if (again && line.time <= followed.last) continue
+          // The engine's `since` includes the moment itself; lines that came together have one time.
+          if (again && line.time <= before) continue
           if (line.time !== '') followed.last = line.time
           const wait = this.#onLine(container, line)
           if (wait) await wait
