@@ -27,7 +27,7 @@ if (process.getuid?.() !== 0) {
 type Times = Record<string, number[]>
 
 async function measure(scenario: Scenario, candidates: readonly Engine[]): Promise<Times> {
-  const suited = await Promise.all(candidates.map((engine) => scenario.suits?.(engine) ?? true))
+  const suited = await Promise.all(candidates.map(async (engine) => (await scenario.suits?.(engine)) ?? true))
   const all = candidates.filter((_, index) => suited[index])
   const times: Times = Object.fromEntries(all.map((engine) => [engine.name, []]))
   for (const engine of all) await scenario.before?.(engine)

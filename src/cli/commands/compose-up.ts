@@ -20,6 +20,9 @@ const flags = {
   'exit-code-from': string(
     'Return the exit code of the selected service container. Implies --abort-on-container-exit',
   ),
+  menu: bool(
+    'Enable interactive shortcuts when running attached. Incompatible with --detach. Can also be enable/disable by setting COMPOSE_MENU environment var.',
+  ),
   'no-attach': list('Do not attach (stream logs) to the specified services', { kind: 'stringArray' }),
   'no-color': bool('Produce monochrome output'),
   'no-log-prefix': bool("Don't print prefix in logs"),
@@ -35,6 +38,7 @@ const flags = {
   timestamps: bool('Show timestamps'),
   wait: bool('Wait for services to be running|healthy. Implies detached mode.'),
   'wait-timeout': int('Maximum duration in seconds to wait for the project to be running|healthy'),
+  watch: bool('Watch source code and rebuild/refresh containers when files are updated.', { short: 'w' }),
   ...convergeFlags,
 }
 
@@ -69,17 +73,19 @@ function isDetached(o: Options): boolean {
 /** Docker compose's texts. */
 function check(o: Options): void {
   const cascade = o['abort-on-container-exit'] || o['abort-on-container-failure']
-  const attaches = o.attach.length > 0 || o['attach-dependencies'] || cascade || o['exit-code-from'] !== ''
+  const attaches =
+    o.watch || o.attach.length > 0 || o['attach-dependencies'] || cascade || o['exit-code-from'] !== ''
   if (o['abort-on-container-exit'] && o['abort-on-container-failure'])
     throw new Error('--abort-on-container-failure cannot be combined with --abort-on-container-exit')
   if (o.wait && attaches)
     throw new Error(
-      '--wait cannot be combined with --abort-on-container-exit, --attach or --attach-dependencies',
+      '--wait cannot be combined with --abort-on-container-exit, --attach, --attach-dependencies or --watch',
     )
   if (o.detach && attaches)
     throw new Error(
-      '--detach cannot be combined with --abort-on-container-exit, --abort-on-container-failure, --attach or --attach-dependencies',
+      '--detach cannot be combined with --abort-on-container-exit, --abort-on-container-failure, --attach, --attach-dependencies or --watch',
     )
+  if (o.detach && o.menu) throw new Error('--detach cannot be combined with --menu')
   if (o['attach-dependencies'] && o.attach.length > 0)
     throw new Error('cannot combine --attach and --attach-dependencies')
 }
@@ -131,8 +137,26 @@ async function attached(
     await up.giveUp()
     throw error
   }
+  await using _extras = await openExtras(context, { up, project, services, options })
   // Awaited here: the signals are listened to until then.
   return await up.ended()
+}
+
+/** `--watch` and the keys of `--menu`; both end with what they belong to. */
+async function openExtras(
+  context: Context,
+  o: { up: AttachedUp; project: Project | undefined; services: readonly string[]; options: Options },
+): Promise<AsyncDisposable> {
+  const { project, options } = o
+  const menu =
+    (options.menu || isTrue(process.env['COMPOSE_MENU'])) && process.stdin.isTTY && process.stdout.isTTY
+  if (!project || (!options.watch && !menu)) return { [Symbol.asyncDispose]: () => Promise.resolve() }
+  const { UpExtras } = await import('../compose/up-extras.ts')
+  return new UpExtras(context, { up: o.up, project, services: o.services, watch: options.watch, menu })
+}
+
+function isTrue(text = ''): boolean {
+  return ['1', 't', 'T', 'TRUE', 'true', 'True'].includes(text)
 }
 
 function isShown(

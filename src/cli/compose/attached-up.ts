@@ -46,6 +46,7 @@ export class AttachedUp {
   #signals = 0
   #stopping: Promise<void> | undefined
   readonly #stopBegun = Promise.withResolvers<void>()
+  readonly #detached = Promise.withResolvers<void>()
 
   constructor(context: Context, o: AttachedOptions) {
     this.#context = context
@@ -104,7 +105,7 @@ export class AttachedUp {
 
   /** All have started. Resolves with the exit code when nothing runs any more. */
   async ended(): Promise<number> {
-    if (this.#running.size > 0) await Promise.race([this.#events, this.#stopped()])
+    if (this.#running.size > 0) await Promise.race([this.#events, this.#stopped(), this.#detached.promise])
     await this.#stopping
     this.#stopEvents.abort()
     await this.#o.printer.flushed()
@@ -123,6 +124,16 @@ export class AttachedUp {
     this.#stopEvents.abort()
     await this.#stopping
     await this.#o.printer.flushed()
+  }
+
+  /** The containers go on without us. */
+  detach(): void {
+    this.#detached.resolve()
+  }
+
+  /** What else is said goes between the lines of the containers. */
+  say(text: string): void {
+    this.#context.out(`${text}\n`)
   }
 
   interrupt(): void {

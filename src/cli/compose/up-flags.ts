@@ -1,9 +1,9 @@
 /** Flags that `up`, `create` and `plan` share, and what they mean for the plan. */
-import type { PlanOptions, Project, Recreate } from '../../compose/index.ts'
+import { checkSupported, type PlanOptions, type Project, type Recreate } from '../../compose/index.ts'
 import type { Context } from '../command.ts'
 import { bool, list, string, type Values } from '../flags.ts'
 import { only, readScales, withScales } from './converge.ts'
-import { openProject } from './open-project.ts'
+import { openProject, warnOnce } from './open-project.ts'
 
 export const convergeFlags = {
   'always-recreate-deps': bool('Recreate dependent containers. Incompatible with --no-recreate.'),
@@ -49,6 +49,7 @@ export function checkConvergeFlags(o: ConvergeValues): void {
 /** The project with the services that are meant, as many of each as was said. */
 export function convergedProject(context: Context, services: readonly string[], o: ConvergeValues): Project {
   const project = openProject(context, { services, envResolution: true })
+  checkSupported(project, warnOnce(context))
   const chosen = o['no-deps'] && services.length > 0 ? only(project, services) : project
   return withScales(chosen, readScales(o.scale))
 }

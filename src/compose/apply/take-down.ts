@@ -26,7 +26,9 @@ export interface DownOptions {
 export async function takeDown(work: Work, o: DownOptions): Promise<boolean> {
   const { project, services, observed } = o
   const meant = (name: string) => services.length === 0 || services.includes(name)
-  const isOther = (each: ObservedContainer) => project !== undefined && isOrphan(project, each)
+  // One-off containers of a service go with it.
+  const isOther = (each: ObservedContainer) =>
+    project !== undefined && isOrphan(project, { ...each, oneOff: false })
   const removals: Promise<void>[] = []
   // What others depend on may stop once they have stopped; that they are removed is not waited for.
   const stop = async (each: ObservedContainer): Promise<void> => {
