@@ -11,3 +11,26 @@ test('names that speak of secrets, and values that are credentials', () => {
   assert.ok(looksSecret('X', '-----BEGIN RSA PRIVATE KEY-----'))
   assert.ok(!looksSecret('URL', 'https://example.com:80/@x'))
 })
+
+test('names that are grown together tell, too; what is about a secret does not', () => {
+  for (const name of [
+    'DB_PASSWORD',
+    'PGPASSWORD',
+    'db_pass',
+    'API_TOKEN',
+    'apiKey',
+    'AWS_SECRET_ACCESS_KEY',
+    'MYSQL_PWD',
+  ])
+    assert.ok(looksSecret(name), name)
+  for (const name of [
+    'PWD',
+    'COMPASS',
+    'POSTGRES_PASSWORD_FILE',
+    'PUBLIC_KEY',
+    'KEYBOARD',
+    'AUTHOR',
+    'TOKENIZER',
+  ])
+    assert.ok(!looksSecret(name), name)
+})

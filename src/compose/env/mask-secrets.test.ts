@@ -1,29 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { looksSecret, masked, maskSecrets } from './mask-secrets.ts'
-
-test('names tell secrets', () => {
-  for (const name of [
-    'DB_PASSWORD',
-    'PGPASSWORD',
-    'db_pass',
-    'API_TOKEN',
-    'apiKey',
-    'AWS_SECRET_ACCESS_KEY',
-    'MYSQL_PWD',
-  ])
-    assert.ok(looksSecret(name), name)
-  for (const name of [
-    'PWD',
-    'COMPASS',
-    'POSTGRES_PASSWORD_FILE',
-    'PUBLIC_KEY',
-    'KEYBOARD',
-    'AUTHOR',
-    'TOKENIZER',
-  ])
-    assert.ok(!looksSecret(name), name)
-})
+import { masked, maskSecrets } from './mask-secrets.ts'
 
 test('a value is hidden when a variable in it is a secret, or the password of an address', () => {
   assert.equal(maskSecrets('hunter2', ['PASSWORD']), masked)
@@ -34,4 +11,5 @@ test('a value is hidden when a variable in it is a secret, or the password of an
   )
   assert.equal(maskSecrets('http://db:80/@x', ['URL']), 'http://db:80/@x')
   assert.equal(maskSecrets('', ['PASSWORD']), '')
+  assert.equal(maskSecrets(`ghp_${'a'.repeat(30)}`, ['X']), masked)
 })

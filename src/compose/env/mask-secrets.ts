@@ -1,21 +1,11 @@
-/** Values that are nobody's business on a screen: told by their name, or passwords in addresses. */
-
-/** Words that make a name one of a secret, whatever stands around them. */
-const telling = /passw(?:or)?d|passphrase|secret|credential|api_?key|private_?key|access_?key/i
-/** Words that do so only on their own: `DB_PASS`, not `COMPASS`. */
-const tellingAlone = /(?:_|-|\.|^)(?:auth|key|pass|pword|token|tokens)(?:_|-|\.|$)|_pwd$/i
-/** What is told about a secret but is none itself: `POSTGRES_PASSWORD_FILE`, `PUBLIC_KEY`. */
-const harmless = /(?:_|-|\.|^)public(?:_|-|\.|$)|_(?:file|path|version|length|count|ttl|age)$/i
+import { looksSecret } from '../../lib/looks-secret.ts'
 
 export const masked = '********'
 
-export function looksSecret(name: string): boolean {
-  return !harmless.test(name) && (telling.test(name) || tellingAlone.test(name))
-}
-
-/** `names`: that of the variable, and of those its value is made of. */
+/** For a screen. `names`: that of the variable, and of those its value is made of. Of an address only the password is hidden. */
 export function maskSecrets(value: string, names: readonly string[]): string {
   if (value === '') return value
-  if (names.some(looksSecret)) return masked
-  return value.replaceAll(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@]*:)[^\s@/]+(?=@)/gi, `$1${masked}`)
+  if (names.some((name) => looksSecret(name))) return masked
+  const shown = value.replaceAll(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@]*:)[^\s@/]+(?=@)/gi, '$1*')
+  return looksSecret('', shown.replaceAll(/:\*@/g, '@')) ? masked : shown.replaceAll(':*@', `:${masked}@`)
 }

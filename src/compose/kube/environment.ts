@@ -1,6 +1,6 @@
 /** Variables of a container: those that look like secrets come from a Secret. */
 import type { IEnvVar } from 'kubernetes-models/v1'
-import { looksSecret } from '../env/mask-secrets.ts'
+import { looksSecret } from '../../lib/looks-secret.ts'
 import type { Service } from '../model/project-model.ts'
 import { literal } from './literal.ts'
 import type { Translation } from './translation.ts'
@@ -21,8 +21,7 @@ export function environmentOf(t: Translation, name: string, service: Service): I
         t.lost(['services', name, 'environment', key], 'Kubernetes allows no such name of a variable')
         return []
       }
-      if (!looksSecret(key) && !/:\/\/[^\s:/@]*:[^\s@/]+@/.test(value))
-        return [{ name: key, value: literal(value) }]
+      if (!looksSecret(key, value)) return [{ name: key, value: literal(value) }]
       secrets[key] = value
       return [{ name: key, valueFrom: { secretKeyRef: { name: secret, key } } }]
     })
