@@ -143,8 +143,19 @@ function socketReason(error: unknown): string {
   if (hasCode(error, 'ETIMEDOUT')) return 'no answer in time'
   if (hasCode(error, 'EPROTO', 'ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG'))
     return 'the server does not speak TLS'
+  // Go's form of what the other side says; in TLS 1.2 it does not tell that much.
+  const alert = tlsAlert(error)
+  if (alert === 'certificate required')
+    return 'remote error: tls: certificate required: the registry takes clients with a certificate alone (NAME.cert and NAME.key in its folder of certs.d)'
+  if (alert !== undefined) return `remote error: tls: ${alert}`
   if (isCertificateError(error)) return `tls: failed to verify certificate: ${messageOf(error)}`
   return messageOf(error)
+}
+
+/** `certificate required`, of OpenSSL's `tlsv13 alert certificate required`. */
+function tlsAlert(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('reason' in error) || typeof error.reason !== 'string') return undefined
+  return /^(?:tlsv?\d*|sslv3) alert (.+)$/.exec(error.reason)?.[1]
 }
 
 const certificateCodes = [

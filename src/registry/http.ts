@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import http from 'node:http'
 import https from 'node:https'
 import { isIP } from 'node:net'
@@ -9,7 +10,7 @@ import { release } from '../lib/release.ts'
 import { errorOfSocket, errorOfStatus, maxErrorBody, RegistryError } from './errors.ts'
 import { proxyFor } from './proxy.ts'
 import type { RegistrySettings } from './settings.ts'
-import { readTlsFiles } from './tls-files.ts'
+import { readTlsFiles, systemAuthorities, type TlsFiles } from './tls-files.ts'
 
 export interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
@@ -44,7 +45,8 @@ export const maxJson = 4 << 20
 /** Connections to registries: kept alive, with each host's own certificates, through proxies where told. */
 export class Http {
   readonly #settings: RegistrySettings
-  readonly #agents = new Map<string, http.Agent>()
+  /** With a digest of the files that its TLS uses. */
+  readonly #agents = new Map<string, { agent: http.Agent; state: string }>()
 
   constructor(settings: RegistrySettings) {
     this.#settings = settings
@@ -74,7 +76,7 @@ export class Http {
   }
 
   close(): void {
-    for (const agent of this.#agents.values()) agent.destroy()
+    for (const { agent } of this.#agents.values()) agent.destroy()
     this.#agents.clear()
   }
 
@@ -181,8 +183,13 @@ export class Http {
   #agent(url: URL, insecure: boolean): http.Agent {
     const proxy = proxyFor(url, this.#settings.proxies)
     const key = `${url.protocol} ${url.host} ${insecure} ${proxy ?? ''}`
+    // Docker: read for every request, so that certificates can be put there and renewed at any time.
+    const files = url.protocol === 'https:' ? readTlsFiles(this.#settings.certsDirs, url.host) : undefined
+    const state = createHash('sha256')
+      .update(JSON.stringify(files ?? {}))
+      .digest('hex')
     const known = this.#agents.get(key)
-    if (known) return known
+    if (known?.state === state) return known.agent
     const common = {
       keepAlive: true,
       // Registries close idle connections after a minute or more.
@@ -190,24 +197,23 @@ export class Http {
       maxSockets: 16,
       ...(proxy !== undefined && { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } }),
     }
-    const agent =
-      url.protocol === 'https:'
-        ? new https.Agent({ ...common, ...this.#tls(url, insecure) })
-        : new http.Agent(common)
-    this.#agents.set(key, agent)
+    const agent = files
+      ? new https.Agent({ ...common, ...tlsOf(files), rejectUnauthorized: !insecure })
+      : new http.Agent(common)
+    // What is under way by the one before it comes to its end.
+    this.#agents.set(key, { agent, state })
     return agent
   }
+}
 
-  #tls(url: URL, insecure: boolean): https.AgentOptions {
-    const { ca, pairs } = readTlsFiles(this.#settings.certsDirs, url.host)
-    const secureContext = createSecureContext({
-      ca,
-      cert: pairs.map((pair) => pair.cert),
-      key: pairs.map((pair) => pair.key),
-      minVersion: 'TLSv1.2',
-    })
-    return { secureContext, rejectUnauthorized: !insecure }
-  }
+function tlsOf({ ca, pairs }: TlsFiles): https.AgentOptions {
+  const secureContext = createSecureContext({
+    ca: [...systemAuthorities(), ...ca],
+    cert: pairs.map((pair) => pair.cert),
+    key: pairs.map((pair) => pair.key),
+    minVersion: 'TLSv1.2',
+  })
+  return { secureContext }
 }
 
 /** One timer that is moved on. */

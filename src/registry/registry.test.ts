@@ -15,6 +15,7 @@ import { background, type Op } from '../lib/op.ts'
 import type { AuthConfig } from '../wire/registry.ts'
 import { parseChallenge } from './challenge.ts'
 import { plainSettings, Registries, RegistryError, type RegistrySettings } from './index.ts'
+import { errorOfSocket } from './errors.ts'
 import { inNetwork, proxyFor } from './proxy.ts'
 import { fail, TestRegistry } from './testing.ts'
 
@@ -456,7 +457,42 @@ test('TLS: authorities and client certificates of certs.d; without them refused'
   cpSync(join(directory, 'key'), join(folder, 'client.key'))
   // The authority is known now; the name is not the certificate's.
   await assert.rejects(read({ certsDirs: [directory] }), { message: /certificate's altnames/ })
-  assert.equal(await read({ certsDirs: [directory], insecure: ['registry.test:443'] }), ociManifest)
+  const insecure = ['registry.test:443']
+  assert.equal(await read({ certsDirs: [directory], insecure }), ociManifest)
+
+  // What is put there, or taken away, counts for a client that runs.
+  const running = registriesFor({
+    attempts: 1,
+    proxies: { http: '', https, no: '' },
+    certsDirs: [directory],
+    insecure,
+  })
+  t.after(() => running.close())
+  const again = async () => {
+    const where = { domain, path: 'a/b', auth: undefined, access: 'pull' } as const
+    return (await (await running.repository(op, where)).manifest(op, 'v1')).mediaType
+  }
+  for (const name of ['client.cert', 'client.key']) rmSync(join(folder, name))
+  await assert.rejects(again(), { kind: 'unavailable' })
+  cpSync(join(directory, 'cert'), join(folder, 'client.cert'))
+  cpSync(join(directory, 'key'), join(folder, 'client.key'))
+  assert.equal(await again(), ociManifest)
+})
+
+test('what the other side of TLS refuses is told without OpenSSL’s noise', () => {
+  const refused = (reason: string) =>
+    errorOfSocket(
+      Object.assign(new Error('40738A:error:0A00045C:SSL routines:…\n'), { reason }),
+      'Get "https://r"',
+    )
+  assert.match(
+    refused('tlsv13 alert certificate required').message,
+    /^Get "https:\/\/r": remote error: tls: certificate required: .*certs\.d\)$/,
+  )
+  assert.equal(
+    refused('sslv3 alert handshake failure').message,
+    'Get "https://r": remote error: tls: handshake failure',
+  )
 })
 
 test('no log line has a credential or a query in it', async () => {

@@ -5,8 +5,8 @@ import { EngineError, hasCode } from '../lib/errors.ts'
 
 /** What TLS to one host uses. */
 export interface TlsFiles {
-  /** PEM texts: the system's and the host's own. */
-  readonly ca: string[]
+  /** PEM texts: the host's own, which count beside the system's. */
+  readonly ca: readonly string[]
   readonly pairs: readonly { readonly cert: string; readonly key: string }[]
 }
 
@@ -15,7 +15,6 @@ export interface TlsFiles {
  * folder that exists for the host counts. Throws kind `invalid` naming a file without its partner.
  */
 export function readTlsFiles(dirs: readonly string[], host: string): TlsFiles {
-  const ca = systemAuthorities()
   for (const dir of dirs) {
     const folder = join(dir, folderName(host))
     const names = list(folder)
@@ -37,9 +36,9 @@ export function readTlsFiles(dirs: readonly string[], host: string): TlsFiles {
         )
       return { cert: read(name), key: read(key) }
     })
-    return { ca: [...ca, ...names.filter((name) => name.endsWith('.crt')).map(read)], pairs }
+    return { ca: names.filter((name) => name.endsWith('.crt')).map(read), pairs }
   }
-  return { ca, pairs: [] }
+  return { ca: [], pairs: [] }
 }
 
 /** A host comes from an image's name; its grammar has no slash, and this keeps it to one component whatever comes. */
@@ -61,6 +60,6 @@ function list(folder: string): string[] | undefined {
 let authorities: string[] | undefined
 
 /** Those of the machine and those that Node brings: a machine without a certificate package still reaches registries. */
-function systemAuthorities(): string[] {
+export function systemAuthorities(): readonly string[] {
   return (authorities ??= [...new Set([...getCACertificates('system'), ...getCACertificates('default')])])
 }

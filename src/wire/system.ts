@@ -49,7 +49,11 @@ export interface SystemInfo {
   OSType: string
   Architecture: string
   IndexServerAddress: string
-  RegistryConfig: { IndexConfigs: Record<string, object>; InsecureRegistryCIDRs: string[]; Mirrors: string[] }
+  RegistryConfig: {
+    IndexConfigs: Record<string, { Name: string; Mirrors: string[]; Secure: boolean; Official: boolean }>
+    InsecureRegistryCIDRs: string[]
+    Mirrors: string[]
+  }
   NCPU: number
   MemTotal: number
   DockerRootDir: string

@@ -114,7 +114,9 @@ function describe(s: SystemInfo): string {
   add('No Proxy', s.NoProxy)
   block('Labels', s.Labels ?? [])
   add('Experimental', s.ExperimentalBuild)
-  block('Insecure Registries', s.RegistryConfig?.InsecureRegistryCIDRs ?? [])
+  const { IndexConfigs = {}, InsecureRegistryCIDRs = [] } = s.RegistryConfig ?? {}
+  const insecure = Object.values(IndexConfigs).flatMap(({ Name, Secure }) => (Secure ? [] : [Name]))
+  block('Insecure Registries', [...insecure, ...InsecureRegistryCIDRs])
   block('Registry Mirrors', s.RegistryConfig?.Mirrors ?? [])
   add('Live Restore Enabled', s.LiveRestoreEnabled)
   return `${lines.join('\n')}\n`
