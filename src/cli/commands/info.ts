@@ -114,9 +114,12 @@ function describe(s: SystemInfo): string {
   add('No Proxy', s.NoProxy)
   block('Labels', s.Labels ?? [])
   add('Experimental', s.ExperimentalBuild)
-  const { IndexConfigs = {}, InsecureRegistryCIDRs = [] } = s.RegistryConfig ?? {}
-  const insecure = Object.values(IndexConfigs).flatMap(({ Name, Secure }) => (Secure ? [] : [Name]))
-  block('Insecure Registries', [...insecure, ...InsecureRegistryCIDRs])
+  const registries = s.RegistryConfig
+  const insecure = Object.values(registries?.IndexConfigs ?? {}).filter(({ Secure }) => !Secure)
+  block('Insecure Registries', [
+    ...insecure.map(({ Name }) => Name),
+    ...(registries?.InsecureRegistryCIDRs ?? []),
+  ])
   block('Registry Mirrors', s.RegistryConfig?.Mirrors ?? [])
   add('Live Restore Enabled', s.LiveRestoreEnabled)
   return `${lines.join('\n')}\n`
