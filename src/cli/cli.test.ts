@@ -133,9 +133,9 @@ test("failures have docker's texts and exit codes", async (t) => {
     stderr: 'Cannot connect to the Gantry daemon at unix:///nonexistent. Is the daemon running?\n',
   })
   assert.equal((await gantry(host, ['ps', '--bogus'])).code, 125)
-  assert.deepEqual(await gantry(host, ['commit', 'x']), {
+  assert.deepEqual(await gantry(host, ['checkpoint', 'x']), {
     code: 1,
     stdout: '',
-    stderr: 'gantry commit: committing containers is not supported yet\n',
+    stderr: 'gantry checkpoint: checkpoints are not supported\n',
   })
 })

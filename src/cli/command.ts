@@ -13,6 +13,10 @@ export interface Context {
   readonly config: Config
   /** Where the daemon is to be found, as told. */
   readonly host: string
+  /** What the environment alone says of that. */
+  readonly environmentHost: string
+  /** The context that is in use. */
+  readonly contextName: string
   /** `--debug`: say more. */
   readonly debug: boolean
   out(text: string): void

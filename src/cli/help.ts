@@ -51,7 +51,9 @@ function wrap(text: string, column: number): string {
 function commandsOf(group: string): string {
   const rows = entries.flatMap((entry) => {
     const name = entry.names.find((candidate) => candidate.startsWith(`${group} `))
-    return name === undefined || !entry.load ? [] : [[name.slice(group.length + 1), entry.about] as const]
+    return name === undefined || !entry.load || entry.quiet
+      ? []
+      : [[name.slice(group.length + 1), entry.about] as const]
   })
   return `Commands:\n${columns(rows.toSorted(([a], [b]) => (a < b ? -1 : 1)))}`
 }

@@ -4,6 +4,7 @@ import { EngineError } from '../lib/errors.ts'
 import type { Context } from './command.ts'
 import { ExitError } from './command.ts'
 import { readConfig, type Config } from './config.ts'
+import { currentContext, defaultName } from './current-context.ts'
 import { describeError } from './errors.ts'
 import { bool, FlagError, HelpRequest, list, parseFlags, string, type Values } from './flags.ts'
 import { invoke, type Found } from './invoke.ts'
@@ -52,7 +53,7 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function runCommand(values: Globals, found: Found): Promise<number> {
-  const context = makeContext(values, `gantry ${found.name}`)
+  const context = await makeContext(values, `gantry ${found.name}`)
   try {
     return await invoke(found, context)
   } finally {
@@ -85,13 +86,17 @@ async function rootHelp(): Promise<number> {
   return 0
 }
 
-function makeContext(values: Globals, path: string): Context & { close(): void } {
+async function makeContext(values: Globals, path: string): Promise<Context & { close(): void }> {
   let client: Client | undefined
   let config: Config | undefined
-  const { text: host, chosen } = chooseHost(values)
+  // Commands about contexts work with one that is broken, too.
+  const about = path.startsWith('gantry context')
+  const { text: host, chosen, context: contextName, tls } = await chooseHost(values, { lenient: about })
   const context = {
     path,
     host,
+    environmentHost: hostOfEnvironment() ?? defaultHost,
+    contextName,
     debug: values.debug,
     get config(): Config {
       return (config ??= readConfig(values.config, (text) => writeText(2, `${text}\n`)))
@@ -99,7 +104,7 @@ function makeContext(values: Globals, path: string): Context & { close(): void }
     get client(): Client {
       return (client ??= connect({
         host,
-        tls: readTls(values),
+        tls: tls ?? readTls(values),
         headers: context.config.httpHeaders,
         version: environment['GANTRY_API_VERSION'] || environment['DOCKER_API_VERSION'] || undefined,
         ...(values.debug && { trace: (line: string) => writeText(2, `debug: ${line}\n`) }),
@@ -117,15 +122,48 @@ function makeContext(values: Globals, path: string): Context & { close(): void }
   return context
 }
 
-function chooseHost(values: Globals): { text: string; chosen: boolean } {
-  if (values.host.length > 1) throw new ExitError(1, 'Specify only one -H')
-  if (values.context !== '' && values.context !== 'default')
-    throw new ExitError(
-      1,
-      `context "${values.context}": contexts are not supported yet; use --host or GANTRY_HOST`,
-    )
-  const text = values.host[0] || environment['GANTRY_HOST'] || environment['DOCKER_HOST']
-  return text ? { text, chosen: true } : { text: defaultHost, chosen: false }
+interface Choice {
+  readonly text: string
+  /** Somebody said so: no daemon is started where none is meant. */
+  readonly chosen: boolean
+  readonly context: string
+  readonly tls?: TlsOptions
+}
+
+/** Docker's order: `--context`, `--host`, the environment, then the current context. */
+async function chooseHost(values: Globals, o: { lenient: boolean }): Promise<Choice> {
+  const [host, ...more] = values.host
+  if (more.length > 0) throw new ExitError(1, 'Specify only one -H')
+  if (host !== undefined && values.context !== '')
+    throw new ExitError(1, 'conflicting options: cannot specify both --host and --context')
+  const fromEnvironment = hostOfEnvironment()
+  const name =
+    values.context ||
+    (host !== undefined || fromEnvironment !== undefined
+      ? defaultName
+      : environment['GANTRY_CONTEXT'] || environment['DOCKER_CONTEXT'] || currentContext(values.config))
+  if (name !== defaultName) {
+    const { ContextStore } = await import('./context-store.ts')
+    const store = new ContextStore(values.config)
+    if (o.lenient && !store.has(name)) return { text: '', chosen: true, context: name }
+    const found = store.find(name)
+    const { ca, cert, key } = found.tls
+    const secure = ca !== undefined || cert !== undefined || found.skipTlsVerify
+    return {
+      text: found.host,
+      chosen: true,
+      context: name,
+      ...(secure && { tls: { verify: !found.skipTlsVerify, ca, cert, key } }),
+    }
+  }
+  const text = host ?? fromEnvironment
+  return text
+    ? { text, chosen: true, context: name }
+    : { text: defaultHost, chosen: false, context: name }
+}
+
+function hostOfEnvironment(): string | undefined {
+  return environment['GANTRY_HOST'] || environment['DOCKER_HOST'] || undefined
 }
 
 /** Docker: DOCKER_TLS_VERIFY and DOCKER_CERT_PATH say the same as the flags. */

@@ -9,7 +9,7 @@ export interface Entry {
   /** Absent for commands that are not there yet; `missing` says why. */
   readonly load?: () => Promise<Command>
   readonly missing?: string
-  /** Top-level form left out of `gantry --help`. */
+  /** Not for people: left out of the help. */
   readonly quiet?: boolean
 }
 
@@ -474,7 +474,34 @@ export const entries: readonly Entry[] = [
     'traces are not recorded; gantry builds inspect has a time line',
   ),
   ...composeEntries,
-  missing(['context'], 'Manage contexts', 'contexts are not supported yet; use --host or GANTRY_HOST'),
+  ...(
+    [
+      ['create', 'Create a context', 'create'],
+      ['inspect', 'Display detailed information on one or more contexts', 'inspect'],
+      ['ls', 'List contexts', 'ls'],
+      ['rm', 'Remove one or more contexts', 'rm'],
+      ['show', 'Print the name of the current context', 'show'],
+      ['update', 'Update a context', 'update'],
+      ['use', 'Set the current context', 'use'],
+    ] as const
+  ).map(([name, about, key]) => ({
+    names: [`context ${name}`, ...(name === 'ls' ? ['context list'] : name === 'rm' ? ['context remove'] : [])],
+    about,
+    load: async () => (await import('./commands/context.ts'))[key],
+  })),
+  ...['export', 'import'].map((name) =>
+    missing(
+      [`context ${name}`],
+      'Exchange contexts',
+      'contexts are files below ~/.docker/contexts, which can be copied',
+    ),
+  ),
+  {
+    names: ['system dial-stdio'],
+    about: 'Proxy the stdio stream to the daemon connection',
+    load: async () => (await import('./commands/dial-stdio.ts')).dialStdio,
+    quiet: true,
+  },
   missing(['checkpoint'], 'Manage checkpoints', 'checkpoints are not supported'),
   missing(['plugin'], 'Manage plugins', 'plugins are not supported'),
   ...['config', 'node', 'secret', 'service', 'stack', 'swarm'].map((name) =>
@@ -489,6 +516,7 @@ export const groups: Readonly<Record<string, string>> = {
   buildx: 'Extended build capabilities',
   compose: 'Define and run multi-container applications',
   container: 'Manage containers',
+  context: 'Manage contexts',
   image: 'Manage images',
   manifest: 'Manage Docker image manifests and manifest lists',
   network: 'Manage networks',

@@ -4,6 +4,7 @@ import { EngineError, hasCode, messageOf, type ErrorKind } from '../lib/errors.t
 import { apiVersion } from '../wire/version.ts'
 import { parseHost, type Host } from './host.ts'
 import { HttpPool, StaleConnectionError, type HttpResponse } from './http.ts'
+import { openSshSocket } from './ssh-socket.ts'
 
 export interface TlsOptions {
   /** PEM texts. */
@@ -224,6 +225,7 @@ const unreachable = [
 type Answer = HttpResponse | { readonly hijacked: Hijacked }
 
 function openSocket(host: Host, tls: TlsOptions | undefined): Socket {
+  if (host.kind === 'ssh') return openSshSocket(host)
   if (host.kind === 'unix') return process.getBuiltinModule('node:net').connect({ path: host.path })
   const { hostname, port } = host
   if (!tls) return process.getBuiltinModule('node:net').connect({ host: hostname, port, noDelay: true })
@@ -240,7 +242,7 @@ function openSocket(host: Host, tls: TlsOptions | undefined): Socket {
 }
 
 function hostHeader(host: Host): string {
-  if (host.kind === 'unix') return 'gantry'
+  if (host.kind !== 'tcp') return 'gantry'
   return `${host.hostname.includes(':') ? `[${host.hostname}]` : host.hostname}:${host.port}`
 }
 

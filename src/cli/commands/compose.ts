@@ -103,6 +103,8 @@ function within(context: Context, path: string, flagsOfCompose: ComposeFlags): C
     },
     path,
     host: context.host,
+    environmentHost: context.environmentHost,
+    contextName: context.contextName,
     debug: context.debug,
     out: (text) => context.out(text),
     err: (text) => context.err(text),
