@@ -50,15 +50,14 @@ export async function bakeAll(
       const images = new Map<string, string>()
       for (const other of contextTargets(target)) images.set(other, (await start(other)).imageId)
       const { env } = o
-      return await bakeOne(context, {
-        name,
-        target,
-        options,
-        images,
-        isSource: isSource.has(name),
-        progress,
-        env,
-      })
+      const one = { name, target, options, images, isSource: isSource.has(name), progress, env }
+      try {
+        return await bakeOne(context, one)
+      } catch (error) {
+        // One of many: which one cannot be had is told.
+        if (!(error instanceof EngineError) || error.kind !== 'unsupported') throw error
+        throw new EngineError('unsupported', `target ${name}: ${error.message}`, { cause: error })
+      }
     })()
     running.set(name, work)
     return work
