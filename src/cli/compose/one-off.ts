@@ -70,11 +70,13 @@ function parseGiven(project: Project, o: OneOffOptions): Pick<Service, 'volumes'
       },
     },
   })
+  // A dollar is one: the shell has replaced what it should.
+  const escaped = text.replaceAll('$', '$$$$')
   const source = { folder: process.cwd(), environment: new Map(), sources: new Map(), profiles: [] }
   const { services } = loadProject(
-    { ...source, files: [{ path: 'command line', text }], name: project.name },
+    { ...source, files: [{ path: 'command line', text: escaped }], name: project.name },
     {
-      interpolation: false,
+      interpolation: true,
       normalization: false,
       pathResolution: true,
       consistency: false,
