@@ -7,6 +7,7 @@ import type { ApiServer, TlsIdentity } from '../api/index.ts'
 import type { Config } from '../engine/index.ts'
 import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
+import { listenFailure } from './listen-failure.ts'
 import type { TlsFiles } from './resolve.ts'
 
 /** Opens every host of the configuration, or none: throws naming the host that cannot be had. */
@@ -86,16 +87,20 @@ async function listenTcp(op: Op, server: Server, o: { address: string; encrypted
   await listen(server, { port: Number(o.address.slice(colon + 1)), ...(host === '' ? {} : { host }) })
 }
 
-function listen(server: Server, where: { path: string } | { port: number; host?: string }): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause) =>
-      reject(new EngineError('conflict', `Cannot listen: ${messageOf(cause)}`, { cause })),
-    )
-    server.listen({ ...where, backlog: 511 }, () => {
-      server.removeAllListeners('error')
-      resolve()
-    })
-  })
+async function listen(
+  server: Server,
+  where: { path: string } | { port: number; host?: string },
+): Promise<void> {
+  const listening = Promise.withResolvers<void>()
+  server.once('error', listening.reject)
+  server.listen({ ...where, backlog: 511 }, listening.resolve)
+  try {
+    await listening.promise
+  } catch (cause) {
+    if ('port' in where) throw await listenFailure(cause, { host: '', ...where, name: 'host' })
+    throw new EngineError('conflict', `Cannot listen on ${where.path}: ${messageOf(cause)}`, { cause })
+  }
+  server.removeAllListeners('error')
 }
 
 /** A group by name or number; a name that does not exist leaves the socket to root. */

@@ -16,6 +16,7 @@ import { parseRetention, PullThrough, readUpstreams, Registry } from '../distrib
 import { EngineError, messageOf } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
 import { ReloadedFile } from '../lib/reloaded-file.ts'
+import { listenFailure } from './listen-failure.ts'
 import { openRegistryAccess } from './registry-access.ts'
 import { Maintenance } from './registry-maintenance.ts'
 import { openRegistryStorage } from './registry-storage.ts'
@@ -160,22 +161,19 @@ async function readIdentity(tls: RegistryTls): Promise<RegistryIdentity> {
   }
 }
 
-function listen(server: Server, name: string, where: Address): Promise<string> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause) =>
-      reject(
-        new EngineError('conflict', `Cannot listen on ${name} ${addressText(where)}: ${messageOf(cause)}`, {
-          cause,
-        }),
-      ),
-    )
-    const { host, port } = where
-    server.listen({ port, ...(host === '' ? {} : { host }), backlog: 511 }, () => {
-      server.removeAllListeners('error')
-      // A TCP server's address is never a path.
-      resolve(addressText({ host, port: (server.address() as AddressInfo).port }))
-    })
-  })
+async function listen(server: Server, name: string, where: Address): Promise<string> {
+  const { host, port } = where
+  const listening = Promise.withResolvers<void>()
+  server.once('error', listening.reject)
+  server.listen({ port, ...(host === '' ? {} : { host }), backlog: 511 }, listening.resolve)
+  try {
+    await listening.promise
+  } catch (cause) {
+    throw await listenFailure(cause, { ...where, name })
+  }
+  server.removeAllListeners('error')
+  // A TCP server's address is never a path.
+  return addressText({ host, port: (server.address() as AddressInfo).port })
 }
 
 async function closeAll(server: Server): Promise<void> {
