@@ -37,5 +37,6 @@ export {
   type NamespaceChoice,
   type SpecInput,
 } from './spec.ts'
+export { RelayStream } from './relay-stream.ts'
 export { RuntimeStartError } from './start-error.ts'
 export { resolveUser, type ResolvedUser } from './user.ts'

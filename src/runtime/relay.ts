@@ -1,5 +1,4 @@
 import { closeSync, writeSync } from 'node:fs'
-import { Socket } from 'node:net'
 import { extname } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { Worker } from 'node:worker_threads'
@@ -7,6 +6,7 @@ import { pipe } from '../host/pipe.ts'
 import { socketPair } from '../host/socket.ts'
 import { isAbort } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
+import { RelayStream } from './relay-stream.ts'
 
 /** Descriptors belong to the worker from then on; all are non-blocking. */
 export interface RelaySession {
@@ -80,7 +80,7 @@ export class Relay {
     const id = this.#nextId++
     const [ours, client] = socketPair()
     this.#send({ op: 'open', session: { ...o, id, client } })
-    const stream = new Socket({ fd: ours, allowHalfOpen: true, readable: true, writable: true })
+    const stream = new RelayStream(ours)
     // A reset can only come from the worker's death, which is reported there; 'close' tells the reader.
     stream.on('error', (error) => {
       if (!isAbort(error)) this.#log.debug('a stdio session broke', { error })

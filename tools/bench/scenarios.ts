@@ -85,5 +85,13 @@ export function scenarios(context: string): Scenario[] {
       work: async (engine) => void (await engine.run(['logs', `${prefix}-logs`], { discard: true })),
       after: async (engine) => void (await remove(engine, `${prefix}-logs`)),
     },
+    {
+      name: 'attached stdout, 500 MB',
+      rounds: 3,
+      work: async (engine) => {
+        const flood = ['run', '--rm', '--log-driver', 'none', image, 'head', '-c', '500000000', '/dev/zero']
+        await engine.run(flood, { discard: true })
+      },
+    },
   ]
 }

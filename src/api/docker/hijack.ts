@@ -3,6 +3,7 @@ import type { Duplex, Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Op } from '../../lib/op.ts'
 import { DetachFilter } from './detach-keys.ts'
+import { RelayStream } from '../../runtime/index.ts'
 import type { HijackedConnection } from './route.ts'
 
 /** How long a client may keep its half of the connection after ours has ended. Milliseconds. */
@@ -91,9 +92,11 @@ export async function relay(
   output.once('close', finish)
   op.signal.addEventListener('abort', () => finish(), { once: true })
   if (!op.signal.aborted) {
-    stream.pipe(output, { end: false })
+    if (stream instanceof RelayStream) stream.pour(output)
+    else stream.pipe(output, { end: false })
     await over
-    stream.unpipe(output)
+    if (stream instanceof RelayStream) stream.unpour()
+    else stream.unpipe(output)
     if (o.settled && stream.readableEnded)
       await Promise.race([o.settled, delay(settleTime, undefined, { ref: false })])
   }
