@@ -59,6 +59,10 @@ export function connect(options: Partial<TransportOptions> = {}): Client {
 
 export { defaultHost, parseHost } from './host.ts'
 export { ConnectError, DaemonError, decodeLines, type Hijacked, type TlsOptions } from './transport.ts'
+export type * from '../wire/container.ts'
+export type * from '../wire/image.ts'
+export type * from '../wire/stats.ts'
+export type * from '../wire/system.ts'
 export type { Filters } from './filters.ts'
 export type { OutputSink } from './build-stream.ts'
 export type { Containers, Waiter } from './containers.ts'
