@@ -104,6 +104,6 @@ test('another entrypoint takes the command with it', () => {
 
 test('what cannot be read says so', () => {
   assert.throws(() => oneOff({ volumes: [''] }), /empty/)
-  assert.throws(() => oneOff({ publish: ['x:y'] }), /x:y|invalid/)
+  assert.throws(() => oneOff({ publish: ['x:y'] }), /Invalid containerPort: y/)
   assert.throws(() => oneOff({ publish: ['80'], servicePorts: true }), /are incompatible/)
 })
