@@ -1,5 +1,11 @@
 /** Flags that `up`, `create` and `plan` share, and what they mean for the plan. */
-import { checkSupported, type PlanOptions, type Project, type Recreate } from '../../compose/index.ts'
+import {
+  checkRunnable,
+  checkSupported,
+  type PlanOptions,
+  type Project,
+  type Recreate,
+} from '../../compose/index.ts'
 import type { Context } from '../command.ts'
 import { bool, list, string, type Values } from '../flags.ts'
 import { only, readScales, withScales } from './converge.ts'
@@ -51,7 +57,9 @@ export function convergedProject(context: Context, services: readonly string[], 
   const project = openProject(context, { services, envResolution: true })
   checkSupported(project, warnOnce(context))
   const chosen = o['no-deps'] && services.length > 0 ? only(project, services) : project
-  return withScales(chosen, readScales(o.scale))
+  const scaled = withScales(chosen, readScales(o.scale))
+  checkRunnable(scaled)
+  return scaled
 }
 
 export function planOptions(services: readonly string[], o: ConvergeValues): Omit<PlanOptions, 'images'> {

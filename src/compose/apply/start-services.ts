@@ -7,6 +7,7 @@ import { alongGraph, type ServiceGraph } from '../service-graph.ts'
 import type { Dependency } from '../labels.ts'
 import { waitFor, type Condition } from './conditions.ts'
 import { runHooks } from './hooks.ts'
+import { refusedAt } from './refused-at.ts'
 import type { Work } from './work.ts'
 
 export interface Startable {
@@ -49,7 +50,11 @@ export async function startServices(work: Work, graph: ServiceGraph, o: StartOpt
       )
     work.signal?.throwIfAborted()
     const hooks = o.project?.services.get(name)?.post_start ?? []
-    await Promise.all(containers.map((container) => startContainer(work, { container, hooks })))
+    try {
+      await Promise.all(containers.map((container) => startContainer(work, { container, hooks })))
+    } catch (error) {
+      throw refusedAt(o.project, name, error)
+    }
   })
   if (o.wait) await Promise.all([...o.services.keys()].map((name) => ready(name, 'running')))
 }
