@@ -4,13 +4,12 @@
  * GANTRY_TEST_DEBIAN names a tar of a Debian with postgresql and redis-server, which spares the download.
  */
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite, test, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { command, eventually, system } from './harness.ts'
-
-const wanted = process.env['GANTRY_TEST_DATABASES'] === '1'
+import { importDebian, withoutDatabases } from './debian-databases.ts'
+import { eventually, system } from './harness.ts'
 
 const postgres = `FROM debian-databases
 RUN mkdir -p /data && chown postgres:postgres /data && chmod 700 /data
@@ -27,19 +26,10 @@ WORKDIR /data
 CMD ["redis-server", "--dir", "/data", "--appendonly", "yes", "--appendfsync", "always", "--save", ""]
 `
 
-suite('databases', { skip: wanted ? false : 'GANTRY_TEST_DATABASES is not 1', timeout: 1_200_000 }, () => {
+suite('databases', { skip: withoutDatabases, timeout: 1_200_000 }, () => {
   const s = system()
   const makeImages = async () => {
-    const given = process.env['GANTRY_TEST_DEBIAN']
-    const tar = given ?? join(s.daemon.home, 'debian.tar')
-    if (!existsSync(tar)) {
-      const packages = '--include=postgresql,redis-server'
-      const made = await command(['mmdebstrap', '--variant=minbase', packages, 'bookworm', tar], {
-        timeout: 900_000,
-      })
-      assert.equal(made.code, 0, made.stderr)
-    }
-    await run('import', tar, 'debian-databases')
+    await importDebian(s)
     for (const [name, dockerfile] of Object.entries({ postgres, redis })) {
       const context = mkdtempSync(join(s.daemon.home, 'c-'))
       writeFileSync(join(context, 'Dockerfile'), dockerfile)
