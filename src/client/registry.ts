@@ -61,17 +61,22 @@ export class RegistryCalls {
   }
 
   /** Credentials by address: a list of manifests may be of several registries. */
-  manifest(name: string, credentials: Credentials): Promise<RemoteManifest> {
+  /** `insecure`: registries are spoken to as if they were among the daemon's insecure ones. */
+  manifest(name: string, credentials: Credentials, o: { insecure?: boolean } = {}): Promise<RemoteManifest> {
     return this.#t.json('GET', '/gantry/manifest', {
-      query: { name },
+      query: { name, insecure: o.insecure || undefined },
       headers: credentialsHeader(credentials),
     })
   }
 
-  putManifest(name: string, upload: ManifestUpload, credentials: Credentials): Promise<{ digest: string }> {
+  putManifest(
+    name: string,
+    upload: ManifestUpload,
+    o: { credentials: Credentials; insecure?: boolean },
+  ): Promise<{ digest: string }> {
     return this.#t.json('POST', '/gantry/manifest', {
-      query: { name },
-      headers: credentialsHeader(credentials),
+      query: { name, insecure: o.insecure || undefined },
+      headers: credentialsHeader(o.credentials),
       body: upload,
     })
   }

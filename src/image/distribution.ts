@@ -160,7 +160,11 @@ export class Distribution {
   }
 
   /** A manifest as its registry keeps it. */
-  readManifest(op: Op, reference: Reference, o: { auth: AuthOf }): ReturnType<typeof readManifest> {
+  readManifest(
+    op: Op,
+    reference: Reference,
+    o: { auth: AuthOf; insecure: boolean },
+  ): ReturnType<typeof readManifest> {
     return readManifest(op, reference, { ...o, registries: this.#host.registries })
   }
 
@@ -168,7 +172,7 @@ export class Distribution {
   writeManifest(
     op: Op,
     reference: Reference,
-    o: { auth: AuthOf; mediaType: string; data: Buffer; sources: readonly Reference[] },
+    o: { auth: AuthOf; insecure: boolean; mediaType: string; data: Buffer; sources: readonly Reference[] },
   ): Promise<Digest> {
     return writeManifest(op, reference, { ...o, registries: this.#host.registries })
   }

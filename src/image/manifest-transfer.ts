@@ -34,7 +34,7 @@ const maxDepth = 4
 export async function readManifest(
   op: Op,
   ref: Reference,
-  o: { registries: Registries; auth: AuthOf },
+  o: { registries: Registries; auth: AuthOf; insecure?: boolean },
 ): Promise<{ manifest: FetchedManifest; platform: Platform | undefined }> {
   const reference = withDefaultTag(ref)
   const repository = await openFor(op, reference, { ...o, access: 'pull' })
@@ -71,6 +71,7 @@ export async function writeManifest(
   o: {
     registries: Registries
     auth: AuthOf
+    insecure?: boolean
     mediaType: string
     data: Buffer
     sources: readonly Reference[]
@@ -146,10 +147,11 @@ async function firstThatHas(
 function openFor(
   op: Op,
   reference: Reference,
-  o: { registries: Registries; auth: AuthOf; access: 'pull' | 'push' },
+  o: { registries: Registries; auth: AuthOf; access: 'pull' | 'push'; insecure?: boolean },
 ): Promise<Repository> {
   const { domain, path } = reference
-  return o.registries.repository(op, { domain, path, auth: o.auth(domain), access: o.access })
+  const { access, insecure = false } = o
+  return o.registries.repository(op, { domain, path, auth: o.auth(domain), access, insecure })
 }
 
 function decode(manifest: FetchedManifest): z.infer<typeof anyManifest> {

@@ -42,7 +42,14 @@ export class Registries {
    */
   async repository(
     op: Op,
-    o: { domain: string; path: string; auth: AuthConfig | undefined; access: 'pull' | 'push' },
+    o: {
+      domain: string
+      path: string
+      auth: AuthConfig | undefined
+      access: 'pull' | 'push'
+      /** As if it was among the insecure ones. */
+      insecure?: boolean
+    },
   ): Promise<Repository> {
     const { attempts, pauseMs } = this.settings
     const scopes = [`repository:${o.path}:${o.access === 'push' ? 'pull,push' : 'pull'}`]
@@ -59,7 +66,8 @@ export class Registries {
       }
     // Asked even when a mirror answered: it may not have what is wanted. Unreachable is only a failure without mirrors.
     try {
-      connections.push(make(await this.#probe(op, registryHost(o.domain)), o.auth))
+      const { insecure = false } = o
+      connections.push(make(await this.#probe(op, registryHost(o.domain), { insecure }), o.auth))
     } catch (error) {
       op.signal.throwIfAborted()
       if (connections.length === 0) throw error
@@ -135,11 +143,12 @@ export class Registries {
   }
 
   /** TLS or not, and what the registry wants to know. `host`: `name[:port]`, or the URL of a mirror. */
-  async #probe(op: Op, host: string, o: { fresh?: boolean } = {}): Promise<Probe> {
-    const known = this.#probes.get(host)
+  async #probe(op: Op, host: string, o: { fresh?: boolean; insecure?: boolean } = {}): Promise<Probe> {
+    const key = o.insecure ? `${host} insecure` : host
+    const known = this.#probes.get(key)
     if (known && !o.fresh && Date.now() - known.at < probeLifeMs) return known
     const url = /^https?:\/\//.test(host) ? new URL(host) : undefined
-    const insecure = await this.#isInsecure(op, url?.host ?? host)
+    const insecure = o.insecure || (await this.#isInsecure(op, url?.host ?? host))
     const mirror = url !== undefined
     const schemes = url ? [url.protocol] : insecure ? ['https:', 'http:'] : ['https:']
     let failure: unknown
@@ -154,7 +163,7 @@ export class Registries {
           attempts: scheme === 'https:' && insecure ? 1 : this.settings.attempts,
         })
         const probe: Probe = { endpoint, challenge, at: Date.now() }
-        this.#probes.set(host, probe)
+        this.#probes.set(key, probe)
         return probe
       } catch (error) {
         op.signal.throwIfAborted()

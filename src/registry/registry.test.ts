@@ -460,6 +460,21 @@ test('TLS: authorities and client certificates of certs.d; without them refused'
   const insecure = ['registry.test:443']
   assert.equal(await read({ certsDirs: [directory], insecure }), ociManifest)
 
+  // For one call alone, whoever makes it may say so.
+  const strict = registriesFor({ attempts: 1, proxies: { http: '', https, no: '' }, certsDirs: [directory] })
+  t.after(() => strict.close())
+  const once = await strict.repository(op, {
+    domain,
+    path: 'a/b',
+    auth: undefined,
+    access: 'pull',
+    insecure: true,
+  })
+  assert.equal((await once.manifest(op, 'v1')).mediaType, ociManifest)
+  await assert.rejects(strict.repository(op, { domain, path: 'a/b', auth: undefined, access: 'pull' }), {
+    message: /certificate's altnames/,
+  })
+
   // What is put there, or taken away, counts for a client that runs.
   const running = registriesFor({
     attempts: 1,

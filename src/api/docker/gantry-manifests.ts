@@ -25,7 +25,8 @@ async function read({ distribution }: Pick<Engine, 'distribution'>, call: Call):
   const all = registryConfig(call.request)
   const auth = (domain: string) => authFor(all, domain)
   const reference = parseReference(call.query.text('name'))
-  const { manifest, platform } = await distribution.readManifest(call.op, reference, { auth })
+  const insecure = call.query.flag('insecure')
+  const { manifest, platform } = await distribution.readManifest(call.op, reference, { auth, insecure })
   const { mediaType, digest, data } = manifest
   const answer: RemoteManifest = {
     mediaType,
@@ -43,6 +44,7 @@ async function write({ distribution }: Pick<Engine, 'distribution'>, call: Call)
   const { mediaType, raw, sources } = decode(uploadShape, await readJson(call.request))
   const digest = await distribution.writeManifest(call.op, parseReference(call.query.text('name')), {
     auth,
+    insecure: call.query.flag('insecure'),
     mediaType,
     data: Buffer.from(raw, 'base64'),
     sources: sources.map((source) => parseReference(source)),

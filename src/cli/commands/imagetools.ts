@@ -88,7 +88,11 @@ export const create = command({
     }
     const credentials = await credentialsOf(context)
     for (const tag of flags.tag) {
-      const { digest } = await context.client.registry.putManifest(tag, { ...document, sources }, credentials)
+      const { digest } = await context.client.registry.putManifest(
+        tag,
+        { ...document, sources },
+        { credentials },
+      )
       context.err(`pushed ${name(tag)} with digest ${digest}\n`)
     }
   },

@@ -1,5 +1,4 @@
 /** manifest inspect, create, annotate, push, rm. */
-import { EngineError } from '../../lib/errors.ts'
 import { canonical, familiar, parseReference, repositoryOf, withDefaultTag } from '../../lib/reference.ts'
 import type { RemoteManifest } from '../../wire/registry.ts'
 import { command, ExitError, type Context } from '../command.ts'
@@ -9,15 +8,7 @@ import { ManifestLists, type ListedManifest, type ManifestList } from '../manife
 
 const listType = 'application/vnd.docker.distribution.manifest.list.v2+json'
 const indexType = 'application/vnd.oci.image.index.v1+json'
-const insecure = () => bool('Refused: the daemon knows which registries are insecure', { hidden: true })
-
-function refuseInsecure(flags: { readonly insecure: boolean }): void {
-  if (flags.insecure)
-    throw new EngineError(
-      'unsupported',
-      '--insecure is not supported: list the registry under insecure-registries of the daemon',
-    )
-}
+const insecure = () => bool('Allow communication with an insecure registry')
 
 const listsOf = (context: Context) => new ManifestLists(context.config.directory)
 export const credentialsOf = (context: Context) =>
@@ -32,7 +23,6 @@ export const inspect = command({
     verbose: bool('Output additional info including layers and platform', { short: 'v' }),
   },
   async run(context, flags, [first = '', second]) {
-    refuseInsecure(flags)
     if (second !== undefined) {
       const one = listed(context, first).manifests.find(({ ref }) => ref === nameOf(second))
       if (!one) throw new ExitError(1, `No such manifest: ${second}`)
@@ -46,7 +36,8 @@ export const inspect = command({
       return
     }
     const credentials = await credentialsOf(context)
-    const found = await context.client.registry.manifest(first, credentials)
+    const look = (ref: string) => context.client.registry.manifest(ref, credentials, flags)
+    const found = await look(first)
     if (!flags.verbose) {
       context.out(`${JSON.stringify(decoded(found), undefined, '\t')}\n`)
       return
@@ -59,7 +50,7 @@ export const inspect = command({
         : await Promise.all(
             manifests.map(async ({ digest, platform }) => {
               const ref = `${base}@${digest}`
-              return describe(ref, await context.client.registry.manifest(ref, credentials), platform)
+              return describe(ref, await look(ref), platform)
             }),
           )
     context.out(`${JSON.stringify(verbose, undefined, '\t')}\n`)
@@ -94,7 +85,6 @@ export const create = command({
     insecure: insecure(),
   },
   async run(context, flags, [target = '', ...names]) {
-    refuseInsecure(flags)
     const name = nameOf(target)
     const lists = listsOf(context)
     const before = lists.get(name)
@@ -104,7 +94,8 @@ export const create = command({
     const added = await Promise.all(
       names.map(async (each): Promise<ListedManifest> => {
         const ref = nameOf(each)
-        const { mediaType, digest, size, platform } = await context.client.registry.manifest(ref, credentials)
+        const found = await context.client.registry.manifest(ref, credentials, flags)
+        const { mediaType, digest, size, platform } = found
         if (!platform)
           throw new ExitError(1, `cannot use ${each} in a manifest list: it is not the image of one platform`)
         return { ref, mediaType, digest, size, platform }
@@ -156,7 +147,6 @@ export const push = command({
     purge: bool('Remove the local manifest list after push', { short: 'p' }),
   },
   async run(context, flags, [target = '']) {
-    refuseInsecure(flags)
     const { name, manifests } = listed(context, target)
     const repository = repositoryOf(parseReference(name))
     const { digest } = await context.client.registry.putManifest(
@@ -166,7 +156,7 @@ export const push = command({
         raw: documentOf(manifests).toString('base64'),
         sources: manifests.map(({ ref }) => ref),
       },
-      await credentialsOf(context),
+      { credentials: await credentialsOf(context), insecure: flags.insecure },
     )
     for (const one of manifests)
       context.out(`Pushed ref ${repository}@${one.digest} with digest: ${one.digest}\n`)
