@@ -73,7 +73,7 @@ const common = ['run', 'exec', 'ps', 'build', 'images', 'version', 'info']
 export function rootHelp(globals: Flags): string {
   const top = entries.flatMap((entry) => {
     const name = entry.names.find((candidate) => !candidate.includes(' '))
-    return name === undefined || !entry.load ? [] : [[name, entry.about] as const]
+    return name === undefined || !entry.load || entry.quiet ? [] : [[name, entry.about] as const]
   })
   return `Usage:  gantry [OPTIONS] COMMAND
 

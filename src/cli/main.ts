@@ -6,26 +6,13 @@ import { ExitError } from './command.ts'
 import { readConfig, type Config } from './config.ts'
 import { currentContext, defaultName } from './current-context.ts'
 import { describeError } from './errors.ts'
-import { bool, FlagError, HelpRequest, list, parseFlags, string, type Values } from './flags.ts'
+import { FlagError, HelpRequest, parseFlags, type Values } from './flags.ts'
+import { globals } from './globals.ts'
 import { invoke, type Found } from './invoke.ts'
 import { findCommand, groups } from './table.ts'
 import { writeText } from './text.ts'
 
 const environment = process.env
-const configHome = environment['DOCKER_CONFIG'] || `${environment['HOME'] ?? ''}/.docker`
-
-const globals = {
-  config: string('Location of client config files', { initial: configHome }),
-  context: string('Name of the context to use to connect to the daemon', { short: 'c' }),
-  debug: bool('Enable debug mode: print each request to the daemon with its time', { short: 'D' }),
-  host: list('Daemon socket to connect to', { short: 'H' }),
-  tls: bool('Use TLS; implied by --tlsverify'),
-  tlscacert: string('Trust certs signed only by this CA', { shown: JSON.stringify(`${configHome}/ca.pem`) }),
-  tlscert: string('Path to TLS certificate file', { shown: JSON.stringify(`${configHome}/cert.pem`) }),
-  tlskey: string('Path to TLS key file', { shown: JSON.stringify(`${configHome}/key.pem`) }),
-  tlsverify: bool('Use TLS and verify the remote'),
-  version: bool('Print version information and quit', { short: 'v' }),
-}
 type Globals = Values<typeof globals>
 
 async function main(argv: readonly string[]): Promise<number> {

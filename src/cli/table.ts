@@ -496,6 +496,17 @@ export const entries: readonly Entry[] = [
       'contexts are files below ~/.docker/contexts, which can be copied',
     ),
   ),
+  ...(['bash', 'fish', 'zsh'] as const).map((shell) => ({
+    names: [`completion ${shell}`],
+    about: `Generate the autocompletion script for ${shell}`,
+    load: async () => (await import('./commands/completion.ts'))[shell],
+  })),
+  {
+    names: ['__complete'],
+    about: 'Say what may come next on a command line',
+    load: async () => (await import('./commands/completion.ts')).complete,
+    quiet: true,
+  },
   {
     names: ['system dial-stdio'],
     about: 'Proxy the stdio stream to the daemon connection',
@@ -514,6 +525,7 @@ export const groups: Readonly<Record<string, string>> = {
   builder: 'Manage builds',
   builds: 'Look at builds, running and past',
   buildx: 'Extended build capabilities',
+  completion: 'Generate the autocompletion script for a shell',
   compose: 'Define and run multi-container applications',
   container: 'Manage containers',
   context: 'Manage contexts',
