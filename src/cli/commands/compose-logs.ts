@@ -97,8 +97,9 @@ async function printOnce(
       }
     }),
   )
-  for await (const [container, line] of mergeLogs(new Map(sources.flat()))) {
-    const wait = o.print(container, line)
-    if (wait) await wait
-  }
+  for await (const lines of mergeLogs(new Map(sources.flat())))
+    for (const [container, line] of lines) {
+      const wait = o.print(container, line)
+      if (wait) await wait
+    }
 }

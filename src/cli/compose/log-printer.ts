@@ -4,6 +4,9 @@ import { OutputQueue } from '../output-queue.ts'
 /** Docker compose's, in its order. */
 const colours = ['36', '33', '32', '35', '34', '96;1', '93;1', '92;1', '95;1', '94;1']
 
+/** Letters. */
+const largePiece = 1 << 16
+
 export interface LogPrinterOptions {
   readonly colour: boolean
   readonly prefix: boolean
@@ -16,6 +19,9 @@ export class LogPrinter {
   readonly #colours = new Map<string, string>()
   readonly #prefixes = new Map<string, string>()
   #width = 0
+  /** Lines that are on their way to the queue: one large piece is cheaper than many small ones. */
+  readonly #pending = { 1: '', 2: '' }
+  #scheduled = false
 
   constructor(o: LogPrinterOptions) {
     this.#o = o
@@ -38,13 +44,13 @@ export class LogPrinter {
     fd: 1 | 2 = 1,
   ): boolean {
     const stamp = this.#o.timestamps && time !== '' ? `${time} ` : ''
-    return this.#queue.write(fd, Buffer.from(`${this.#prefix(name)}${stamp}${text}\n`))
+    return this.#write(fd, `${this.#prefix(name)}${stamp}${text}\n`)
   }
 
   /** What happened to a container: `exited with code 0`. */
   status(name: string, text: string): boolean {
     const line = `${name} ${text}`
-    return this.#queue.write(1, Buffer.from(`${this.#o.colour ? this.#coloured(name, line) : line}\n`))
+    return this.#write(1, `${this.#o.colour ? this.#coloured(name, line) : line}\n`)
   }
 
   async drained(): Promise<void> {
@@ -53,7 +59,32 @@ export class LogPrinter {
 
   /** All of it is written. */
   async flushed(): Promise<void> {
+    this.#flush()
     await this.#queue.flushed()
+  }
+
+  #write(fd: 1 | 2, text: string): boolean {
+    // What the two streams say stays in order.
+    if (this.#pending[fd === 1 ? 2 : 1] !== '') this.#flush()
+    this.#pending[fd] += text
+    if (this.#pending[fd].length >= largePiece) return this.#flush()
+    if (!this.#scheduled) {
+      this.#scheduled = true
+      setImmediate(() => this.#flush())
+    }
+    return true
+  }
+
+  #flush(): boolean {
+    this.#scheduled = false
+    let more = true
+    for (const fd of [1, 2] as const) {
+      const text = this.#pending[fd]
+      if (text === '') continue
+      this.#pending[fd] = ''
+      more = this.#queue.write(fd, Buffer.from(text))
+    }
+    return more
   }
 
   #prefix(name: string): string {

@@ -51,8 +51,11 @@ class Splitter {
     if (begins && this.#length[stream] > 0)
       start = timestamp.exec(data.toString('latin1', 0, 40))?.[0].length ?? 0
     for (let end = data.indexOf(10, start); end >= 0; end = data.indexOf(10, start)) {
-      this.#add(stream, data.subarray(start, end))
-      this.#close(stream)
+      if (this.#length[stream] === 0) this.#push(stream, data.toString('utf8', start, end))
+      else {
+        this.#add(stream, data.subarray(start, end))
+        this.#close(stream)
+      }
       start = end + 1
     }
     if (start >= data.length) return
@@ -80,8 +83,22 @@ class Splitter {
     const whole = Buffer.concat(this.#open[stream]).toString('utf8')
     this.#open[stream] = []
     this.#length[stream] = 0
-    const [head = '', time = ''] = timestamp.exec(whole) ?? []
-    const text = whole.slice(head.length)
+    this.#push(stream, whole)
+  }
+
+  #push(stream: StreamId, whole: string): void {
+    const end = timeEnd(whole)
+    const time = whole.slice(0, end)
+    const text = whole.slice(end === 0 ? 0 : end + 1)
     this.#lines.push({ stream, time, text: text.endsWith('\r') ? text.slice(0, -1) : text })
   }
+}
+
+/** Where the time ends that the line begins with; 0 when it has none. */
+function timeEnd(line: string): number {
+  // Looked at first, since it is asked for every line.
+  const space = line.indexOf(' ')
+  return space >= 20 && space <= 35 && line[10] === 'T' && timestamp.test(line.slice(0, space + 1))
+    ? space
+    : 0
 }

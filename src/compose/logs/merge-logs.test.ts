@@ -23,7 +23,7 @@ test('mergeLogs() gives lines of several logs in order of time', async () => {
     ['b', source([['2'], [], ['3', '5', '7']])],
     ['c', source([])],
   ])
-  for await (const [key, { time }] of mergeLogs(sources)) merged.push(key + time)
+  for await (const lines of mergeLogs(sources)) merged.push(...lines.map(([key, { time }]) => key + time))
   assert.deepEqual(merged, ['a1', 'b2', 'b3', 'a4', 'a5', 'b5', 'b7'])
 })
 

@@ -2,12 +2,12 @@
 import type { LogLine } from './log-lines.ts'
 
 /**
- * Takes from each source the line that was written first. A source is read on when its lines are used up, so that no more
- * than a piece of each is held.
+ * Takes from each source the line that was written first, as many at once as are known to come next. A source is read on when its
+ * lines are used up, so that no more than a piece of each is held.
  */
 export async function* mergeLogs<K>(
   sources: ReadonlyMap<K, AsyncIterable<readonly LogLine[]>>,
-): AsyncGenerator<readonly [K, LogLine]> {
+): AsyncGenerator<readonly (readonly [K, LogLine])[]> {
   const open = new Set<Cursor<K>>()
   try {
     await Promise.all(
@@ -17,9 +17,15 @@ export async function* mergeLogs<K>(
         if (!(await cursor.fill())) open.delete(cursor)
       }),
     )
-    for (let first = earliest(open); first; first = earliest(open)) {
-      yield [first.key, first.next()]
-      if (!first.line && !(await first.fill())) open.delete(first)
+    while (open.size > 0) {
+      const batch: (readonly [K, LogLine])[] = []
+      let first = earliest(open)
+      for (; first?.line; first = earliest(open)) {
+        batch.push([first.key, first.next()])
+        if (!first.line) break
+      }
+      yield batch
+      if (first && !(await first.fill())) open.delete(first)
     }
   } finally {
     await Promise.all([...open].map((cursor) => cursor.close()))
