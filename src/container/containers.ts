@@ -39,6 +39,7 @@ import { unseenEnd, watchUnseenEnds } from './unseen-ends.ts'
 import { kill, pause, stop, unpause, type StopOptions } from './stop.ts'
 import { top } from './top.ts'
 import { update } from './update.ts'
+import { createWarnings } from './warnings.ts'
 
 export type WaitCondition = 'not-running' | 'next-exit' | 'removed'
 
@@ -146,7 +147,9 @@ export class Containers {
       const find = (ref: string) => this.find(ref)
       const c = await create(op, this.#host, { ...request, name, paths: this.#paths, find, claims })
       this.#add(c)
-      return { id: c.id, warnings: [] }
+      const image = this.#host.images.find(c.imageId)
+      const { platform } = request
+      return { id: c.id, warnings: createWarnings(image, { hostConfig: c.hostConfig, platform }) }
     } catch (error) {
       this.#idByName.delete(name)
       throw error

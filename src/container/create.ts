@@ -1,6 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import type { Image } from '../image/index.ts'
+import { parsePlatform, type Image } from '../image/index.ts'
 import { EngineError } from '../lib/errors.ts'
 import { newId, shortId } from '../lib/id.ts'
 import { detached, type Op } from '../lib/op.ts'
@@ -23,6 +23,8 @@ export interface CreateRequest {
   readonly config: ContainerConfig
   readonly hostConfig: HostConfig
   readonly networking?: NetworkingConfig | null | undefined
+  /** The platform that the image must be for; the host's own is preferred else. */
+  readonly platform?: string | undefined
   /** Who asks, where that is known. */
   readonly caller?: Owner | undefined
 }
@@ -39,7 +41,11 @@ export async function create(
     claims: DisposableStack
   },
 ): Promise<Container> {
-  const image = host.images.find(request.config.Image)
+  const { Image: ref } = request.config
+  const image =
+    request.platform === undefined
+      ? host.images.find(ref)
+      : host.images.findFor(ref, parsePlatform(request.platform))
   const name = checkName(request.name)
   const id = newId()
   const config = mergeConfig(request.config, image.config.config ?? {}, id, request.hostConfig)

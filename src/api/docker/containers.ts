@@ -1,6 +1,6 @@
 import type { Container } from '../../container/index.ts'
 import { endOf, isUp } from '../../container/index.ts'
-import { goArch, type Engine } from '../../engine/index.ts'
+import type { Engine } from '../../engine/index.ts'
 import { EngineError, kindOf } from '../../lib/errors.ts'
 import type { Op } from '../../lib/op.ts'
 import type {
@@ -119,12 +119,12 @@ async function create(engine: Deps, call: Call): Promise<void> {
     NetworkingConfig: networking,
     ...config
   } = decode(createBody, raw ?? {})
-  checkPlatform(call.query.text('platform'))
   const endpoints = networking?.EndpointsConfig ?? {}
   const rawHostConfig = (raw as { HostConfig?: unknown } | undefined)?.HostConfig ?? {}
   refuseUnsupported({ config, hostConfig: rawHostConfig, endpoints, runtimes: new Set(engine.runtime.known.keys()) })
   const { id, warnings } = await engine.containers.create(call.op, {
     name: call.query.optional('name'),
+    platform: call.query.text('platform') || undefined,
     config,
     hostConfig: normalise(hostConfig),
     networking: { EndpointsConfig: underOwnNames(endpoints) },
@@ -149,15 +149,6 @@ function underOwnNames(
   return Object.fromEntries(
     Object.entries(endpoints).map(([name, endpoint]) => [name === 'default' ? 'bridge' : name, endpoint]),
   )
-}
-
-function checkPlatform(platform: string): void {
-  if (platform === '') return
-  const [os = '', arch] = platform.toLowerCase().split('/')
-  const own = goArch()
-  const aliases: Record<string, string> = { x86_64: 'amd64', 'x86-64': 'amd64', aarch64: 'arm64' }
-  if (os === 'linux' && (arch === undefined || (aliases[arch] ?? arch) === own)) return
-  throw new EngineError('unsupported', `platform ${platform} is not supported: this daemon runs linux/${own}`)
 }
 
 const listFilters = [
