@@ -23,7 +23,7 @@ export const composeEvents = command({
     for await (const event of events) {
       const attributes = event.Actor.Attributes ?? {}
       const service = attributes[label.service] ?? ''
-      // Docker compose: what `run` makes is nobody's service, and health checks' own commands are no news.
+      // Docker compose: what happens to containers of `run` is no news of the service.
       if (attributes[label.oneOff] === 'True' || service === '') continue
       if (services.length > 0 && !services.includes(service)) continue
       context.out(`${options.json ? jsonLine(event, service) : textLine(event)}\n`)

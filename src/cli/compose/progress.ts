@@ -28,7 +28,7 @@ export async function openProgress(
     case 'json':
       return simple((event) => writeText(2, `${JSON.stringify(jsonEvent(event))}\n`))
     case 'plain':
-      return simple((event) => writeText(2, plainLine(event)))
+      return simple(news((event) => writeText(2, plainLine(event))))
     case 'tty': {
       const { TtyProgress } = await import('./tty-progress.ts')
       return new TtyProgress({
@@ -63,6 +63,18 @@ function modeOf(told: string, ansi: string): 'tty' | 'plain' | 'json' | 'quiet' 
       return told
     default:
       throw new EngineError('invalid', `unsupported --progress value ${JSON.stringify(told)}`)
+  }
+}
+
+/** What goes on moving is not for a file: a line is told again only when it says something else. */
+function news(report: Report): Report {
+  const told = new Map<string, string>()
+  return (event) => {
+    const key = `${event.parent ?? ''} ${event.id}`
+    const line = plainLine(event)
+    if (told.get(key) === line) return
+    told.set(key, line)
+    report(event)
   }
 }
 

@@ -1,4 +1,5 @@
 import type { ProgressEvent } from '../../compose/index.ts'
+import { humanSize } from '../../lib/units.ts'
 import { cellsOf, clipCells } from '../build/text-cells.ts'
 import type { Progress } from './progress.ts'
 
@@ -42,11 +43,13 @@ export class TtyProgress implements Progress {
 
   readonly report = (event: ProgressEvent): void => {
     const ended = event.status === 'working' ? undefined : this.#now()
-    const line = this.#lines.get(event.id)
+    // Images share layers: each shows its own.
+    const key = `${event.parent ?? ''} ${event.id}`
+    const line = this.#lines.get(key)
     if (line) {
       line.event = event
       line.ended = ended
-    } else this.#lines.set(event.id, { event, began: this.#now(), ended })
+    } else this.#lines.set(key, { event, began: this.#now(), ended })
     this.#changed = true
   }
 
@@ -62,7 +65,7 @@ export class TtyProgress implements Progress {
   }
 
   #draw(): void {
-    const lines = [...this.#lines.values()]
+    const lines = inOrder([...this.#lines.values()])
     const working = lines.some((line) => line.ended === undefined)
     if (lines.length === 0 || (!working && !this.#changed)) return
     this.#changed = false
@@ -114,9 +117,24 @@ export class TtyProgress implements Progress {
   }
 }
 
-function bodyOf({ id, text, details = '', parent }: ProgressEvent): string {
+/** Parts stand below what they are a part of. */
+function inOrder(lines: readonly Line[]): Line[] {
+  const parts = Map.groupBy(lines, ({ event }) => event.parent)
+  const whole = new Set((parts.get(undefined) ?? []).map(({ event }) => event.id))
+  return lines.flatMap((line) => {
+    const { id, parent } = line.event
+    if (parent !== undefined) return whole.has(parent) ? [] : [line]
+    return [line, ...(parts.get(id) ?? [])]
+  })
+}
+
+function bodyOf({ id, text, details = '', parent, current, total, status }: ProgressEvent): string {
+  const amount =
+    status === 'working' && current !== undefined && total !== undefined
+      ? `  ${humanSize(current)}/${humanSize(total)}`
+      : ''
   // A daemon's text does not move our cursor.
-  return `${parent === undefined ? '' : '  '}${id}  ${text}${details === '' ? '' : `  ${details}`}`.replace(
+  return `${parent === undefined ? '' : '  '}${id}  ${text}${amount}${details === '' ? '' : `  ${details}`}`.replace(
     /\p{Cc}+/gu,
     ' ',
   )
