@@ -12,8 +12,8 @@ export class Journald implements Receiver {
   readonly #datagrams: Datagrams
   readonly #fields: string
 
-  constructor(fields: Readonly<Record<string, string>>) {
-    this.#datagrams = openDatagrams(journalSocket)
+  constructor(fields: Readonly<Record<string, string>>, socket = journalSocket) {
+    this.#datagrams = openDatagrams(socket)
     this.#fields = Object.entries(fields)
       .map(([name, value]) => `${name}=${value.replaceAll('\n', ' ')}\n`)
       .join('')
