@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { childrenOf, describeProcess, handlesSignal, isAlive, startTime } from './proc.ts'
@@ -27,4 +27,18 @@ test('handlesSignal() tells a process with a handler from one without', async ()
   deaf.kill('SIGKILL')
   hears.kill('SIGTERM')
   await Promise.all([once(deaf, 'exit'), once(hears, 'exit')])
+})
+
+const noTini = spawnSync('tini', ['--version']).error ? 'no tini' : false
+
+test('handlesSignal() knows what a process waits for', { skip: noTini }, async () => {
+  const init = spawn('tini', ['-s', '--', 'sh', '-c', 'echo ready; exec sleep 100'])
+  await once(init.stdout, 'data')
+  // It goes to sleep right after it started its child; every look before and after finds the signal blocked, or waited for.
+  for (let look = 0; look < 50; look++) {
+    assert.equal(handlesSignal(init.pid ?? 0, 15), true)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  init.kill('SIGTERM')
+  await once(init, 'exit')
 })

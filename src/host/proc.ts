@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs'
 import { hasCode } from '../lib/errors.ts'
 
 /** Clock ticks after boot at which the process started: with the pid it names a process for ever. Undefined when gone. */
@@ -17,7 +17,7 @@ export function isAlive(pid: number): boolean {
 /**
  * Whether a signal sent to this process as PID 1 of its namespace has any effect: the kernel drops a signal to PID 1 that has
  * its default action. True for SIGKILL and SIGSTOP; true also for a blocked signal, which PID 1 may take with
- * sigwait or signalfd. False when the process is gone.
+ * sigwait or signalfd, and for one that it waits for right now (tini does little else). False when the process is gone.
  */
 export function handlesSignal(pid: number, signal: number): boolean {
   const status = readProc(pid, 'status')
@@ -26,7 +26,37 @@ export function handlesSignal(pid: number, signal: number): boolean {
   const bit = 1n << BigInt(signal - 1)
   const mask = (name: string) =>
     BigInt(`0x${new RegExp(`^${name}:\\s*([0-9a-f]+)$`, 'm').exec(status)?.[1] ?? '0'}`)
-  return ((mask('SigCgt') | mask('SigBlk')) & bit) !== 0n
+  return ((mask('SigCgt') | mask('SigBlk')) & bit) !== 0n || awaitsSignal(pid, bit)
+}
+
+/** rt_sigtimedwait(2): sigwait, sigwaitinfo. */
+const sigtimedwait: Readonly<Record<string, number>> = { x64: 128, arm64: 137 }
+
+/** While a process is in sigwait, the kernel does not show the signals that it waits for as blocked: they are in the call. */
+function awaitsSignal(pid: number, bit: bigint): boolean {
+  try {
+    const [number = '', set = ''] = (readProc(pid, 'syscall') ?? '').split(' ')
+    if (Number(number) !== sigtimedwait[process.arch]) return false
+    return (readWord(pid, BigInt(set)) & bit) !== 0n
+  } catch (error) {
+    // It went on, or ended, while we looked.
+    if (hasCode(error, 'ENOENT', 'ESRCH', 'EIO', 'EFAULT')) return false
+    // Nobody says what it is doing: it is given its time.
+    if (hasCode(error, 'EPERM', 'EACCES')) return true
+    throw error
+  }
+}
+
+/** 64 bits of another process's memory. */
+function readWord(pid: number, address: bigint): bigint {
+  const memory = openSync(`/proc/${pid}/mem`, 'r')
+  try {
+    const word = Buffer.alloc(8)
+    readSync(memory, word, 0, word.length, address)
+    return word.readBigUInt64LE()
+  } finally {
+    closeSync(memory)
+  }
 }
 
 /** Direct children, of any thread. */

@@ -26,6 +26,15 @@ export function lifecycleScenarios(client: ClientName): void {
       assert.ok(Date.now() - started < 5000, `${Date.now() - started} ms`)
     })
 
+    test('stop reaches what runs under an init process', async () => {
+      await up('init', '--init', 'busybox', 'sh', '-c', `trap 'exit 9' TERM; ${loop}`)
+      await s.ok('stop', 'init')
+      assert.equal(await state('init'), 'exited 9')
+      await up('plain', '--init', 'busybox', 'sleep', '100')
+      await s.ok('stop', 'plain')
+      assert.equal(await state('plain'), 'exited 143')
+    })
+
     test('stop -t kills a process that ignores the signal', async () => {
       await up('stubborn', 'busybox', 'sh', '-c', `trap '' TERM; ${loop}`)
       await s.ok('stop', '-t', '1', 'stubborn')
