@@ -58,7 +58,7 @@ async function envOf(
     const kind = kindOf(error)
     if (kind !== 'not-found' && kind !== 'unavailable') throw error
     const why = kind === 'not-found' ? `image ${image} is not here` : messageOf(error)
-    warn(`${why}: variables that the image sets are not shown`)
+    warn(`variables that the image sets are not shown: ${why}`)
     return []
   }
 }

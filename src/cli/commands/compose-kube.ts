@@ -64,7 +64,7 @@ async function imagesOf(context: Context, project: Project): Promise<Map<string,
       const kind = kindOf(error)
       if (kind !== 'not-found' && kind !== 'unavailable') throw error
       const why = kind === 'not-found' ? `image ${image} is not here` : messageOf(error)
-      warn(`${why}: ports and health checks that it names are not known`)
+      warn(`ports and health checks of the image are not known: ${why}`)
       if (kind === 'unavailable') break
     }
   }
