@@ -49,7 +49,10 @@ export const composeLogs = command({
     printer.register(logs.map((each) => each.name))
     const print = (container: { name: string }, line: LogLine) =>
       printer.line(container.name, line) ? undefined : printer.drained()
-    if (!options.follow) await printOnce(context, { logs, range, print })
+    const warn = warnOnce(context)
+    const unreadable = (container: { name: string }, why: string) =>
+      warn(`Can't retrieve logs for ${JSON.stringify(container.name)}: ${why}`)
+    if (!options.follow) await printOnce(context, { logs, range, print, unreadable })
     else
       await followProject(context.client, {
         project: name,
@@ -62,6 +65,7 @@ export const composeLogs = command({
         range,
         signal: new AbortController().signal,
         onLine: print,
+        unreadable,
       })
     await printer.flushed()
   },
@@ -80,9 +84,9 @@ async function printOnce(
     logs: readonly { readonly id: string; readonly name: string }[]
     range: LogRange
     print: (container: { name: string }, line: LogLine) => Promise<void> | undefined
+    unreadable: (container: { name: string }, why: string) => void
   },
 ): Promise<void> {
-  const warn = warnOnce(context)
   const sources = await Promise.all(
     o.logs.map(async (container) => {
       try {
@@ -92,7 +96,7 @@ async function printOnce(
         if (!(error instanceof DaemonError)) throw error
         if (error.kind === 'not-found') return []
         if (error.kind !== 'unsupported') throw error
-        warn(`Can't retrieve logs for ${JSON.stringify(container.name)}: ${error.message}`)
+        o.unreadable(container, error.message)
         return []
       }
     }),

@@ -14,13 +14,16 @@ export interface FollowOptions {
   readonly range: LogRange
   readonly signal: AbortSignal
   readonly onLine: (container: LogContainer, line: LogLine) => Promise<void> | undefined
+  /** Told of logs that nobody can read. */
+  readonly unreadable: (container: LogContainer, why: string) => void
 }
 
 /** Ends, as docker compose's does, when none of the containers runs any more and all they wrote is told. */
 export async function followProject(client: Client, o: FollowOptions): Promise<void> {
   const ended = new AbortController()
   const signal = AbortSignal.any([o.signal, ended.signal])
-  const follower = new LogFollower({ client, signal: o.signal, range: o.range, onLine: o.onLine })
+  const { range, onLine, unreadable } = o
+  const follower = new LogFollower({ client, signal: o.signal, range, onLine, unreadable })
   const running = new Set(o.containers.filter((each) => each.running).map(({ id }) => id))
   // Asked for before the logs are: nothing that happens between the two is missed.
   const events = client.system.events({

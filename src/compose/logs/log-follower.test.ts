@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
-import type { Client } from '../../client/index.ts'
+import { DaemonError, type Client } from '../../client/index.ts'
 import { LogFollower } from './log-follower.ts'
 
 const at = (n: number) => `2024-01-02T03:04:05.00000000${n}Z`
@@ -48,4 +48,34 @@ test('a container that starts again is read on from its last line, each line onc
     [undefined, '7'],
     ['1704164645.000000002', 'all'],
   ])
+})
+
+test('a log that nobody can read is told of, or what comes from now on is shown', async () => {
+  const asked: string[] = []
+  const containers = {
+    logs: () => Promise.reject(new DaemonError(501, 'cannot be read')),
+    inspect: () => Promise.resolve({ Config: { Tty: true } }),
+    attach: () => {
+      asked.push('attach')
+      return Promise.resolve({ stream: Readable.from([Buffer.from(`${at(1)} mine\n`)]) })
+    },
+  }
+  // Only these calls are made.
+  const client = { containers } as unknown as Client
+  const seen: string[] = []
+  const follow = async (o: { unreadable?: (container: { name: string }, why: string) => void }) => {
+    const follower = new LogFollower({
+      client,
+      signal: new AbortController().signal,
+      range: { tail: 'all' },
+      onLine: (_, { text }) => void seen.push(text),
+      ...o,
+    })
+    follower.open({ id: 'x', name: 'web-1' })
+    await follower.ended()
+  }
+  await follow({ unreadable: ({ name }, why) => seen.push(`${name}: ${why}`) })
+  assert.deepEqual([seen, asked], [['web-1: cannot be read'], []])
+  await follow({})
+  assert.deepEqual([seen.slice(1), asked], [[`${at(1)} mine`], ['attach']])
 })

@@ -30,6 +30,7 @@ export class LogFollower {
   readonly #signal: AbortSignal
   readonly #range: LogRange
   readonly #onLine: (container: LogContainer, line: LogLine) => Promise<void> | undefined
+  readonly #unreadable: ((container: LogContainer, why: string) => void) | undefined
   readonly #followed = new Map<string, Followed>()
 
   constructor(o: {
@@ -38,11 +39,14 @@ export class LogFollower {
     range: LogRange
     /** What it returns is waited for before more is read. */
     onLine: (container: LogContainer, line: LogLine) => Promise<void> | undefined
+    /** Told of logs that nobody can read (`none` and other drivers). Without it, what comes from now on is shown. */
+    unreadable?: (container: LogContainer, why: string) => void
   }) {
     this.#client = o.client
     this.#signal = o.signal
     this.#range = o.range
     this.#onLine = o.onLine
+    this.#unreadable = o.unreadable
   }
 
   /** Begins with a container, or goes on with one that started again. `fresh`: it came later, all of it is news. */
@@ -82,7 +86,29 @@ export class LogFollower {
           if (wait) await wait
         }
     } catch (error) {
-      // A container that is gone has said all; one that was never asked for its log has nothing to say.
+      if (this.#signal.aborted) return
+      if (!(error instanceof DaemonError)) throw error
+      // A container that is gone has said all.
+      if (error.kind === 'not-found') return
+      if (error.kind !== 'unsupported') throw error
+      if (this.#unreadable) this.#unreadable(container, error.message)
+      else await this.#attach(container)
+    }
+  }
+
+  /** Docker: output reaches who is attached, whatever becomes of it besides. */
+  async #attach(container: LogContainer): Promise<void> {
+    const { containers } = this.#client
+    try {
+      const { Config } = await containers.inspect(container.id)
+      const signal = this.#signal
+      const { stream } = await containers.attach(container.id, { stdout: true, stderr: true, signal })
+      for await (const lines of logLines({ raw: Config.Tty ?? false, stream, timed: false }))
+        for (const line of lines) {
+          const wait = this.#onLine(container, line)
+          if (wait) await wait
+        }
+    } catch (error) {
       if (this.#signal.aborted || (error instanceof DaemonError && error.kind === 'not-found')) return
       throw error
     }

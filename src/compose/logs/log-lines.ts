@@ -15,18 +15,19 @@ const maxLine = 1 << 20
 
 const timestamp = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[-+]\d\d:\d\d)) /
 
+interface LogSource {
+  readonly raw: boolean
+  readonly stream: Readable
+  /** False: lines do not begin with their times. */
+  readonly timed?: boolean
+}
+
 /**
  * The answer of `GET /containers/:id/logs?timestamps=1`, a piece of the stream at a time: the lines that it completed.
  * Ends with the stream; a connection that is cut is its end as well.
  */
-export async function* logLines({
-  raw,
-  stream,
-}: {
-  readonly raw: boolean
-  readonly stream: Readable
-}): AsyncGenerator<LogLine[]> {
-  const splitter = new Splitter()
+export async function* logLines({ raw, stream, timed = true }: LogSource): AsyncGenerator<LogLine[]> {
+  const splitter = new Splitter(timed)
   const decoder = new FrameDecoder((id, data, begins) => splitter.push(id, data, begins))
   for await (const chunk of stream as AsyncIterable<Buffer>) {
     if (raw) splitter.push(1, chunk, false)
@@ -39,16 +40,21 @@ export async function* logLines({
 }
 
 class Splitter {
+  readonly #timed: boolean
   #lines: LogLine[] = []
   /** What has come of the line that each stream is in. */
   readonly #open: Record<StreamId, Buffer[]> = { 1: [], 2: [] }
   readonly #length: Record<StreamId, number> = { 1: 0, 2: 0 }
 
+  constructor(timed: boolean) {
+    this.#timed = timed
+  }
+
   /** `begins`: the data is the beginning of a frame. */
   push(stream: StreamId, data: Buffer, begins: boolean): void {
     let start = 0
     // Docker: a line longer than 16 KiB comes in several frames, each with a time of its own.
-    if (begins && this.#length[stream] > 0)
+    if (begins && this.#timed && this.#length[stream] > 0)
       start = timestamp.exec(data.toString('latin1', 0, 40))?.[0].length ?? 0
     for (let end = data.indexOf(10, start); end >= 0; end = data.indexOf(10, start)) {
       if (this.#length[stream] === 0) this.#push(stream, data.toString('utf8', start, end))
@@ -87,7 +93,7 @@ class Splitter {
   }
 
   #push(stream: StreamId, whole: string): void {
-    const end = timeEnd(whole)
+    const end = this.#timed ? timeEnd(whole) : 0
     const time = whole.slice(0, end)
     const text = whole.slice(end === 0 ? 0 : end + 1)
     this.#lines.push({ stream, time, text: text.endsWith('\r') ? text.slice(0, -1) : text })
