@@ -53,6 +53,7 @@ import { readTargets, type Target } from './targets.ts'
 import { verifyBuild } from './verify/verify.ts'
 import { Solver } from './solver/solver.ts'
 import { loadLayout } from './source/oci-layout.ts'
+import { fetchFile } from './source/fetched-file.ts'
 import { openWeb, type Web, type WebSettings } from './source/web.ts'
 
 export interface BuilderOptions {
@@ -127,6 +128,11 @@ export class Builder {
     })
     const cache = await BuildCache.open(op, { ...o, more: [failed] })
     return new Builder(o, { cache, history, failed, web: await openWeb(o.root, o.web) })
+  }
+
+  /** A file of the web, as builds fetch them; it goes when it is disposed. */
+  async fetch(op: Op, url: string): Promise<{ path: string } & AsyncDisposable> {
+    return await fetchFile(op, url, this.#web)
   }
 
   /**

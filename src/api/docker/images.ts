@@ -1,4 +1,5 @@
-import { applyChanges } from '../../build/index.ts'
+import { createReadStream } from 'node:fs'
+import { applyChanges, shownUrl } from '../../build/index.ts'
 import type { Engine } from '../../engine/index.ts'
 import type { Image } from '../../image/index.ts'
 import { EngineError } from '../../lib/errors.ts'
@@ -8,12 +9,12 @@ import { Filters, parseTime } from './filters.ts'
 import { isDangling, listImages, manifestsOf } from './list-images.ts'
 import { platformIn, platformsIn } from './platform.ts'
 import { pull } from './registry.ts'
-import { sendEmpty, sendJson, sendProgress, sendStream, unsupported } from './respond.ts'
+import { sendEmpty, sendJson, sendProgress, sendStream } from './respond.ts'
 import type { Call, Route } from './route.ts'
 
 type Deps = Pick<
   Engine,
-  'containers' | 'distribution' | 'images' | 'removeImage' | 'pruneImages' | 'snapshots'
+  'builder' | 'containers' | 'distribution' | 'images' | 'removeImage' | 'pruneImages' | 'snapshots'
 >
 
 export function imageRoutes(engine: Deps): Route[] {
@@ -105,7 +106,10 @@ async function create(engine: Deps, call: Call): Promise<void> {
   if (query.text('fromImage') !== '') return await pull(engine, call)
   const source = query.text('fromSrc')
   if (source === '') throw new EngineError('invalid', 'want fromImage or fromSrc')
-  if (source !== '-') throw unsupported('importing from a URL')
+  // Docker: without a scheme it is http.
+  const url = source === '-' ? undefined : /^https?:\/\//.test(source) ? source : `http://${source}`
+  if (url !== undefined && !URL.canParse(url))
+    throw new EngineError('invalid', `cannot import from ${JSON.stringify(source)}: want - or an http(s) URL`)
   const config = await applyChanges(
     call.op,
     {},
@@ -116,9 +120,13 @@ async function create(engine: Deps, call: Call): Promise<void> {
   const tag = query.text('tag')
   const ref = repository === '' ? undefined : tag === '' ? repository : `${repository}:${tag}`
   const run = async function* (): AsyncIterable<ProgressMessage> {
-    const image = await engine.images.import(call.op, call.request, {
+    if (url !== undefined) yield { status: `Downloading from ${shownUrl(url)}` }
+    await using file = url === undefined ? undefined : await engine.builder.fetch(call.op, url)
+    const message = query.text('message') || (url === undefined ? '' : `Imported from ${shownUrl(url)}`)
+    const archive = file ? createReadStream(file.path) : call.request
+    const image = await engine.images.import(call.op, archive, {
       ...(ref === undefined ? {} : { ref }),
-      ...(query.has('message') ? { message: query.text('message') } : {}),
+      ...(message === '' ? {} : { message }),
       config,
       ...(platform === '' ? {} : { platform: parsePlatform(platform) }),
     })

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { dockerArchive, indexArchive, tar } from '../archives.ts'
@@ -75,6 +78,26 @@ export function imageScenarios(client: ClientName): void {
       assert.match(id, /^sha256:[0-9a-f]{64}$/)
       assert.equal(await s.ok('image', 'inspect', '--format', '{{json .Config.Env}}', 'tiny:1'), '["A=1"]')
       assert.match(await s.ok('history', '--no-trunc', '--format', '{{.Comment}}', 'tiny:1'), /made by hand/)
+    })
+
+    test('import of a URL', async (t) => {
+      const archive = await tar([{ name: 'hello', content: 'hi\n' }])
+      const server = createServer((request, response) => {
+        response.statusCode = request.url === '/root.tar' ? 200 : 404
+        response.end(request.url === '/root.tar' ? archive : '')
+      }).listen(0, '127.0.0.1')
+      t.after(() => server.close())
+      await once(server, 'listening')
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+      assert.match(
+        await s.ok('import', `${url}/root.tar`, 'web:1'),
+        /^Downloading from http.*\n(.*\n)*sha256:[0-9a-f]{64}$/,
+      )
+      assert.equal(
+        await s.ok('history', '--no-trunc', '--format', '{{.Comment}}', 'web:1'),
+        `Imported from ${url}/root.tar`,
+      )
+      await s.fails(1, /failed to fetch http.*status 404/, 'import', `${url}/nothing.tar`)
     })
 
     test('save and load give the same image; other engines can read the archive', async () => {
