@@ -114,6 +114,17 @@ export class Containers {
     return this.#t.json('GET', `/gantry/containers/${encodeURIComponent(id)}/ports`)
   }
 
+  /** Ports and names of `from` lead to the container from now on. */
+  takeOver(id: string, from: string): Promise<boolean> {
+    return this.#t.send('POST', `/gantry${at(id, '/take-over')}`, { query: { from } })
+  }
+
+  /** How many connections of clients it serves. */
+  async connections(id: string): Promise<number> {
+    return (await this.#t.json<{ Connections: number }>('GET', `/gantry${at(id, '/connections')}`))
+      .Connections
+  }
+
   /** False when it was running already. */
   start(id: string, o: { detachKeys?: string | undefined } = {}): Promise<boolean> {
     return this.#t.send('POST', at(id, '/start'), { query: { detachKeys: o.detachKeys || undefined } })

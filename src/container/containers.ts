@@ -27,6 +27,7 @@ import { sweepViews } from './file-view.ts'
 import { HealthChecks } from './health-checks.ts'
 import { cgroupOf, emit, save, type Host } from './host.ts'
 import { checkName, randomName } from './names.ts'
+import { connectionsOf, handOver } from './hand-over.ts'
 import { connectNetwork, disconnectNetwork, renameOnNetworks } from './networking.ts'
 import { imageWorkspaces, sweepStaged } from './mount-setup.ts'
 import { reconcile } from './reconcile.ts'
@@ -38,8 +39,8 @@ import { sampleOf, stats, type Sample, type Stats } from './stats.ts'
 import { unseenEnd, watchUnseenEnds } from './unseen-ends.ts'
 import { kill, pause, stop, unpause, type StopOptions } from './stop.ts'
 import { top } from './top.ts'
-import { update } from './update.ts'
 import { createWarnings } from './warnings.ts'
+import { update } from './update.ts'
 
 export type WaitCondition = 'not-running' | 'next-exit' | 'removed'
 
@@ -185,8 +186,13 @@ export class Containers {
 
   async restart(op: Op, ref: string, o: StopOptions): Promise<void> {
     const c = this.find(ref)
-    if (isUp(c.state)) await stop(op, this.#host, c, { ...o, by: 'restart' })
-    await this.start(op, c.id)
+    c.beingRestarted = true
+    try {
+      if (isUp(c.state)) await stop(op, this.#host, c, { ...o, by: 'restart' })
+      await this.start(op, c.id)
+    } finally {
+      c.beingRestarted = false
+    }
     emit(this.#host, c, { action: 'restart' })
   }
 
@@ -221,6 +227,16 @@ export class Containers {
     save(this.#host, c, { name })
     renameOnNetworks(this.#host, c)
     emit(this.#host, c, { action: 'rename', attributes: { oldName: `/${oldName}` } })
+  }
+
+  /** Ports and names go from one running container to another; see standby.ts. */
+  async handOver(op: Op, o: { from: string; to: string }): Promise<void> {
+    await handOver(op, this.#host, { from: this.find(o.from), to: this.find(o.to) })
+  }
+
+  /** Connections of clients that it serves at the moment. */
+  connections(ref: string): number {
+    return connectionsOf(this.find(ref))
   }
 
   async remove(op: Op, ref: string, o: RemoveOptions): Promise<void> {

@@ -8,6 +8,7 @@ import { sharedWith, type Container } from './container.ts'
 import { save, type Host } from './host.ts'
 import { linkedNames, linkHosts, linkedBy } from './links.ts'
 import { portRequests } from './ports.ts'
+import { isOnStandby } from './standby.ts'
 import { isLive } from './state.ts'
 
 type Endpoints = Record<string, EndpointSettings | null>
@@ -153,9 +154,14 @@ function readSysctl(text: string): [string, string] {
 }
 
 /** Docker: name, aliases, short id, hostname. On the networks of the user's alone. */
-function namesOn(c: Container, settings: EndpointSettings | null | undefined, name: string): string[] {
+export function namesOn(c: Container, settings: EndpointSettings | null | undefined, name: string): string[] {
   const names = [name, ...(settings?.Aliases ?? []), shortId(c.id), c.config.Hostname ?? '']
   return [...new Set(names)].filter((candidate) => candidate !== '')
+}
+
+/** Of one that others are not to find by what it shares with another container. */
+export function ownNames(c: Container): string[] {
+  return [c.name, shortId(c.id)]
 }
 
 /** Where the processes of a container find their network. */
@@ -183,12 +189,13 @@ export async function joinNetworks(op: Op, host: Host, c: Container): Promise<Ne
   const known = Object.keys(c.record.networking.EndpointsConfig ?? {})
   if (known.length !== entries.length || entries.some(([name]) => !known.includes(name)))
     saveEndpoints(host, c, Object.fromEntries(entries))
+  const standby = isOnStandby(host, c)
   const networks =
-    mode === 'none' ? [] : entries.map(([name, settings]) => requestOf(host, c, { name, settings }))
+    mode === 'none' ? [] : entries.map(([name, settings]) => requestOf(host, c, { name, settings, standby }))
   const sandbox = await host.networks.join(op, {
     id: c.id,
     networks,
-    ports: mode === 'none' ? [] : portRequests(c.config, c.hostConfig),
+    ports: mode === 'none' || standby ? [] : portRequests(c.config, c.hostConfig),
     owner: c.name,
     dns: await dnsOf(host, c, networks),
   })
@@ -211,10 +218,10 @@ async function tellLinked(host: Host, child: Container): Promise<void> {
 function requestOf(
   host: Host,
   c: Container,
-  o: { name: string; settings: EndpointSettings | null },
+  o: { name: string; settings: EndpointSettings | null; standby: boolean },
 ): EndpointRequest {
   const network = host.networks.find(o.name)
-  const names = network.userDefined ? namesOn(c, o.settings, c.name) : []
+  const names = !network.userDefined ? [] : o.standby ? ownNames(c) : namesOn(c, o.settings, c.name)
   return endpointRequest(o.settings ?? {}, { network: network.id, names })
 }
 
@@ -288,7 +295,7 @@ export async function connectNetwork(
     const sandbox = await host.networks.connect(
       op,
       c.id,
-      requestOf(host, c, { name: network.name, settings: o.settings }),
+      requestOf(host, c, { name: network.name, settings: o.settings, standby: false }),
     )
     await writeFiles(host, c, sandbox)
   }

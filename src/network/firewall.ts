@@ -6,6 +6,7 @@ import {
   addElements,
   apply,
   deleteElements,
+  replaceElements,
   openNftSocket,
   tableIdentity,
   type Element,
@@ -134,6 +135,29 @@ export class Firewall {
     for (const port of ports) {
       if (this.isRelayed(port)) this.#relay?.shut(port)
       this.#delete(this.#forget(port))
+    }
+  }
+
+  /**
+   * Ports lead to another container from now on, in one step: no client finds nobody. Connections that are there stay where they
+   * are. False when the table is not there: install() then.
+   */
+  handOver(o: { removed: readonly PublishedPort[]; added: readonly PublishedPort[] }): boolean {
+    this.#version++
+    const keys = new Set(o.added.map(keyOf))
+    for (const port of o.removed) if (this.isRelayed(port) && !keys.has(keyOf(port))) this.#relay?.shut(port)
+    const removed = o.removed.flatMap((port) => this.#forget(port))
+    for (const port of o.added) {
+      this.#note(port)
+      if (this.isRelayed(port)) this.#relay?.open(port)
+    }
+    try {
+      const added = o.added.flatMap((port) => this.#elementsOf(port))
+      replaceElements(this.#socket, this.table, { removed, added })
+      return true
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return false
+      throw error
     }
   }
 

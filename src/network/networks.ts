@@ -35,7 +35,14 @@ import {
   type ResolvOptions,
 } from './resolv.ts'
 import { decodeRuleset } from './ruleset.ts'
-import { checkAddresses, checkMac, Sandboxes, type EndpointRequest, type JoinRequest } from './sandboxes.ts'
+import {
+  checkAddresses,
+  checkMac,
+  Sandboxes,
+  type EndpointRequest,
+  type HandOver,
+  type JoinRequest,
+} from './sandboxes.ts'
 import {
   firewallNetwork,
   isPredefined,
@@ -137,6 +144,7 @@ export class Networks {
     this.#sandboxes = new Sandboxes({
       log: op.log,
       records: o.store.table('sandboxes', decodeSandbox),
+      transaction: (work) => o.store.transaction(work),
       netnsDir: parts.netnsDir,
       plumbing: this.#plumbing,
       ports: this.#ports,
@@ -303,6 +311,11 @@ export class Networks {
   /** Takes a sandbox off a network, while its container runs. */
   async disconnect(op: Op, id: string, ref: string): Promise<Sandbox> {
     return sandboxView(await this.#sandboxes.disconnect(op, id, this.#set.find(ref).id))
+  }
+
+  /** See HandOver: ports and names go from one running container to another, and nobody outside notices. */
+  handOver(op: Op, o: HandOver): Promise<void> {
+    return this.#sandboxes.handOver(op, o)
   }
 
   /** A running container is called otherwise from now on. */

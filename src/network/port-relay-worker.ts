@@ -9,17 +9,20 @@ const idleTime = 90_000
 /** Clients of one UDP port that may wait for answers at a time; beyond, the one that has been silent longest is forgotten. */
 const maxClients = 4096
 
-const served = new Map<string, () => void>()
+/** Ends the service of a port; its connections too, unless another container goes on with it. */
+type End = (o: { handedOver: boolean }) => void
+
+const served = new Map<string, End>()
 
 parentPort?.on('message', (command: RelayCommand) => {
-  served.get(command.key)?.()
+  served.get(command.key)?.({ handedOver: command.kind === 'open' })
   served.delete(command.key)
   if (command.kind === 'shut') return
   const { fd, target } = command
   served.set(command.key, target.proto === 'tcp' ? relayTcp(fd, target) : relayUdp(fd, target))
 })
 
-function relayTcp(fd: number, target: RelayTarget): () => void {
+function relayTcp(fd: number, target: RelayTarget): End {
   const clients = new Set<Socket>()
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (client) => {
     clients.add(client)
@@ -29,9 +32,9 @@ function relayTcp(fd: number, target: RelayTarget): () => void {
   // EMFILE and alike: what comes later is served again.
   server.on('error', () => {})
   server.listen({ fd })
-  return () => {
+  return ({ handedOver }) => {
     server.close()
-    for (const client of clients) client.resetAndDestroy()
+    if (!handedOver) for (const client of clients) client.resetAndDestroy()
   }
 }
 
@@ -50,7 +53,7 @@ function carry(client: Socket, target: RelayTarget): void {
 }
 
 /** Each client has a socket of its own towards the container, so that answers find their way. */
-function relayUdp(fd: number, target: RelayTarget): () => void {
+function relayUdp(fd: number, target: RelayTarget): End {
   interface Client {
     readonly socket: UdpSocket
     ready: boolean

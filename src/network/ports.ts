@@ -68,6 +68,37 @@ export class Ports {
     return held.slice(before).map((holder) => holder.port)
   }
 
+  /**
+   * What `requests` want, for another sandbox, out of what the first one holds: those sockets change hands and are never free
+   * in between. What the first holds beyond stays with it. All or none.
+   */
+  inherit(
+    o: { readonly from: string; readonly to: string; readonly owner: string },
+    requests: readonly PortRequest[],
+    { defaultAddress = anyV4 }: { defaultAddress?: string } = {},
+  ): HeldPort[] {
+    const left = [...(this.#held.get(o.from) ?? [])]
+    const missing: PortRequest[] = []
+    const taken: Holder[] = []
+    for (const request of requests.map(check)) {
+      const found = addressesOf(request.hostIp, defaultAddress).map((address) =>
+        left.find(({ port }) => port.hostIp === address && isWanted(port, request)),
+      )
+      const complete = found.filter((holder) => holder !== undefined)
+      if (complete.length < found.length) missing.push(request)
+      else
+        for (const holder of complete) {
+          left.splice(left.indexOf(holder), 1)
+          const port = { ...holder.port, containerPort: request.containerPort }
+          taken.push({ owner: o.owner, socket: holder.socket, port })
+        }
+    }
+    const reserved = this.reserve(o.to, o.owner, missing, { defaultAddress })
+    this.#held.set(o.to, [...(this.#held.get(o.to) ?? []), ...taken])
+    this.#held.set(o.from, left)
+    return [...taken.map(({ port }) => port), ...reserved]
+  }
+
   release(sandbox: string): void {
     for (const { socket } of this.#held.get(sandbox) ?? []) socket[Symbol.dispose]()
     this.#held.delete(sandbox)
@@ -140,6 +171,16 @@ export class Ports {
       for (const holder of holders) if (match(holder.port)) return holder
     return undefined
   }
+}
+
+/** A port that was chosen by the engine goes on with the container's port that it leads to. */
+function isWanted(
+  held: HeldPort,
+  { proto, hostPort, hostPortEnd = hostPort, containerPort }: PortRequest,
+): boolean {
+  if (held.proto !== proto) return false
+  if (hostPort === 0) return held.containerPort === containerPort
+  return held.hostPort >= hostPort && held.hostPort <= hostPortEnd
 }
 
 /** All addresses of a family. */

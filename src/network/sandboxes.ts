@@ -46,6 +46,17 @@ export interface JoinRequest {
   readonly dns?: DnsRecord | undefined
 }
 
+/** Who takes what from whom. */
+export interface HandOver {
+  readonly from: string
+  readonly to: string
+  /** What the heir is to publish. */
+  readonly ports: readonly PortRequest[]
+  /** What the heir is called from now on, by network, and the other one. */
+  readonly names: (networkName: string) => readonly string[]
+  readonly left: (networkName: string) => readonly string[]
+}
+
 /** A network in use: its record, its place in the kernel, its addresses. */
 export interface LiveNetwork {
   readonly record: NetworkRecord
@@ -58,6 +69,8 @@ export interface LiveNetwork {
 export interface SandboxTools {
   readonly log: Logger
   readonly records: Table<SandboxRecord>
+  /** What is written within is written together. */
+  transaction(work: () => void): void
   readonly netnsDir: string
   readonly plumbing: Plumbing
   readonly ports: Ports
@@ -176,6 +189,34 @@ export class Sandboxes {
     )
     this.#save({ ...record, owner, endpoints })
     for (const endpoint of endpoints) this.#register(endpoint)
+  }
+
+  /**
+   * One running container takes another one's published ports and names, in one step for everybody outside: no client finds
+   * nobody. Connections to the first one stay with it.
+   */
+  async handOver(op: Op, o: HandOver): Promise<void> {
+    op.signal.throwIfAborted()
+    const [from, to] = [this.#find(o.from), this.#find(o.to)]
+    const renamed = (record: SandboxRecord, names: HandOver['names']): EndpointRecord[] =>
+      record.endpoints.map((e) =>
+        isPredefined(e.networkName) ? e : { ...e, names: [...names(e.networkName)] },
+      )
+    const { v4 } = gatewaysOf(to.endpoints)
+    const binding = v4 ? this.#t.network(v4.networkId).record.bridge?.hostBinding : undefined
+    const wanted = o.ports.map((port) => ({ ...port, hostIp: port.hostIp || binding || '' }))
+    const ports = this.#t.ports.inherit({ from: o.from, to: o.to, owner: to.owner }, wanted)
+    const heir: SandboxRecord = { ...to, ports, wanted: [...o.ports], endpoints: renamed(to, o.names) }
+    const left: SandboxRecord = { ...from, ports: [], wanted: [], endpoints: renamed(from, o.left) }
+    this.#t.transaction(() => {
+      this.#save(left)
+      this.#save(heir)
+    })
+    const change = { removed: publishedPorts(from), added: publishedPorts(heir) }
+    if (!this.#t.firewall.handOver(change)) await this.#t.restoreFirewall(detached(op, 10_000))
+    for (const record of [heir, left]) for (const endpoint of record.endpoints) this.#register(endpoint)
+    this.#t.ports.release(o.from)
+    await this.#redirectUdp(change)
   }
 
   /** What a killed daemon left: dead sandboxes go. */

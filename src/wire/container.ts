@@ -43,6 +43,9 @@ export interface ContainerConfig extends ImageConfig {
   StopTimeout?: number
 }
 
+/** Label: the id of the container whose ports and names this one is to take over. */
+export const standbyLabel = 'dev.gantry.standby'
+
 export interface PortBinding {
   HostIp?: string
   HostPort?: string

@@ -235,6 +235,59 @@ suite('compose', () => {
     await p.ok('down')
   })
 
+  test('--rolling: no request fails, by port or by name, while a new container takes over; one that is not healthy never does', async () => {
+    const serve =
+      'mkdir /www; sleep 0.3; echo $$V > /www/index.html; httpd -f -p 80 -h /www & trap "exit 0" TERM; wait'
+    const content = (version: string, check = 'wget -q -O /dev/null http://127.0.0.1/') => ({
+      services: {
+        web: service({
+          command: ['sh', '-c', serve],
+          environment: { V: version },
+          ports: ['127.0.0.1::80'],
+          healthcheck: { test: ['CMD-SHELL', check], interval: '200ms', retries: 20 },
+        }),
+        client: service({
+          command: [
+            'sh',
+            '-c',
+            'trap "exit 0" TERM; while :; do wget -q -O - http://web/ || echo FAIL; done',
+          ],
+          depends_on: { web: { condition: 'service_healthy' } },
+        }),
+      },
+    })
+    const p = project(content('one'))
+    await p.ok('up', '-d')
+    const address = (await s.ok('port', 'demo-web-1', '80')).split('\n')[0] ?? ''
+    const seen: Record<string, number> = {}
+    const load = new AbortController()
+    const ask = async () => {
+      while (!load.signal.aborted) {
+        const answer = await fetch(`http://${address}/`, { headers: { connection: 'close' } }).then(
+          (response) => response.text(),
+          (error: unknown) => `failed: ${String(error)}`,
+        )
+        seen[answer.trim()] = (seen[answer.trim()] ?? 0) + 1
+      }
+    }
+    const asking = Promise.all([ask(), ask()])
+    p.write(content('two'))
+    await p.ok('up', '-d', '--rolling')
+    await eventually(() => assert.ok((seen['two'] ?? 0) > 10))
+    load.abort()
+    await asking
+    assert.deepEqual(Object.keys(seen).toSorted(), ['one', 'two'])
+    assert.equal((await s.ok('port', 'demo-web-1', '80')).split('\n')[0], address)
+    const logs = await s.ok('logs', 'demo-client-1')
+    assert.deepEqual([...new Set(logs.split('\n'))].toSorted(), ['one', 'two'])
+    const { Id } = await s.inspect<Shape>('demo-web-1')
+    p.write(content('three', 'false'))
+    await p.fails(1, /container [0-9a-f]{12}_demo-web-1 is unhealthy/, 'up', '-d', '--rolling')
+    assert.equal((await s.inspect<Shape>('demo-web-1')).Id, Id)
+    assert.equal(await (await fetch(`http://${address}/`)).text(), 'two\n')
+    await p.ok('down')
+  })
+
   test('faults start nothing', async () => {
     const p = project({ services: { web: service({ depends_on: ['nope'] }) } })
     await p.fails(1, /compose\.yaml:1:\d+: service "web" depends on undefined service "nope"/, 'up', '-d')

@@ -11,6 +11,7 @@ import { gantryBuildsRoutes } from './gantry-builds.ts'
 import { gantryCheckRoutes } from './gantry-check.ts'
 import { gantryImageRoutes } from './gantry-images.ts'
 import { gantryManifestRoutes } from './gantry-manifests.ts'
+import { gantryHandOverRoutes } from './gantry-hand-over.ts'
 import { gantryPortRoutes } from './gantry-ports.ts'
 import { gantryVolumeRoutes } from './gantry-volumes.ts'
 import { imageRoutes } from './images.ts'
@@ -45,6 +46,7 @@ export function dockerRoutes(engine: Engine): Route[] {
     ...gantryImageRoutes(engine),
     ...gantryVolumeRoutes(engine),
     ...gantryPortRoutes(engine),
+    ...gantryHandOverRoutes(engine),
     ...networkRoutes(engine),
     ...refusals,
   ]

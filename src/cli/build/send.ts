@@ -11,6 +11,7 @@ import type {
 import type { ProgressMessage } from '../../wire/image.ts'
 import type { AuthConfig } from '../../wire/registry.ts'
 import type { Context } from '../command.ts'
+import { isGantry } from '../is-gantry.ts'
 import type { Source } from './context.ts'
 import { hostPath } from './host-path.ts'
 import type { BuildJob, Common } from './job.ts'
@@ -146,10 +147,6 @@ async function sentContexts(
     archives.push((await tarContext(each.path, {})).stream)
   }
   return { wire, archives }
-}
-
-async function isGantry(context: Context): Promise<boolean> {
-  return (await context.client.system.version()).Platform?.Name?.startsWith('Gantry') ?? false
 }
 
 /** Nothing when the daemon cannot do it this way: it cannot read our directory, or is not Gantry. */

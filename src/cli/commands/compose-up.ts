@@ -31,6 +31,15 @@ const flags = {
     'Recreate anonymous volumes instead of retrieving data from the previous containers',
     { short: 'V' },
   ),
+  rolling: bool(
+    'Start new containers before those they replace go, healthy first; ports and names move without a failed request',
+  ),
+  'drain-timeout': int(
+    'Seconds that connections to a replaced container have to end by themselves (--rolling)',
+    {
+      initial: 10,
+    },
+  ),
   timeout: int(
     'Use this timeout in seconds for container shutdown when attached or when containers are already running',
     { short: 't' },
@@ -54,6 +63,7 @@ export const composeUp = command({
       ...options,
       start: !options['no-start'],
       timeout: given.has('timeout') ? options.timeout : undefined,
+      rolling: options.rolling ? { drain: options['drain-timeout'] } : undefined,
     }
     if (!isDetached(options) && common.start) return attached(context, { services, options, common })
     const deadline = options['wait-timeout']

@@ -1,7 +1,9 @@
 /** From files to containers: what `up`, `create` and `--dry-run` do. */
 import { apply, type Project, type Report, type Startable } from '../../compose/index.ts'
+import { EngineError } from '../../lib/errors.ts'
 import type { Context } from '../command.ts'
 import { composeFlags } from '../commands/compose.ts'
+import { isGantry } from '../is-gantry.ts'
 import { confirmVolume } from './confirm-volume.ts'
 import { convergence, observeProject, workOf } from './converge.ts'
 import { ensureImages } from './images.ts'
@@ -21,6 +23,8 @@ export interface BringUpOptions extends ConvergeValues {
   readonly timeout?: number | undefined
   readonly wait?: boolean
   readonly signal?: AbortSignal
+  /** New containers take over from those that run; how many seconds connections to those have to end. */
+  readonly rolling?: { readonly drain: number } | undefined
   /** Called with all containers before any of them starts; from then on their output is what is shown. */
   readonly onMade?: (made: BroughtUp) => Promise<void>
 }
@@ -43,6 +47,11 @@ export async function bringUp(
     context.out(planText(plan))
     return undefined
   }
+  if (o.rolling && !(await isGantry(context)))
+    throw new EngineError(
+      'unsupported',
+      '--rolling needs Gantry: a real Docker cannot move ports and names from one container to another',
+    )
   using progress = await openProgress(context, { title: 'Running' })
   let attached = false
   const report: Report = (event) => {
@@ -72,6 +81,7 @@ export async function bringUp(
     inherit: !o['renew-anon-volumes'],
     confirmVolume: confirmVolume(o.yes),
     wait: o.wait ?? false,
+    rolling: o.rolling,
     beforeStart: async (made) => {
       if (!o.onMade) return
       progress.close()

@@ -4,6 +4,7 @@ import { parseReference, familiarName } from '../../lib/reference.ts'
 import { bakeAll } from '../bake/bake-build.ts'
 import { makeProgress } from '../build/make-progress.ts'
 import type { Context } from '../command.ts'
+import { isGantry } from '../is-gantry.ts'
 import { composeFlags } from '../commands/compose.ts'
 import { authOf } from '../commands/transfer.ts'
 import { showTransfer } from '../transfer-progress.ts'
@@ -89,8 +90,4 @@ async function pushOne(context: Context, image: string, quiet: boolean): Promise
     auth,
   })
   await showTransfer(messages, { write: (text) => context.err(text), columns: undefined, quiet })
-}
-
-async function isGantry(context: Context): Promise<boolean> {
-  return (await context.client.system.version()).Platform?.Name?.startsWith('Gantry') ?? false
 }

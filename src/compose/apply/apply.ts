@@ -13,6 +13,8 @@ import type { Plan } from '../plan/plan.ts'
 import type { ContainerStep } from '../plan/plan-services.ts'
 import { applyNetwork, applyVolume, type ConfirmVolume } from './apply-resources.ts'
 import { createContainer, recreateContainer, type Made } from './create-container.ts'
+import { refusedAt } from './refused-at.ts'
+import { checkRolling, rollContainer } from './roll-container.ts'
 import { startServices, type Startable } from './start-services.ts'
 import { removeContainer, stopAndRemove, stopContainer } from './stop-containers.ts'
 import type { Work } from './work.ts'
@@ -28,6 +30,8 @@ export interface ApplyOptions {
   readonly proxies?: ReadonlyMap<string, string>
   /** Called with all containers before any of them starts: who wants their output attaches now. */
   readonly beforeStart?: (containers: ReadonlyMap<string, readonly Startable[]>) => Promise<void>
+  /** `--rolling`: running containers go only when there is a new one; how many seconds their connections have to end. */
+  readonly rolling?: { readonly drain: number } | undefined
   /** `--wait`: until all run, or are healthy. */
   readonly wait?: boolean
 }
@@ -38,6 +42,12 @@ export async function apply(
   plan: Plan,
   o: ApplyOptions,
 ): Promise<ReadonlyMap<string, readonly Startable[]>> {
+  // Before anything is done.
+  if (o.rolling)
+    for (const [name, steps] of plan.services) {
+      const service = o.project.services.get(name)
+      if (service && steps.some(({ kind }) => kind === 'recreate')) checkRolling(o.project, name, service)
+    }
   const dependents = [...plan.services.values()].flat().filter(({ kind }) => kind === 'restart')
   await Promise.all([
     ...plan.networks.map((step) => applyNetwork(work, step, o)),
@@ -48,11 +58,14 @@ export async function apply(
       'container' in step ? stopContainer(work, step.container, o.project) : [],
     ),
   ])
-  const services = await new Containers(work, plan, o).all()
+  const containers = new Containers(work, plan, o)
+  const services = await containers.all()
   await o.beforeStart?.(services)
   if (plan.start) {
     const graph = graphOfServices(o.project.services)
     await startServices(work, graph, { services, project: o.project, wait: o.wait ?? false })
+    // What they depend on is up by now.
+    await alongGraph(graph, (name) => containers.roll(name))
   }
   return services
 }
@@ -62,6 +75,8 @@ class Containers {
   readonly #plan: Plan
   readonly #o: ApplyOptions
   readonly #made = new Map<string, Startable[]>()
+  /** By service, what is made anew when all else is done. */
+  readonly #rolls = new Map<string, (() => Promise<void>)[]>()
   readonly #imageVolumes = new Map<string, Promise<readonly string[]>>()
 
   constructor(work: Work, plan: Plan, o: ApplyOptions) {
@@ -80,8 +95,17 @@ class Containers {
         return [name, new Map([...dependencies].filter(([other]) => shared.includes(other)))]
       }),
     )
-    await alongGraph(sharing, (name) => this.#service(name))
+    await alongGraph(sharing, (name) =>
+      this.#service(name).catch((error: unknown) => {
+        throw refusedAt(this.#o.project, name, error)
+      }),
+    )
     return this.#made
+  }
+
+  /** One container after the other: the rest of the service is there meanwhile. */
+  async roll(name: string): Promise<void> {
+    for (const roll of this.#rolls.get(name) ?? []) await roll()
   }
 
   async #service(name: string): Promise<void> {
@@ -135,8 +159,14 @@ class Containers {
           imageVolumes: inherit ? await this.#volumesOfImage(step.service, service) : [],
           details: step.reason,
         }
-        // A name that is told cannot be had twice.
-        return started(await recreateContainer(work, step.container, options))
+        const { rolling } = this.#o
+        if (!rolling || step.container.state !== 'running')
+          return started(await recreateContainer(work, step.container, options))
+        const rolls = this.#rolls.get(step.service) ?? []
+        const roll = async () =>
+          void (await rollContainer(work, step.container, { ...options, drain: rolling.drain }))
+        this.#rolls.set(step.service, [...rolls, roll])
+        return { id: step.container.id, name: step.name, running: true }
       }
     }
   }

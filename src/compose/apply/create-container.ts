@@ -14,7 +14,7 @@ export interface Made {
   readonly name: string
 }
 
-type CreateOptions = BodyOptions & { readonly containerName: string }
+export type CreateOptions = BodyOptions & { readonly containerName: string }
 
 /** The container is not started. What fails half-way leaves nothing behind. */
 export async function createContainer(work: Work, o: CreateOptions): Promise<Made> {
@@ -22,6 +22,11 @@ export async function createContainer(work: Work, o: CreateOptions): Promise<Mad
   return reported(work.report, { id, working: 'Creating', done: 'Created' }, () =>
     work.limit.run(() => create(work, o, containerBody(o))),
   )
+}
+
+/** Without a word of it. */
+export function createQuietly(work: Work, o: CreateOptions): Promise<Made> {
+  return work.limit.run(() => create(work, o, containerBody(o)))
 }
 
 async function create({ client, report }: Work, o: CreateOptions, body: ContainerCreateBody): Promise<Made> {
