@@ -24,6 +24,13 @@ const start = (engine: Engine, name: string, ...flags: string[]) =>
 const remove = (engine: Engine, ...these: string[]) =>
   engine.run(['rm', '-f', ...(engine.name === 'podman' ? ['-t', '0'] : []), ...these])
 
+const many = Array.from({ length: 200 }, (_, i) => `${prefix}-many-${i}`)
+/** Ten at a time. */
+async function startMany(engine: Engine): Promise<void> {
+  for (let i = 0; i < many.length; i += 10)
+    await Promise.all(many.slice(i, i + 10).map((name) => start(engine, name)))
+}
+
 /** Puts the base image into the engine under a name of ours. */
 export async function importImage(engine: Engine, tar: Buffer): Promise<void> {
   await engine.run(['import', '-', image], { input: tar })
@@ -72,6 +79,27 @@ export function scenarios(context: string): Scenario[] {
       rounds: 3,
       setup: async (engine) => void (await Promise.all(names.map((name) => start(engine, name)))),
       work: async (engine) => void (await remove(engine, ...names)),
+    },
+    {
+      name: 'run -d, nothing running',
+      rounds: 15,
+      work: async (engine) => void (await start(engine, `${prefix}-one`)),
+      teardown: async (engine) => void (await remove(engine, `${prefix}-one`)),
+    },
+    {
+      name: 'run -d, 200 running',
+      rounds: 15,
+      before: startMany,
+      work: async (engine) => void (await start(engine, `${prefix}-one`)),
+      teardown: async (engine) => void (await remove(engine, `${prefix}-one`)),
+      after: async (engine) => void (await remove(engine, ...many)),
+    },
+    {
+      name: 'ps, 200 running',
+      rounds: 15,
+      before: startMany,
+      work: async (engine) => void (await engine.run(['ps'])),
+      after: async (engine) => void (await remove(engine, ...many)),
     },
     ...buildScenarios(context, prefix),
     ...composeScenarios(context, { image, prefix }),
