@@ -9,7 +9,6 @@ import type {
   HostConfig,
   MountPoint,
 } from '../wire/container.ts'
-import type { EndRequest } from './end-request.ts'
 import type { ContainerRecord } from './record.ts'
 import { isLive, type Ended, type State } from './state.ts'
 
@@ -44,8 +43,6 @@ export class Container {
   readonly starts = new Broadcast<boolean>()
   /** Attaches that came before the start: connected between create and start, so that no output is missed. */
   readonly pendingAttaches = new Set<() => Promise<void>>()
-  /** Who asked for the end of the process, if somebody did. */
-  endRequest: EndRequest | undefined
   /** Somebody removes it already: its end is no reason to remove it once more. */
   removalRequested = false
 

@@ -94,6 +94,7 @@ export async function create(
     state: { status: 'created' },
     restartCount: 0,
     stoppedByUser: false,
+    endRequest: null,
   }
   const c = new Container(record, request.paths)
   undo.defer(() => rm(c.directory, { recursive: true, force: true }))

@@ -1,6 +1,6 @@
 /**
  * Who wants a container's process to end, noted before the signal is sent: with it the end is told from one of the process's own
- * accord, which a restart policy answers and `why` explains.
+ * accord, which a restart policy answers and `why` explains. Part of the record: the daemon may be killed in between.
  */
 export interface EndRequest {
   /** `user`: stop, kill, or rm; `restart`: it will be started again; `shutdown`: the daemon ends with its containers. */
@@ -29,7 +29,12 @@ export function endByKill(
   return { by: o.by, signal, until: o.now + killGrace }
 }
 
+/** At boot, of a container that still runs: the daemon was killed before or after the signal, and the process may be about to end. */
+export function afterBoot(request: EndRequest, now: number): EndRequest {
+  return { ...request, until: request.until ?? now + killGrace }
+}
+
 /** The request that an end at this time answers. */
-export function answered(request: EndRequest | undefined, at: number): EndRequest | undefined {
-  return request?.until !== undefined && at > request.until ? undefined : request
+export function answered(request: EndRequest | null, at: number): EndRequest | undefined {
+  return request === null || (request.until !== undefined && at > request.until) ? undefined : request
 }

@@ -20,7 +20,7 @@ const faultTime = 3000
 /** Gathers the traces of an end while they are there: the root file system and the kernel's log. */
 export function reasonOf(op: Op, host: Host, c: Container, exit: Exit & { startedAt: string }): EndReason {
   const at = exit.finishedAt.getTime()
-  const request = answered(c.endRequest, at)
+  const request = answered(c.record.endRequest, at)
   const cgroup = cgroupOf(host, c)
   const quick = at - Date.parse(exit.startedAt) < faultTime
   const fault = !request && quick && faultCodes.has(exit.exitCode) ? faultOf(op, host, c) : undefined

@@ -1,5 +1,6 @@
 import type { Op } from '../lib/op.ts'
 import type { Container } from './container.ts'
+import { afterBoot } from './end-request.ts'
 import { recordEnd, release } from './end.ts'
 import { save, type Host } from './host.ts'
 import { removeFiles } from './remove.ts'
@@ -36,6 +37,8 @@ export async function reconcile(
     await recordEnd(op, host, c, unseenEnd())
     return 'ended'
   }
+  const { endRequest } = c.record
+  if (endRequest) save(host, c, { endRequest: afterBoot(endRequest, Date.now()) })
   const actual = await host.runtime.inspect(op, c.id)
   if (actual?.status === 'paused' && state.status === 'running')
     save(host, c, { state: { ...state, status: 'paused' } })

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { parseDigest, type Digest } from '../lib/digest.ts'
 import type { IdRange } from '../host/mount-tree.ts'
 import type { ContainerConfig, HostConfig, NetworkingConfig } from '../wire/container.ts'
+import type { EndRequest } from './end-request.ts'
 import type { Health } from './health.ts'
 import type { Ended, State } from './state.ts'
 
@@ -54,6 +55,8 @@ export interface ContainerRecord {
   readonly restartCount: number
   /** The user wanted its last end: `unless-stopped` respects that at the next boot. */
   readonly stoppedByUser: boolean
+  /** Who asked for the end of the process that runs. */
+  readonly endRequest: EndRequest | null
   /** How it ended before its last start. */
   readonly previousEnd?: Ended
   /** Of a container with a health check, from its first start on. */
@@ -122,6 +125,20 @@ const schema = z.object({
   ]),
   restartCount: z.number(),
   stoppedByUser: z.boolean().default(false),
+  endRequest: z
+    .object({
+      by: z.enum(['user', 'restart', 'shutdown']),
+      signal: z.number(),
+      forced: z
+        .union([
+          z.object({ because: z.literal('timeout'), grace: z.number() }),
+          z.object({ because: z.literal('deaf') }),
+        ])
+        .optional(),
+      until: z.number().optional(),
+    })
+    .nullable()
+    .default(null),
   previousEnd: z.object(ended).optional(),
   health: z
     .object({

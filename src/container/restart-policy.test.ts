@@ -44,4 +44,10 @@ test('checkRestartPolicy() refuses what docker refuses', () => {
   assert.throws(() => checkRestartPolicy({ Name: 'on-failure', MaximumRetryCount: -1 }), {
     message: 'invalid restart policy: maximum retry count cannot be negative',
   })
+  // As a client may send it.
+  const unknown = { Name: 'sometimes' } as unknown as Parameters<typeof checkRestartPolicy>[0]
+  assert.throws(() => checkRestartPolicy(unknown), {
+    message:
+      "invalid restart policy: unknown policy 'sometimes'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'",
+  })
 })

@@ -11,7 +11,7 @@ export function saveEnd(
   c: Container,
   end: Ended & { readonly error?: string },
 ): 'exited' | 'restarting' {
-  const request = answered(c.endRequest, Date.parse(end.finishedAt))
+  const request = answered(c.record.endRequest, Date.parse(end.finishedAt))
   const { restartCount, health } = c.record
   const facts = { exitCode: end.exitCode, restartCount, stoppedByUser: request?.by === 'user' }
   const again = request === undefined && restartsAfterEnd(c.hostConfig.RestartPolicy, facts)
@@ -20,6 +20,7 @@ export function saveEnd(
     state: { ...end, status },
     restartCount: again ? restartCount + 1 : restartCount,
     stoppedByUser: facts.stoppedByUser,
+    endRequest: null,
     ...(health && { health: healthAtEnd(health) }),
   })
   return status

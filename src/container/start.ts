@@ -41,7 +41,6 @@ export async function start(op: Op, host: Host, c: Container, o: { by: 'user' | 
   if (c.state.status === 'paused')
     throw new EngineError('conflict', 'cannot start a paused container, try unpause instead')
   assertCan(c.state, 'running')
-  c.endRequest = undefined
   try {
     await launch(op, host, c, o)
   } catch (error) {
@@ -104,6 +103,8 @@ async function launch(op: Op, host: Host, c: Container, o: { by: 'user' | 'polic
     throw explained(op, host, c, error)
   })
   for (const connect of c.pendingAttaches) await connect()
+  // Before it can write or end.
+  const startedAt = new Date().toISOString()
   await host.runtime.start(committed, c.id)
   const before = endOf(c.state)
   save(host, c, {
@@ -112,7 +113,7 @@ async function launch(op: Op, host: Host, c: Container, o: { by: 'user' | 'polic
       status: 'running',
       pid,
       pidStartTime: startTime(pid) ?? 0,
-      startedAt: new Date().toISOString(),
+      startedAt,
     },
     ...(o.by === 'user' && { restartCount: 0, stoppedByUser: false }),
     ...(healthCheckOf(c.config) && { health: healthAtStart(c.record.health) }),

@@ -44,7 +44,7 @@ export async function stop(op: Op, host: Host, c: Container, o: StopOptions): Pr
       signal: signalName(signal),
     })
   const grace = deaf ? 0 : (asked ?? defaultGraceSeconds)
-  c.endRequest = { by, signal, ...(deaf && { forced: { because: 'deaf' } }) }
+  save(host, c, { endRequest: { by, signal, ...(deaf && { forced: { because: 'deaf' } }) } })
   if (grace !== 0) {
     emitKill(host, c, signal)
     await sendSignal(op, host, c, signal)
@@ -52,7 +52,7 @@ export async function stop(op: Op, host: Host, c: Container, o: StopOptions): Pr
     else await Promise.race([over, delay(grace * 1000, undefined, { ref: false })])
   }
   if (isLive(c.state)) {
-    if (!deaf) c.endRequest = { by, signal, forced: { because: 'timeout', grace } }
+    if (!deaf) save(host, c, { endRequest: { by, signal, forced: { because: 'timeout', grace } } })
     emitKill(host, c, 9)
     await sendSignal(op, host, c, 9)
     await withDeadline(c, over)
@@ -74,7 +74,8 @@ export async function kill(
     throw new EngineError('conflict', `cannot kill container: ${c.name}: container ${c.id} is not running`)
   const over = ended(c, op.signal)
   const stopSignal = parseSignal(c.config.StopSignal || 'SIGTERM')
-  c.endRequest = endByKill(signal, { by, stopSignal, now: Date.now() }) ?? c.endRequest
+  const endRequest = endByKill(signal, { by, stopSignal, now: Date.now() })
+  if (endRequest) save(host, c, { endRequest })
   emitKill(host, c, signal)
   await sendSignal(op, host, c, signal)
   // Docker: a kill by SIGKILL answers when the container is gone.
@@ -88,7 +89,7 @@ async function callOffRestart(op: Op, host: Host, c: Container, request: EndRequ
   const { state } = c
   // It was being started while we waited for the lock.
   if (state.status !== 'restarting') return false
-  c.endRequest = request
+  save(host, c, { endRequest: request })
   saveEnd(host, c, state)
   c.exits.publish(state)
   return true

@@ -4,7 +4,7 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { eventually, system } from './harness.ts'
+import { eventually, finished, system } from './harness.ts'
 
 interface Inspected {
   RestartCount: number
@@ -121,11 +121,18 @@ suite('restart policies', () => {
     await up('no', 'no', 'sleep 1000')
     await up('loop', 'always', 'exit 1')
     await s.ok('stop', 'stopped', 'always-stopped')
+    // Stopped, and over only when the daemon that was asked is dead.
+    await up('stopping', 'unless-stopped', 'trap "sleep 1; exit 4" TERM; while :; do sleep 0.05; done')
+    const stopping = finished(s.spawn(['stop', '-t', '60', 'stopping']), 'stop')
+    await sleep(600)
     const before = await look('aa')
     const { Pid } = (await look('uu')).State
     await s.daemon.killHard()
     process.kill(Pid, 'SIGKILL')
+    await stopping
     await s.daemon.start()
+    await becomes('stopping', 'exited')
+    assert.equal((await look('stopping')).State.ExitCode, 4)
     assert.equal((await look('aa')).State.Pid, before.State.Pid)
     await becomes('uu', 'running')
     assert.notEqual((await look('uu')).State.Pid, Pid)

@@ -121,7 +121,12 @@ async function create(engine: Deps, call: Call): Promise<void> {
   } = decode(createBody, raw ?? {})
   const endpoints = networking?.EndpointsConfig ?? {}
   const rawHostConfig = (raw as { HostConfig?: unknown } | undefined)?.HostConfig ?? {}
-  refuseUnsupported({ config, hostConfig: rawHostConfig, endpoints, runtimes: new Set(engine.runtime.known.keys()) })
+  refuseUnsupported({
+    config,
+    hostConfig: rawHostConfig,
+    endpoints,
+    runtimes: new Set(engine.runtime.known.keys()),
+  })
   const { id, warnings } = await engine.containers.create(call.op, {
     name: call.query.optional('name'),
     platform: call.query.text('platform') || undefined,

@@ -135,7 +135,7 @@ test('a wrong value is refused with the name of its field', () => {
     { Image: 'a', HostConfig: { PortBindings: { '80/tcp': [{ HostPort: 80 }] } } },
     /PortBindings\.80\/tcp\.0\.HostPort/,
   )
-  refused({ Image: 'a', HostConfig: { RestartPolicy: { Name: 'sometimes' } } }, /RestartPolicy\.Name/)
+  refused({ Image: 'a', HostConfig: { RestartPolicy: { Name: 5 } } }, /RestartPolicy\.Name/)
   assert.throws(() => decode(createBody, []), { kind: 'invalid' })
 })
 

@@ -60,11 +60,6 @@ function refuse(refusal: string, ...routes: readonly `${Method} /${string}`[]): 
 }
 
 const refusals: readonly Route[] = [
-
-
-
-
-
   ...refuse('cluster volumes are not supported', 'PUT /volumes/:name'),
   ...refuse(
     'plugins are not supported',

@@ -10,6 +10,7 @@ import type {
   ExecStartBody,
   HostConfig,
   NetworkingConfig,
+  RestartPolicy,
 } from '../../wire/container.ts'
 
 /** An object whose null fields count as absent. */
@@ -160,7 +161,11 @@ export const hostConfigShape = {
   PortBindings: portMap,
   PublishAllPorts: flag,
   RestartPolicy: struct({
-    Name: z.enum(['', 'no', 'always', 'unless-stopped', 'on-failure']).exactOptional(),
+    // Others are refused at create, in docker's words.
+    Name: z
+      .string()
+      .transform((name) => name as NonNullable<RestartPolicy['Name']>)
+      .exactOptional(),
     MaximumRetryCount: integer,
   }).exactOptional(),
   AutoRemove: flag,

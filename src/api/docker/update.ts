@@ -54,7 +54,12 @@ const updateBody: z.ZodType<ResourceUpdate> = z.preprocess(
 export function updateRoutes({ containers, runtime }: Deps): Route[] {
   const update = async (call: Call) => {
     const change = wanted(await readJson(call.request))
-    refuseUnsupported({ config: { Image: '' }, hostConfig: change, endpoints: {}, runtimes: new Set(runtime.known.keys()) })
+    refuseUnsupported({
+      config: { Image: '' },
+      hostConfig: change,
+      endpoints: {},
+      runtimes: new Set(runtime.known.keys()),
+    })
     await containers.update(call.committed, call.params['id'] ?? '', change)
     sendJson(call.response, { Warnings: [] })
   }

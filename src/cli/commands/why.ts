@@ -22,7 +22,9 @@ export const why = command({
   },
 })
 
-const ago = (time: string): string => `${humanDuration(Math.max(0, Date.now() - Date.parse(time)))} ago`
+const span = (milliseconds: number): string =>
+  humanDuration(Math.max(0, milliseconds)).replace(/^[A-Z]/, (letter) => letter.toLowerCase())
+const ago = (time: string): string => `${span(Date.now() - Date.parse(time))} ago`
 
 function lifeLines(c: ContainerInspect): string[] {
   const { State: state, HostConfig: hostConfig, RestartCount: restarts } = c
@@ -42,9 +44,9 @@ function lifeLines(c: ContainerInspect): string[] {
         `Why: ${(state.Previous.Reason ?? unexplained).Text}.`,
       )
   } else {
-    const ran = humanDuration(Date.parse(state.FinishedAt) - Date.parse(state.StartedAt))
+    const ran = span(Date.parse(state.FinishedAt) - Date.parse(state.StartedAt))
     lines.push(
-      `${name} ended ${ago(state.FinishedAt)} with code ${state.ExitCode}, after ${ran.toLowerCase()}.`,
+      `${name} ended ${ago(state.FinishedAt)} with code ${state.ExitCode}, after ${ran}.`,
       `Why: ${(state.Reason ?? unexplained).Text}.`,
     )
   }
