@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { suite, test } from 'node:test'
 import { eventually, finished, missing, system, type Result } from './harness.ts'
+import { RegistryServer } from './registry-server.ts'
 
 suite('services of a Compose project', { skip: missing('gantry') }, () => {
   const s = system('gantry')
@@ -72,6 +73,44 @@ COPY --from=base /base /base
     const failed = await p.run(['build', 'web'])
     assert.equal(failed.code, 1)
     assert.match(failed.stderr, /reason\n[^]*ERROR: target web: .*exit code: 3/)
+  })
+
+  test('images go to a registry and come from it, and are pinned to what it has', async () => {
+    const registry = await RegistryServer.start(`--storage=${join(s.daemon.home, 'registry')}`)
+    const image = `${registry.host}/team/app:1`
+    const p = project({
+      'compose.yaml': `services:
+  app: {image: "${image}", build: .}
+  same: {image: "${image}"}
+  local: {image: busybox, pull_policy: never}
+  gone: {image: "${registry.host}/team/gone:1"}
+  made: {image: "${registry.host}/team/made:1", build: .}
+`,
+      Dockerfile: 'FROM busybox\nRUN echo app > /app\n',
+    })
+    const of = async (...args: string[]) => {
+      const result = await p.run(args)
+      assert.equal(result.code, 0, about(args, result))
+      return result.stderr
+    }
+    await of('build', '-q', 'app')
+    assert.match(await of('push', 'app'), new RegExp(`${image} +Pushed\n`))
+    const pinned = await p.ok('config', '--lock-image-digests', '--no-consistency', 'app')
+    assert.match(pinned, /^services:\n {2}app:\n {4}image: .*\/team\/app:1@sha256:[0-9a-f]{64}\n$/)
+    await s.ok('rmi', image)
+    const pulled = await of('pull', 'app', 'same', 'local')
+    assert.match(pulled, / same +Skipped Image is already being pulled by app\n/)
+    assert.match(pulled, / local +Skipped\n/)
+    assert.match(pulled, / [0-9a-f]{12} +(?:Already exists|Pull complete)\n[^]* app +Pulled\n/)
+    const again = await of('pull', '--policy', 'missing', '--ignore-buildable', 'app', 'same')
+    assert.match(again, / app +Skipped Image can be built\n/)
+    assert.match(again, / same +Skipped Image is already present locally\n/)
+    const failed = await p.run(['pull', 'gone'])
+    assert.equal(failed.code, 1)
+    assert.match(failed.stderr, / gone +Error .*team\/gone.*\n/)
+    assert.match(await of('pull', '--ignore-pull-failures', 'gone'), / gone +Error /)
+    assert.match(await of('pull', 'made'), /must be built from source.*\n.*compose build made/)
+    await registry.stop()
   })
 
   test('logs are in order of time, and follow restarts and newcomers without losing a line', async () => {

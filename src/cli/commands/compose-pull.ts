@@ -84,6 +84,8 @@ function selected(project: Project, names: readonly string[], deps: boolean): re
 
 async function imagesHere(context: Context): Promise<ReadonlySet<string>> {
   const images = await context.client.images.list()
-  const tags = images.flatMap(({ RepoTags }) => RepoTags ?? []).filter((tag) => !tag.includes('<none>'))
-  return new Set(tags.map((tag) => canonical(parseReference(tag))))
+  const names = images
+    .flatMap(({ RepoTags, RepoDigests }) => [...(RepoTags ?? []), ...(RepoDigests ?? [])])
+    .filter((name) => !name.includes('<none>'))
+  return new Set(names.map((name) => canonical(parseReference(name))))
 }
