@@ -26,6 +26,8 @@ export interface Context {
 export interface Command<F extends Flags = Flags> {
   /** After the command's name: `[OPTIONS] IMAGE [COMMAND] [ARG...]`. */
   readonly usage: string
+  /** What the help says beyond the line of the table. */
+  readonly more?: string
   readonly flags: F
   /** How many arguments it takes. */
   readonly arguments: readonly [min: number, max: number]

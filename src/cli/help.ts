@@ -10,6 +10,7 @@ function width(): number {
 
 export function commandHelp(name: string, entry: Entry, definition: Command): string {
   let text = `Usage:  gantry ${name} ${definition.usage}\n\n${entry.about}\n`
+  if (definition.more !== undefined) text += `\n${definition.more}\n`
   if (entry.names.length > 1)
     text += `\nAliases:\n  ${entry.names.map((alias) => `gantry ${alias}`).join(', ')}\n`
   // A command that is a group as well has flags for all that are in it.
@@ -31,21 +32,31 @@ export function flagHelp(flags: Flags): string {
   return rows.map((row) => row.left.padEnd(column) + wrap(row.right, column) + '\n').join('')
 }
 
-/** Breaks at spaces; further lines are indented to the column. */
+/** How far a last line may go over, where it is the last for that. */
+const slop = 5
+
+/** Breaks as docker's flag library does; further lines are indented to the column. */
 function wrap(text: string, column: number): string {
-  const room = Math.max(width() - column, 24)
+  const room = width() - 1 - column - slop
+  if (room < 24 - slop) return text.replaceAll('\n', `\n${' '.repeat(column)}`)
   const lines: string[] = []
-  for (const paragraph of text.split('\n')) {
-    let line = ''
-    for (const word of paragraph.split(' ')) {
-      if (line !== '' && line.length + 1 + word.length >= room) {
-        lines.push(line)
-        line = word
-      } else line = line === '' ? word : `${line} ${word}`
-    }
-    lines.push(line)
+  let rest = text
+  while (rest !== '') {
+    const at = breakOf(rest, room)
+    lines.push(rest.slice(0, at))
+    rest = rest.slice(at + 1)
   }
-  return lines.join(`\n${' '.repeat(column)}`)
+  return lines.join('\n').replaceAll('\n', `\n${' '.repeat(column)}`)
+}
+
+/** Where the first line ends: at a line break of its own, else at the last space that fits. */
+function breakOf(text: string, room: number): number {
+  if (room + slop > text.length) return text.length
+  const head = text.slice(0, room)
+  const space = Math.max(head.lastIndexOf(' '), head.lastIndexOf('\t'), head.lastIndexOf('\n'))
+  if (space <= 0) return text.length
+  const line = head.lastIndexOf('\n')
+  return line > 0 && line < space ? line : space
 }
 
 function commandsOf(group: string): string {

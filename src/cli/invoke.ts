@@ -32,7 +32,8 @@ export async function invoke({ entry, name, rest }: Found, context: Context): Pr
   if (wrong) {
     const usage = usageOf(path, definition)
     // Docker: "See" where there is a least number of arguments, "Run" elsewhere.
-    const hint = wrong.includes('at least') ? usage.replace(/Run(?= '[^']*' for more)/, 'See') : usage
+    const least = wrong.includes('at least') && !wrong.includes('at most')
+    const hint = least ? usage.replace(/Run(?= '[^']*' for more)/, 'See') : usage
     throw new ExitError(1, `gantry: '${path}' ${wrong}\n\n${hint}`)
   }
   return (await definition.run(context, parsed.values, parsed.rest, parsed.given)) ?? 0

@@ -147,10 +147,11 @@ export class Container {
       .filter((mount) => mount.type !== 'tmpfs' || this.hostConfig.Tmpfs?.[mount.destination] === undefined)
       .map((mount) => ({
         Type: mount.type,
-        ...(mount.volume === undefined ? {} : { Name: mount.volume, Driver: 'local' }),
+        ...(mount.volume === undefined ? {} : { Name: mount.volume }),
         // Docker: an image by its id.
         Source: mount.image?.id ?? mount.source,
         Destination: mount.destination,
+        ...(mount.volume === undefined ? {} : { Driver: 'local' }),
         Mode: mount.mode,
         RW: !mount.readOnly,
         Propagation: mount.propagation,

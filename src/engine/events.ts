@@ -12,8 +12,15 @@ export class EventLog {
 
   readonly emit: Emit = (event) => {
     const timeNano = this.#now()
-    const attributes = event.attributes ?? {}
+    // In docker's order, in which people read them.
+    const attributes = Object.fromEntries(
+      Object.entries(event.attributes ?? {}).toSorted(([a], [b]) => (a < b ? -1 : 1)),
+    )
     const message: EventMessage = {
+      ...(event.type === 'container' || event.type === 'image' ? { status: event.action, id: event.id } : {}),
+      ...(event.type === 'container' && attributes['image'] !== undefined
+        ? { from: attributes['image'] }
+        : {}),
       Type: event.type,
       Action: event.action,
       Actor: { ID: event.id, Attributes: attributes },
@@ -21,10 +28,6 @@ export class EventLog {
       time: Number(timeNano / 1_000_000_000n),
       // Docker sends it as a JSON number; above 2^53 its last digits are lost here as in every JavaScript client.
       timeNano: Number(timeNano),
-      ...(event.type === 'container' || event.type === 'image' ? { status: event.action, id: event.id } : {}),
-      ...(event.type === 'container' && attributes['image'] !== undefined
-        ? { from: attributes['image'] }
-        : {}),
     }
     this.#recent.push(message)
     if (this.#recent.length > kept) this.#recent.shift()

@@ -1,7 +1,10 @@
 /** Functions of Go's templates and docker's additions. A TypeError's message becomes `error calling NAME: …`. */
-import { formatValue, isMapOfStrings, isTrue, typeNameOf } from './go-template-values.ts'
+import { formatValue, isMapOfStrings, isTrue, MethodSet, typeNameOf } from './go-template-values.ts'
 
 type Fn = (...parameters: unknown[]) => unknown
+
+const escapeHtml = (text: string) =>
+  text.replaceAll(/[<>&\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
 const lazy: Readonly<Record<string, (call: (() => unknown)[]) => unknown>> = {
   and: (call) => shortCircuit(call, false),
@@ -37,7 +40,9 @@ const functions: Readonly<Record<string, Fn>> = {
   print: (...values) => values.map((value) => formatValue(value)).join(''),
   println: (...values) => `${values.map((value) => formatValue(value)).join(' ')}\n`,
   printf: (format, ...values) => sprintf(text(format), values),
-  json: (value) => JSON.stringify(value ?? null),
+  // Docker: rows of lists are written by Go's own encoder, which escapes what HTML would see; plain data are not.
+  json: (value) =>
+    value instanceof MethodSet ? escapeHtml(JSON.stringify(value)) : JSON.stringify(value ?? null),
   join: (list, separator) => {
     if (!Array.isArray(list))
       throw new TypeError(`wrong type for value; expected []string; got ${typeNameOf(list)}`)

@@ -37,13 +37,13 @@ export function volumeRoutes(engine: Deps): Route[] {
 
 export function encodeVolume(volume: Volume): VolumeInfo {
   return {
-    Name: volume.name,
-    Driver: volume.driver,
-    Mountpoint: volume.mountpoint,
     CreatedAt: volume.createdAt,
+    Driver: volume.driver,
     Labels: Object.keys(volume.labels).length > 0 ? { ...volume.labels } : null,
-    Scope: 'local',
+    Mountpoint: volume.mountpoint,
+    Name: volume.name,
     Options: Object.keys(volume.options).length > 0 ? { ...volume.options } : null,
+    Scope: 'local',
   }
 }
 

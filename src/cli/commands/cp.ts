@@ -8,7 +8,8 @@ import { copyWhole } from './archives.ts'
 const { isatty } = process.getBuiltinModule('node:tty')
 
 export const cp = command({
-  usage: 'CONTAINER:SRC_PATH DEST_PATH|-\n\tgantry cp [OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH',
+  usage: '[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n\tgantry cp [OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH',
+  more: `Use '-' as the source to read a tar archive from stdin\nand extract it to a directory destination in a container.\nUse '-' as the destination to stream a tar archive of a\ncontainer source to stdout.`,
   arguments: [2, 2],
   flags: {
     archive: bool('Archive mode (copy all uid/gid information)', { short: 'a' }),

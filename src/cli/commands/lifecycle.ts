@@ -2,6 +2,7 @@
 import { DaemonError } from '../../client/index.ts'
 import type { PortCheckInfo } from '../../wire/container.ts'
 import { command, ExitError, forEach, type Context } from '../command.ts'
+import { describeError } from '../errors.ts'
 import { bool, int, string, value, type Flag, type Values } from '../flags.ts'
 import { alignTable } from '../text.ts'
 
@@ -103,7 +104,12 @@ export const rename = command({
   async run(context, _flags, [from = '', to = '']) {
     if (from.trim() === '' || to.trim() === '')
       throw new ExitError(1, 'Error: Neither old nor new names may be empty')
-    await context.client.containers.rename(from, to.trim())
+    try {
+      await context.client.containers.rename(from, to.trim())
+    } catch (error) {
+      context.err(`${describeError(error)}\n`)
+      throw new ExitError(1, `Error: failed to rename container named ${from}`)
+    }
   },
 })
 

@@ -24,7 +24,7 @@ export const ps = command({
   async run(context, flags) {
     const format = flags.format || (flags.quiet ? '' : context.config.format('psFormat'))
     const last = flags.latest && flags.last === -1 ? 1 : flags.last
-    const size = flags.size || /\{\{[^}]*\.Size\b/.test(format)
+    const size = flags.size || /\{\{[^}]*\.Size\b|\{\{\s*json\s+\.\s*\}\}/.test(format)
     const rows = await context.client.containers.list({
       all: flags.all || last > 0,
       limit: last > 0 ? last : undefined,

@@ -1,7 +1,7 @@
 import type { ResourceUpdate } from '../../wire/container.ts'
 import { command, ExitError, forEach } from '../command.ts'
 import { parseRestart } from '../create-body.ts'
-import { string } from '../flags.ts'
+import { int, string } from '../flags.ts'
 import { createFlags } from '../run-flags.ts'
 
 export const update = command({
@@ -11,15 +11,18 @@ export const update = command({
     'blkio-weight': createFlags['blkio-weight'],
     'cpu-period': createFlags['cpu-period'],
     'cpu-quota': createFlags['cpu-quota'],
-    'cpu-rt-period': createFlags['cpu-rt-period'],
-    'cpu-rt-runtime': createFlags['cpu-rt-runtime'],
+    'cpu-rt-period': int('Limit the CPU real-time period in microseconds'),
+    'cpu-rt-runtime': int('Limit the CPU real-time runtime in microseconds'),
     'cpu-shares': createFlags['cpu-shares'],
     cpus: createFlags.cpus,
     'cpuset-cpus': createFlags['cpuset-cpus'],
     'cpuset-mems': createFlags['cpuset-mems'],
     memory: createFlags.memory,
     'memory-reservation': createFlags['memory-reservation'],
-    'memory-swap': createFlags['memory-swap'],
+    'memory-swap': {
+      ...createFlags['memory-swap'],
+      help: 'Swap limit equal to memory plus swap: -1 to enable unlimited swap',
+    },
     'pids-limit': createFlags['pids-limit'],
     restart: string('Restart policy to apply when a container exits'),
   },
