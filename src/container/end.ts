@@ -39,6 +39,8 @@ export async function recordEnd(
   if (exit.oomKilled) emit(host, c, { action: 'oom' })
   await release(op, host, c)
   const status = saveEnd(host, c, ended)
+  // Only now: should the daemon die in between, or the disk be full, conmon's note still has the exit code.
+  host.runtime.forgetExit(c.id)
   // Docker: who hears of it and asks finds a container that is over (compose takes another for one that restarts).
   emit(host, c, {
     action: 'die',
@@ -52,7 +54,7 @@ export async function recordEnd(
   return status
 }
 
-/** Gives back all that a running container holds. Idempotent; also clears up after a daemon that was killed. */
+/** Gives back all that a running container holds, but the note of its exit. Idempotent; also clears up after a daemon that was killed. */
 export async function release(op: Op, host: Host, c: Container): Promise<void> {
   const undo = detached(op, 30_000)
   await Promise.all([
@@ -62,5 +64,4 @@ export async function release(op: Op, host: Host, c: Container): Promise<void> {
   await attempt(op, 'release its mounts', () => releaseMounts(undo, host, c))
   await attempt(op, 'unmount its root', () => host.snapshots.unmount(undo, c.id))
   await attempt(op, 'remove its bundle', () => rm(c.bundle, { recursive: true, force: true }))
-  host.runtime.forgetExit(c.id)
 }

@@ -3,7 +3,14 @@ import { isAbort } from '../lib/errors.ts'
 import { background, type Op } from '../lib/op.ts'
 import { Semaphore } from '../lib/semaphore.ts'
 import type { Container } from './container.ts'
-import { healthAfter, healthCheckOf, pauseBefore, type HealthCheck, type ProbeResult } from './health.ts'
+import {
+  healthAfter,
+  healthCheckOf,
+  pauseBefore,
+  type Health,
+  type HealthCheck,
+  type ProbeResult,
+} from './health.ts'
 import { killLeftProbe, startProbe } from './health-probe.ts'
 import { emit, save, type Host } from './host.ts'
 
@@ -93,13 +100,23 @@ export class HealthChecks {
     return startProbe(op, this.#host, c, check)
   }
 
+  /** A disk that is full is no reason to look no more: memory has what was found, and the next change is written again. */
+  #save(c: Container, health: Health): void {
+    try {
+      save(this.#host, c, { health })
+    } catch (error) {
+      this.#host.log.warn('cannot write down the health of a container', { id: c.id, error })
+      c.replace({ ...c.record, health })
+    }
+  }
+
   #note(c: Container, result: ProbeResult, o: { check: HealthCheck; startedAt: string }): void {
     const before = c.record.health
     if (!before) return
     const health = healthAfter(before, result, o)
     const isNews = health.status !== before.status || health.failingStreak !== before.failingStreak
-    if (isNews) save(this.#host, c, { health })
     // One more success among many is not worth a write to the disk.
+    if (isNews) this.#save(c, health)
     else c.replace({ ...c.record, health })
     if (health.status !== before.status) emit(this.#host, c, { action: `health_status: ${health.status}` })
   }

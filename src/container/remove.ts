@@ -43,6 +43,7 @@ export async function removeFiles(op: Op, host: Host, c: Container, o: { volumes
     rm(c.directory, { recursive: true, force: true }),
     rm(c.bundle, { recursive: true, force: true }),
   ])
+  host.runtime.forgetExit(c.id)
   host.table.delete(c.id)
   if (o.volumes)
     for (const mount of c.record.mounts)
