@@ -25,6 +25,12 @@ const flags = {
 
 type Flags = { readonly [K in keyof typeof flags]: (typeof flags)[K]['initial'] }
 
+/** Commands that know `--dry-run`, and those that change nothing anyway. */
+const dry = [
+  ...['up', 'create', 'plan', 'config', 'version', 'ps', 'ls', 'logs', 'images', 'port', 'top', 'events'],
+  ...['volumes', 'stats', 'env', 'graph', 'kube'],
+].map((name) => `compose ${name}`)
+
 /** What stands between `compose` and the name of its command. */
 export interface ComposeFlags extends ProjectFlags {
   readonly allResources: boolean
@@ -58,6 +64,11 @@ export const compose = command({
       throw new ExitError(
         1,
         `unknown docker command: "compose ${name}"\n\nRun 'gantry compose --help' for more information`,
+      )
+    if (options['dry-run'] && !dry.includes(found.entry.names[0] ?? ''))
+      throw new EngineError(
+        'unsupported',
+        `--dry-run: ${found.name} has none; compose plan tells what up would do`,
       )
     const inner = within(context, `gantry ${found.name}`, {
       files: options.file,
