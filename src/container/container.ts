@@ -45,6 +45,8 @@ export class Container {
   readonly pendingAttaches = new Set<() => Promise<void>>()
   /** Somebody removes it already: its end is no reason to remove it once more. */
   removalRequested = false
+  /** A restart that somebody asked for is under way. */
+  beingRestarted = false
 
   constructor(record: ContainerRecord, paths: ContainerPaths) {
     this.#record = record
@@ -88,6 +90,11 @@ export class Container {
   }
   get state(): State {
     return this.#record.state
+  }
+  /** Docker: while it is restarted, it has not ended for those who look; compose asks just then whether to go on. */
+  get shownState(): State {
+    const { state } = this
+    return this.beingRestarted && state.status === 'exited' ? { ...state, status: 'restarting' } : state
   }
   get restartCount(): number {
     return this.#record.restartCount

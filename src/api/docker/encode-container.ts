@@ -300,7 +300,7 @@ export function encodeInspect(
     Created: c.createdAt,
     Path: c.path,
     Args: c.args,
-    State: encodeState(c.state, c.record),
+    State: encodeState(c.shownState, c.record),
     Image: c.imageId,
     ResolvConfPath: c.resolvConfPath,
     HostnamePath: c.hostnamePath,
