@@ -139,6 +139,19 @@ export function streamScenarios(client: ClientName): void {
       assert.match(seen.text, /caught/)
     })
 
+    test('Ctrl-D ends the input of a terminal: a shell goes, with the code of its last command', async () => {
+      const child = s.pty(['run', '--rm', '-it', 'busybox', 'sh'])
+      const seen = transcript(child)
+      const ended = finished(child, 'run -it')
+      await until(seen, /# /)
+      child.stdin.write('sh -c "exit 3"; echo code $?; (exit 5)\n')
+      // The shell reads its line at its prompt alone.
+      await until(seen, /code 3\r\n.*# /s)
+      await sleep(100)
+      child.stdin.write('\x04')
+      assert.equal((await ended).code, 5)
+    })
+
     test('Ctrl-P Ctrl-Q detaches and leaves the container running', async () => {
       const child = s.pty(['run', '-it', '--name', 'left', 'busybox', 'sh'])
       const seen = transcript(child)
