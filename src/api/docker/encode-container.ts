@@ -3,7 +3,7 @@ import type { Container, ContainerRecord, Health, State } from '../../container/
 import { endOf, isLive, isUp, parsePort, shownLogPath } from '../../container/index.ts'
 import { humanDuration } from '../../lib/units.ts'
 import type { Endpoint, Sandbox } from '../../network/index.ts'
-import { maskedPaths, readonlyPaths } from '../../runtime/index.ts'
+import { hostFacts, maskedPaths, readonlyPaths } from '../../runtime/index.ts'
 import type {
   ContainerConfig,
   ContainerInspect,
@@ -287,6 +287,8 @@ export function encodeHostConfig(given: HostConfig): HostConfig {
     : { MaskedPaths: [...maskedPaths], ReadonlyPaths: [...readonlyPaths] }
   const shown: HostConfig = { ...hostConfigDefaults, ...paths, ...Object.fromEntries(said) }
   if (shown.MemorySwappiness === -1) shown.MemorySwappiness = null
+  // Docker: as much swap as memory, and the figure is the sum.
+  if (shown.Memory && !shown.MemorySwap && hostFacts().swapLimit) shown.MemorySwap = shown.Memory * 2
   if ((shown.PidsLimit ?? 0) <= 0) shown.PidsLimit = null
   return shown
 }

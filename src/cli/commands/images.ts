@@ -122,6 +122,7 @@ function columns(short: boolean): Record<string, Column<Row>> {
       header: 'SHARED SIZE',
       value: ({ image }) => (image.SharedSize < 0 ? 'N/A' : humanSize(image.SharedSize)),
     },
+    VirtualSize: { header: 'SIZE', value: ({ image }) => humanSize(image.Size, 4) },
     UniqueSize: {
       header: 'UNIQUE SIZE',
       value: ({ image }) => (image.SharedSize < 0 ? 'N/A' : humanSize(image.Size - image.SharedSize)),

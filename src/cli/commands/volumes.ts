@@ -95,6 +95,10 @@ const columns: Readonly<Record<string, Column<VolumeInfo>>> = {
         .map(([key, value]) => `${key}=${value}`)
         .join(','),
   },
+  // Of cluster volumes, which there are none of.
+  Availability: { header: 'AVAILABILITY', value: () => 'N/A' },
+  Group: { header: 'GROUP', value: () => 'N/A' },
+  Status: { header: 'STATUS', value: () => 'N/A' },
   Links: { header: 'LINKS', value: (v) => (v.UsageData ? String(v.UsageData.RefCount) : 'N/A') },
   Size: {
     header: 'SIZE',

@@ -206,21 +206,24 @@ function missing(call: string, path: string, error: unknown): unknown {
   return error
 }
 
+/** Far enough ahead that reading and writing do not wait for each other. Bytes. */
+const ahead = 4 << 20
+
 function count(
   source: Readable,
   progress?: (bytes: number) => void,
 ): { counted: Readable; total: () => number } {
   let bytes = 0
-  const { Readable: Streams } = process.getBuiltinModule('node:stream')
-  const counted = Streams.from(
-    (async function* () {
-      for await (const chunk of source as AsyncIterable<Buffer>) {
-        bytes += chunk.length
-        progress?.(bytes)
-        yield chunk
-      }
-    })(),
-    { objectMode: false },
-  )
+  const { pipeline, Transform } = process.getBuiltinModule('node:stream')
+  const counted = new Transform({
+    highWaterMark: ahead,
+    transform(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length
+      progress?.(bytes)
+      done(null, chunk)
+    },
+  })
+  // A failure of the source destroys what is read, with its error.
+  pipeline(source, counted, () => {})
   return { counted, total: () => bytes }
 }

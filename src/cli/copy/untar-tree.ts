@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { extract, type Header } from 'tar-stream'
+import { extract, type Extract, type Header } from 'tar-stream'
 import { renamed, type Placement } from './copy-paths.ts'
 
 const {
@@ -32,12 +32,7 @@ export async function untarTree(
   const parser = extract()
   const tree = new LocalTree(placement, o)
   const fed = (async () => {
-    for await (const chunk of source as AsyncIterable<Buffer>)
-      if (!parser.write(chunk))
-        await new Promise<void>((resolve) => {
-          parser.once('drain', () => resolve())
-          parser.once('close', () => resolve())
-        })
+    for await (const chunk of source as AsyncIterable<Buffer>) if (!parser.write(chunk)) await drained(parser)
     parser.end(() => {})
   })()
   fed.catch((error: unknown) => parser.destroy(error instanceof Error ? error : new Error(String(error))))
@@ -45,6 +40,19 @@ export async function untarTree(
   for await (const entry of parser as unknown as AsyncIterable<Entry>) await tree.add(entry)
   await fed
   tree.finish()
+}
+
+/** Resolves as well when the parser is given up: the next write then says why. */
+function drained(parser: Extract): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      parser.off('drain', done)
+      parser.off('close', done)
+      resolve()
+    }
+    parser.on('drain', done)
+    parser.on('close', done)
+  })
 }
 
 class LocalTree {
@@ -148,6 +156,8 @@ function partsOf(name: string): string[] {
   const parts = name.split('/').filter((part) => part !== '' && part !== '.')
   if (parts.includes('..') || name.includes('\0'))
     throw new Error(`refused archive entry ${JSON.stringify(name)}: it leads out of its directory`)
+  if (name.includes('\uFFFD'))
+    throw new Error(`the name of ${JSON.stringify(name)} is not UTF-8: copy to - and unpack it with tar`)
   return parts
 }
 
