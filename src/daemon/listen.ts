@@ -9,6 +9,7 @@ import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
 import { listenFailure } from './listen-failure.ts'
 import type { TlsFiles } from './resolve.ts'
+import { readIdentity } from './tls-identity.ts'
 
 /** Opens every host of the configuration, or none: throws naming the host that cannot be had. */
 export async function listenAll(
@@ -16,7 +17,7 @@ export async function listenAll(
   api: ApiServer,
   o: { config: Config; tls: TlsFiles | undefined },
 ): Promise<Server[]> {
-  const identity = o.tls && (await readIdentity(o.tls))
+  const identity = o.tls && (await identityOf(o.tls))
   const servers: Server[] = []
   try {
     for (const host of o.config.hosts) {
@@ -113,17 +114,10 @@ async function groupId(group: string): Promise<number | undefined> {
   return /^\d+$/.test(group) ? Number(group) : undefined
 }
 
-async function readIdentity(files: TlsFiles): Promise<TlsIdentity> {
-  const read = async (what: string, path: string) => {
-    try {
-      return await readFile(path, 'utf8')
-    } catch (cause) {
-      throw new EngineError('invalid', `Cannot read ${what} ${path}: ${messageOf(cause)}`, { cause })
-    }
-  }
-  return {
-    cert: await read('tlscert', files.cert),
-    key: await read('tlskey', files.key),
-    ca: files.ca === undefined ? undefined : await read('tlscacert', files.ca),
-  }
+async function identityOf({ cert, key, ca }: TlsFiles): Promise<TlsIdentity> {
+  return await readIdentity({
+    cert: { name: 'tlscert', path: cert },
+    key: { name: 'tlskey', path: key },
+    ca: ca === undefined ? undefined : { name: 'tlscacert', path: ca },
+  })
 }

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -13,7 +12,6 @@ import {
   type RegistryIdentity,
 } from '../api/registry/index.ts'
 import { parseRetention, PullThrough, readUpstreams, Registry } from '../distribution/index.ts'
-import { EngineError, messageOf } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
 import { ReloadedFile } from '../lib/reloaded-file.ts'
 import { listenFailure } from './listen-failure.ts'
@@ -21,6 +19,7 @@ import { openRegistryAccess } from './registry-access.ts'
 import { Maintenance } from './registry-maintenance.ts'
 import { openRegistryStorage } from './registry-storage.ts'
 import { addressText, type Address, type RegistryConfig, type RegistryTls } from './registry-config.ts'
+import { readIdentity } from './tls-identity.ts'
 
 /** How long requests under way may go on once the server is told to stop. Milliseconds. */
 const drainTime = 10_000
@@ -41,7 +40,7 @@ export interface RegistryService {
 /** Opens the storage and serves it, or leaves nothing behind. */
 export async function openRegistryService(op: Op, config: RegistryConfig): Promise<RegistryService> {
   await using undo = new AsyncDisposableStack()
-  const identity = config.tls && (await readIdentity(config.tls))
+  const identity = config.tls && (await identityOf(config.tls))
   const { storage } = undo.use(await openRegistryStorage(op, config))
   const pullThrough = undo.use(await openPullThrough(op, config))
   const registry = await Registry.open({
@@ -113,9 +112,10 @@ export async function openRegistryService(op: Op, config: RegistryConfig): Promi
     address,
     metricsAddress,
     async reload(reloading) {
+      const renewed = config.tls && (await identityOf(config.tls))
       await logins.reload(reloading)
       await retention?.reload(reloading)
-      if (config.tls) renewIdentity(server, await readIdentity(config.tls))
+      if (renewed) renewIdentity(server, renewed)
     },
     collectNow() {
       maintenance.collectNow()
@@ -146,19 +146,14 @@ async function openPullThrough(op: Op, config: RegistryConfig): Promise<PullThro
   })
 }
 
-async function readIdentity(tls: RegistryTls): Promise<RegistryIdentity> {
-  const read = async (name: string, path: string) => {
-    try {
-      return await readFile(path, 'utf8')
-    } catch (cause) {
-      throw new EngineError('invalid', `Cannot read ${name} ${path}: ${messageOf(cause)}`, { cause })
-    }
-  }
-  return {
-    cert: await read('tls-cert', tls.cert),
-    key: await read('tls-key', tls.key),
-    clientCa: tls.clientCa === undefined ? undefined : await read('tls-client-ca', tls.clientCa),
-  }
+async function identityOf(tls: RegistryTls): Promise<RegistryIdentity> {
+  const { cert, key, clientCa } = tls
+  const { ca, ...own } = await readIdentity({
+    cert: { name: 'tls-cert', path: cert },
+    key: { name: 'tls-key', path: key },
+    ca: clientCa === undefined ? undefined : { name: 'tls-client-ca', path: clientCa },
+  })
+  return { ...own, clientCa: ca }
 }
 
 async function listen(server: Server, name: string, where: Address): Promise<string> {

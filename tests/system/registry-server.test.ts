@@ -373,6 +373,10 @@ test('what is wrong is said in one line', async () => {
     [[`--storage=${place('w')}`, '--htpasswd=/gone'], /^gantry registry serve: Cannot read \/gone: ENOENT/],
     [[`--config=${file('c.json', '{"listn": ":1"}')}`], /listn \(did you mean listen\?\)\n$/],
     [['--listen=192.0.2.1:5000', `--storage=${place('w')}`], /^gantry registry serve: Cannot listen on/],
+    [
+      [`--storage=${place('w')}`, `--tls-cert=${file('no.crt', 'x')}`, `--tls-key=${file('no.key', 'x')}`],
+      /^gantry registry serve: tls-cert \S+no\.crt: want a certificate as PEM\n$/,
+    ],
   ]
   for (const [flags, message] of wrong) {
     const { code, stderr } = await serve(...flags)
