@@ -90,7 +90,7 @@ export function attach(op: Op, host: Host, c: Container, o: AttachOptions): Prom
 export function logs(op: Op, c: Container, o: LogOptions): Readable {
   const { since, until, tail, details, ...rest } = o
   assertReadable(c)
-  return openLog(op, {
+  const log = openLog(op, {
     ...rest,
     ...(since === undefined ? {} : { since }),
     ...(until === undefined ? {} : { until }),
@@ -100,6 +100,11 @@ export function logs(op: Op, c: Container, o: LogOptions): Readable {
     framing: c.tty ? 'raw' : 'multiplexed',
     ended: c.ended,
   })
+  if (o.follow) {
+    c.followed.add(log)
+    log.once('close', () => c.followed.delete(log))
+  }
+  return log
 }
 
 function logsAsDuplex(op: Op, c: Container, o: AttachOptions): Duplex {

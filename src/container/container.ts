@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { Broadcast } from '../lib/broadcast.ts'
 import type { Digest } from '../lib/digest.ts'
 import { Lock } from '../lib/lock.ts'
@@ -45,6 +46,8 @@ export class Container {
   readonly pendingAttaches = new Set<() => Promise<void>>()
   /** Somebody removes it already: its end is no reason to remove it once more. */
   removalRequested = false
+  /** Logs that somebody follows; each leaves when it is sent. */
+  readonly followed = new Set<Readable>()
   /** A restart that somebody asked for is under way. */
   beingRestarted = false
 
@@ -105,6 +108,10 @@ export class Container {
   /** Aborted while no process runs; a new signal with each start. */
   get ended(): AbortSignal {
     return this.#ended.signal
+  }
+  /** Its process is gone and has said all; the state follows when everything has been given back. */
+  endOutput(): void {
+    this.#ended.abort()
   }
 
   /** What docker calls path and args: the command line split at its first word. */

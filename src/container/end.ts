@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { detached, type Op } from '../lib/op.ts'
 import type { Container } from './container.ts'
 import { emit, type Host } from './host.ts'
@@ -38,6 +40,7 @@ export async function recordEnd(
   }
   if (exit.oomKilled) emit(host, c, { action: 'oom' })
   await release(op, host, c)
+  await endLogs(c)
   const status = saveEnd(host, c, ended)
   // Only now: should the daemon die in between, or the disk be full, conmon's note still has the exit code.
   host.runtime.forgetExit(c.id)
@@ -52,6 +55,18 @@ export async function recordEnd(
   })
   c.exits.publish(ended)
   return status
+}
+
+/** Longer than that nobody waits for a reader who takes his time. */
+const sendingMs = 100
+
+/** Docker: logs that are followed end before the event of the end; compose calls them off when it hears that. */
+async function endLogs(c: Container): Promise<void> {
+  const { followed } = c
+  c.endOutput()
+  if (followed.size === 0) return
+  const sent = Array.from(followed, (log) => once(log, 'close').catch(() => undefined))
+  await Promise.race([Promise.all(sent), delay(sendingMs, undefined, { ref: false })])
 }
 
 /** Gives back all that a running container holds, but the note of its exit. Idempotent; also clears up after a daemon that was killed. */

@@ -1,33 +1,10 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
-import { command, eventually, missing, system, type Result } from '../system/harness.ts'
-
-/** A stock docker compose: Debian 12 has version 1 (Python), Debian 13 version 2. */
-interface Program {
-  readonly argv: readonly string[]
-  readonly major: number
-  readonly version: string
-}
-
-/** `docker-compose` on the path, docker's plugin, and those that GANTRY_TEST_COMPOSE names, with colons between. */
-function programs(): Program[] {
-  const named = (process.env['GANTRY_TEST_COMPOSE'] ?? '').split(':').filter((path) => path !== '')
-  const found = [
-    ['docker-compose'],
-    ...(missing('docker') ? [] : [['docker', 'compose']]),
-    ...named.map((path) => [path]),
-  ]
-  const all = found.flatMap((argv): Program[] => {
-    const [file = '', ...args] = argv
-    const { status, stdout } = spawnSync(file, [...args, 'version', '--short'], { encoding: 'utf8' })
-    const version = /^v?(\d+)\.\d+\.\S+/.exec(stdout ?? '')
-    return status === 0 && version ? [{ argv, major: Number(version[1]), version: version[0] }] : []
-  })
-  return [...new Map(all.map((program) => [program.version, program])).values()]
-}
+import { command, eventually, finished, system, type Result } from '../system/harness.ts'
+import { programs } from './compose-programs.ts'
 
 const files = {
   'compose.yaml': `
@@ -166,6 +143,29 @@ for (const { argv, major, version } of found)
         await ok('start', 'db', 'cache', 'web')
         await ok('rm', '-sf', 'cache')
         assert.equal((await ok('ps', '-aq', 'cache')).trim(), '')
+        await ok('down', '-v')
+      },
+    )
+
+    test(
+      'an attached up goes on when a service is restarted',
+      { skip: major === 1 && 'version 2 does' },
+      async () => {
+        const cwd = folder('attached')
+        const { ok } = compose(cwd)
+        const [file, ...args] = [...argv, 'up', '--no-color', 'cache']
+        const up = spawn(file, args, { cwd, env: s.daemon.environment(), stdio: 'pipe' })
+        const over = finished(up, 'docker compose up', 60_000)
+        let out = ''
+        up.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
+        const lines = (count: number) =>
+          eventually(() => assert.equal(out.match(/cache up/g)?.length, count, out), 20_000)
+        await lines(1)
+        await ok('restart', 'cache')
+        await lines(2)
+        assert.equal(up.exitCode, null, out)
+        await ok('stop')
+        assert.equal((await over).code, 0)
         await ok('down', '-v')
       },
     )
