@@ -6,7 +6,7 @@ import type { Config } from '../engine/index.ts'
 import { EngineError, messageOf } from '../lib/errors.ts'
 import type { LogLevel } from '../lib/log.ts'
 import { parseDuration } from '../lib/units.ts'
-import { checkLogConfig, defaultCdiDirectories } from '../runtime/index.ts'
+import { containerDefaults } from './container-settings.ts'
 import { bridgeOf, networkDefaults } from './network-settings.ts'
 import { checkOneValueSettings } from './one-value-settings.ts'
 import { resolveRegistry, type RegistryConfig } from './registry-config.ts'
@@ -73,15 +73,7 @@ export function resolve(
     dnsOptions: s['dns-opts'] ?? [],
     labels: (s.labels ?? []).map(checkLabel),
     shutdownTimeout,
-    init: s.init ?? false,
-    initPath: s['init-path'] === undefined ? '' : directory('init-path', s['init-path']),
-    seccompProfile: seccompProfile(s['seccomp-profile'] ?? ''),
-    cdiDirectories: s['cdi-spec-dirs'] ?? defaultCdiDirectories,
-    ...namespaceDefaults(s),
-    ...logDefaults(s),
-    noNewPrivileges: s['no-new-privileges'] ?? false,
-    defaultShmSize: s['default-shm-size'] ?? 64 * 1024 * 1024,
-    defaultUlimits: Object.entries(s['default-ulimits'] ?? {}).map(([Name, limit]) => ({ ...limit, Name })),
+    ...containerDefaults(s),
   }
   if (s.registry && 'log-level' in s.registry)
     throw invalid('registry.log-level: the level of the daemon counts for all that it logs')
@@ -185,30 +177,6 @@ function metricsAddress(text: string): string {
 function oomScore(score: number): number {
   if (score < -1000 || score > 1000) throw invalid(`oom-score-adjust ${score}: want -1000 to 1000`)
   return score
-}
-
-/** A file is read when the daemon starts. */
-function seccompProfile(text: string): string {
-  return text === '' || text === 'builtin' || text === 'unconfined'
-    ? text
-    : directory('seccomp-profile', text)
-}
-
-function namespaceDefaults(s: Settings): Pick<Config, 'defaultIpcMode' | 'defaultCgroupnsMode'> {
-  const defaultIpcMode = s['default-ipc-mode'] ?? 'private'
-  if (defaultIpcMode !== 'private' && defaultIpcMode !== 'shareable')
-    throw invalid(`default-ipc-mode ${JSON.stringify(defaultIpcMode)}: want private or shareable`)
-  const defaultCgroupnsMode = s['default-cgroupns-mode'] ?? 'private'
-  if (defaultCgroupnsMode !== 'private' && defaultCgroupnsMode !== 'host')
-    throw invalid(`default-cgroupns-mode ${JSON.stringify(defaultCgroupnsMode)}: want private or host`)
-  return { defaultIpcMode, defaultCgroupnsMode }
-}
-
-function logDefaults(s: Settings): Pick<Config, 'logDriver' | 'logOptions'> {
-  const logDriver = s['log-driver'] ?? 'local'
-  const logOptions = s['log-opts'] ?? {}
-  checkLogConfig(logDriver, logOptions)
-  return { logDriver, logOptions }
 }
 
 function checksOf(s: Settings): string {
