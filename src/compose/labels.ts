@@ -33,6 +33,9 @@ export const label = {
  */
 export const configLabel = 'dev.gantry.compose.config'
 
+/** Gantry's own: short digests of the configs and secrets that were written into the container, by path. */
+export const filesLabel = 'dev.gantry.compose.files'
+
 /** docker compose acts on what it finds by its version only in messages; ours is the one whose behaviour we match. */
 export const composeVersion = '2.40.3'
 

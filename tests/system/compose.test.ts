@@ -162,6 +162,9 @@ suite('compose', () => {
     )
     const labels = JSON.stringify(await s.inspect('demo-web-1'))
     assert.doesNotMatch(labels, /from a (file|variable)/)
+    writeFileSync(join(p.folder, 'plain'), 'another')
+    const plan = await s.run(p.argv('plan'), { env: { WORD: 'from a variable' } })
+    assert.equal(plan.stdout, 'Container demo-web-1   recreate   /run/secrets/owned: content changed\n')
     await p.ok('down')
   })
 

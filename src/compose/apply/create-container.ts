@@ -1,8 +1,8 @@
 /** Makes one container of a service, with the files that are written into it. */
 import type { ContainerCreateBody } from '../../wire/container.ts'
 import { containerBody, type BodyOptions } from '../desired/container-body.ts'
-import { writtenFiles } from '../desired/file-objects.ts'
-import { label } from '../labels.ts'
+import { filesText, writtenFiles } from '../desired/file-objects.ts'
+import { filesLabel, label } from '../labels.ts'
 import type { ObservedContainer } from '../observe.ts'
 import { reported } from '../report.ts'
 import { gone } from './stop-containers.ts'
@@ -32,6 +32,7 @@ export function createQuietly(work: Work, o: CreateOptions): Promise<Made> {
 async function create({ client, report }: Work, o: CreateOptions, body: ContainerCreateBody): Promise<Made> {
   // Read before there is a container: what cannot be read stops nothing half-way.
   const files = writtenFiles(o.service, o)
+  if (files.length > 0) body.Labels = { ...body.Labels, [filesLabel]: filesText(files) }
   const platform = o.service.platform || process.env['DOCKER_DEFAULT_PLATFORM'] || undefined
   const { Id, Warnings } = await client.containers.create(body, { name: o.containerName, platform })
   for (const warning of Warnings ?? [])

@@ -2,6 +2,7 @@
  * Configs and secrets of a service. A file that is wanted as it is gets mounted; what has no file (`content`, `environment`), or is
  * wanted with an owner or rights of its own, is written into the container before it starts.
  */
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { EngineError, messageOf } from '../../lib/errors.ts'
 import type { FileObject, Project } from '../model/project-model.ts'
@@ -51,6 +52,37 @@ export function writtenFiles(service: Service, o: Named): WrittenFile[] {
     const { target, uid, gid, mode } = reference
     return { target, uid, gid, mode, content: contentOf(reference, o.project) }
   })
+}
+
+/** Of a label: enough to see that a file is another one, and too little to guess a good secret by. */
+export function filesText(files: readonly WrittenFile[]): string {
+  return JSON.stringify(
+    Object.fromEntries(
+      files.map(({ target, uid, gid, mode, content }) => [
+        target,
+        createHash('sha256')
+          .update(`${target}\0${uid}:${gid}:${mode}\0`)
+          .update(content)
+          .digest('hex')
+          .slice(0, 8),
+      ]),
+    ),
+  )
+}
+
+/** Paths of files that are not what the label says of them; none where it says nothing. */
+export function changedFiles(before: string, files: readonly WrittenFile[]): string[] {
+  let known: unknown
+  try {
+    known = JSON.parse(before)
+  } catch {
+    // Anyone can write labels: one that we did not is as good as none.
+    return []
+  }
+  if (typeof known !== 'object' || known === null) return []
+  const old = known as Readonly<Record<string, unknown>>
+  const now = JSON.parse(filesText(files)) as Readonly<Record<string, string>> // as it was just written
+  return Object.keys(now).filter((target) => old[target] !== now[target])
 }
 
 function isMounted({ object, special }: Reference): boolean {

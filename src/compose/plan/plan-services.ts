@@ -1,9 +1,10 @@
 /** Which containers have to be made, made again, started or removed. */
 import { changeText, configChanges } from '../config-text.ts'
+import { changedFiles, writtenFiles } from '../desired/file-objects.ts'
 import { containerName, scaleOf } from '../desired/names.ts'
 import { referencesOf, withReferences } from '../desired/references.ts'
 import { imageOf } from '../image-name.ts'
-import { label } from '../labels.ts'
+import { filesLabel, label } from '../labels.ts'
 import type { Project } from '../model/project-model.ts'
 import type { Service } from '../model/service-model.ts'
 import type { ObservedContainer } from '../observe.ts'
@@ -163,13 +164,24 @@ class ServicePlan {
     if (image === undefined) return because(`its image ${shown} is not there`)
     if (container.image !== '' && container.image !== image)
       return because(`image ${shown}: ${shortImage(container.image)} → ${shortImage(image)}`)
-    return this.#resourceChanged(container)
+    return this.#filesChanged(container) ?? this.#resourceChanged(container)
   }
 
   #configurationChanged(container: ObservedContainer, service: Service) {
     const changes = configChanges(container.config, service)?.map(changeText) ?? []
     const reason = changes.length > 0 ? changes.join('; ') : 'its configuration changed'
     return { reason, changes }
+  }
+
+  /** Docker compose does not see that: what it wrote into a container stays there. */
+  #filesChanged({ summary }: ObservedContainer) {
+    const before = summary.Labels?.[filesLabel]
+    if (before === undefined) return undefined
+    const files = writtenFiles(this.#service, { project: this.#project, name: this.#name })
+    const changed = changedFiles(before, files)
+    return changed.length > 0
+      ? { reason: `${changed.join(', ')}: content changed`, changes: changed }
+      : undefined
   }
 
   #resourceChanged(container: ObservedContainer) {
