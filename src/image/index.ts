@@ -9,14 +9,7 @@
 export { Images } from './images.ts'
 export { Distribution } from './distribution.ts'
 export type { Pulled } from './pull.ts'
-export {
-  choosePlatform,
-  formatPlatform,
-  hostPlatform,
-  parsePlatform,
-  platformOf,
-  suits,
-} from './platform.ts'
+export { choosePlatform, formatPlatform, hostPlatform, parsePlatform, platformOf, suits } from './platform.ts'
 export type { ImageManifests, ManifestPart } from './image-manifests.ts'
 export type { Image, OciImage, HistoryEntry } from './config.ts'
 export { LayerBlobs, type LayerBlob, type LayerCompression, type LayerForm } from './layer-blobs.ts'
