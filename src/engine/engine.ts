@@ -370,7 +370,9 @@ async function readSeccompProfile(choice: string): Promise<string> {
   try {
     return await readFile(choice, 'utf8')
   } catch (cause) {
-    throw new EngineError('invalid', `opening seccomp profile (${choice}) failed: ${messageOf(cause)}`, { cause })
+    throw new EngineError('invalid', `opening seccomp profile (${choice}) failed: ${messageOf(cause)}`, {
+      cause,
+    })
   }
 }
 

@@ -117,7 +117,10 @@ export async function infoOf(engine: Engine): Promise<SystemInfo> {
     ContainerdCommit: { ID: '' },
     RuncCommit: { ID: '' },
     InitCommit: { ID: '' },
-    SecurityOptions: [`name=seccomp,profile=${config.seccompProfile || 'builtin'}`, ...(cgroupVersion === 'v2' ? ['name=cgroupns'] : [])],
+    SecurityOptions: [
+      `name=seccomp,profile=${config.seccompProfile || 'builtin'}`,
+      ...(cgroupVersion === 'v2' ? ['name=cgroupns'] : []),
+    ],
     Warnings: [
       ...(forwarding ? [] : ['WARNING: IPv4 forwarding is disabled']),
       ...(controllers.has('memory') ? [] : ['WARNING: No memory limit support']),
