@@ -1,7 +1,7 @@
 import { label } from '../../compose/index.ts'
 import type { EventMessage } from '../../wire/system.ts'
 import { command } from '../command.ts'
-import { projectOrName } from '../compose/open-project.ts'
+import { openRunning } from '../compose/open-project.ts'
 import { bool, string } from '../flags.ts'
 import { parseTimestamp, rfc3339 } from '../time.ts'
 
@@ -14,7 +14,7 @@ export const composeEvents = command({
   },
   arguments: [0, Infinity],
   async run(context, options, services) {
-    const { name } = projectOrName(context, services)
+    const { name } = await openRunning(context, { services })
     const events = context.client.system.events({
       since: options.since === '' ? undefined : parseTimestamp(options.since),
       until: options.until === '' ? undefined : parseTimestamp(options.until),
