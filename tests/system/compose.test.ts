@@ -120,7 +120,7 @@ suite('compose', () => {
         init: service({ command: ['true'] }),
       },
     })
-    const told = await p.told('up', '-d')
+    const told = await p.told('up', '-d', '--wait', '--wait-timeout', '60')
     const at = (line: string) => told.indexOf(line)
     assert.ok(at('Container demo-db-1  Healthy') < at('Container demo-web-1  Starting'), told.join('\n'))
     assert.ok(at('Container demo-init-1  Exited') >= 0)

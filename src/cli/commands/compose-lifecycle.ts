@@ -13,10 +13,11 @@ import {
   type ObservedContainer,
   type Report,
   type ServiceGraph,
+  type Startable,
 } from '../../compose/index.ts'
 import { EngineError } from '../../lib/errors.ts'
 import { command, type Context } from '../command.ts'
-import { workOf } from '../compose/converge.ts'
+import { withDeadline, workOf } from '../compose/converge.ts'
 import { openRunning, type RunningProject } from '../compose/open-project.ts'
 import { withProgress } from '../compose/progress.ts'
 import { bool, int, string } from '../flags.ts'
@@ -50,26 +51,23 @@ export const composeStart = command({
       if (scale !== 0 && !containers.some(({ service }) => service === name))
         throw new EngineError('not-found', `service ${JSON.stringify(name)} has no container to start`)
     }
-    await withProgress(context, { title: 'Running' }, async (report) => {
-      const deadline = options['wait-timeout']
-      const work = workOf(context, report, {
-        ...(deadline > 0 && { signal: AbortSignal.timeout(deadline * 1000) }),
-      })
-      await startServices(work, within(graph, chosen), {
-        project,
-        wait: options.wait,
-        services: new Map(
-          Array.from(chosen, (name) => [
-            name,
-            containers
-              .filter(({ service }) => service === name)
-              .map(({ id, name: own, state }) => ({ id, name: own, running: state === 'running' })),
-          ]),
-        ),
-      })
-    })
+    await withDeadline(options['wait-timeout'], (signal) =>
+      withProgress(context, { title: 'Running' }, (report) =>
+        startServices(workOf(context, report, signal && { signal }), within(graph, chosen), {
+          project,
+          wait: options.wait,
+          services: new Map(Array.from(chosen, (name) => [name, startable(running, name)])),
+        }),
+      ),
+    )
   },
 })
+
+function startable({ containers }: RunningProject, service: string): Startable[] {
+  return containers
+    .filter((each) => each.service === service)
+    .map(({ id, name, state }) => ({ id, name, running: state === 'running' }))
+}
 
 export const composeStop = command({
   usage: '[OPTIONS] [SERVICE...]',

@@ -2,6 +2,7 @@ import type { Project } from '../../compose/index.ts'
 import { command, type Context } from '../command.ts'
 import { AttachedUp } from '../compose/attached-up.ts'
 import { bringUp } from '../compose/bring-up.ts'
+import { withDeadline } from '../compose/converge.ts'
 import { LogPrinter } from '../compose/log-printer.ts'
 import { convergeFlags } from '../compose/up-flags.ts'
 import { bool, int, list, string, type Values } from '../flags.ts'
@@ -66,12 +67,9 @@ export const composeUp = command({
       rolling: options.rolling ? { drain: options['drain-timeout'] } : undefined,
     }
     if (!isDetached(options) && common.start) return attached(context, { services, options, common })
-    const deadline = options['wait-timeout']
-    await bringUp(context, services, {
-      ...common,
-      wait: options.wait,
-      ...(options.wait && deadline > 0 && { signal: AbortSignal.timeout(deadline * 1000) }),
-    })
+    await withDeadline(options.wait ? options['wait-timeout'] : 0, (signal) =>
+      bringUp(context, services, { ...common, wait: options.wait, ...(signal && { signal }) }),
+    )
     return 0
   },
 })

@@ -102,3 +102,17 @@ export function readScales(
     }),
   )
 }
+
+/** `--wait-timeout`: gives up after so many seconds, in docker compose's words. 0 and less: never. */
+export async function withDeadline<T>(
+  seconds: number,
+  work: (signal: AbortSignal | undefined) => Promise<T>,
+): Promise<T> {
+  if (seconds <= 0) return work(undefined)
+  const signal = AbortSignal.timeout(seconds * 1000)
+  try {
+    return await work(signal)
+  } catch (error) {
+    throw signal.aborted ? new Error(`application not healthy after ${seconds}s`, { cause: error }) : error
+  }
+}

@@ -1,7 +1,7 @@
 /** Waits until what a service depends on is as far as `depends_on` wants it. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from '../../client/index.ts'
-import { EngineError } from '../../lib/errors.ts'
+import { EngineError, messageOf } from '../../lib/errors.ts'
 import type { ContainerState } from '../../wire/container.ts'
 import type { Report } from '../report.ts'
 
@@ -36,8 +36,10 @@ export async function waitFor(container: Waited, o: WaitOptions): Promise<void> 
       await sleep(pause, undefined, o.signal ? { signal: o.signal } : undefined)
     }
     o.report({ id, status: 'done', text: o.condition === 'completed' ? 'Exited' : 'Healthy' })
-  } catch (error) {
-    o.report({ id, status: 'error', text: 'Error', details: error instanceof Error ? error.message : '' })
+  } catch (failure) {
+    // Why it was aborted says more than that it was.
+    const error: unknown = o.signal?.aborted ? o.signal.reason : failure
+    o.report({ id, status: 'error', text: 'Error', details: messageOf(error) })
     throw error
   }
 }

@@ -56,7 +56,17 @@ export async function startServices(work: Work, graph: ServiceGraph, o: StartOpt
       throw refusedAt(o.project, name, error)
     }
   })
-  if (o.wait) await Promise.all([...o.services.keys()].map((name) => ready(name, 'running')))
+  if (o.wait)
+    await Promise.all(
+      [...o.services.keys()].map((name) => ready(name, isOneShot(graph, name) ? 'completed' : 'running')),
+    )
+}
+
+/** Docker: what somebody waits for until it has done its work is not expected to run. */
+function isOneShot(graph: ServiceGraph, service: string): boolean {
+  return [...graph.values()].some(
+    (dependencies) => dependencies.get(service)?.condition === 'service_completed_successfully',
+  )
 }
 
 function startContainer(
