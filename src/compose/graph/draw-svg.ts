@@ -1,6 +1,6 @@
 /** A project as a picture: cards of services, what is published to their left, volumes to their right, networks by colour. */
 import { elementsOf, type Element, type Link } from './elements.ts'
-import { factsOf, titleOf, type Fact } from './facts.ts'
+import { factsOf, hasOwnNetworks, titleOf, type Fact } from './facts.ts'
 import { layout, type Box, type Layout } from './layout.ts'
 import type { GraphService, ProjectGraph } from './project-graph.ts'
 
@@ -40,7 +40,7 @@ export function drawSvg(graph: ProjectGraph): string {
     return link ? [picture.connect(link, route.heights, { boxes, xs })] : []
   })
   const right = Math.max(0, ...boxes.map((box) => (xs[box.column]?.begin ?? 0) + box.width))
-  const legend = picture.legend(found.height + line)
+  const legend = picture.legend(found.height + 2 * line)
   const width = Math.ceil(Math.max(right, legend.width, graph.name.length * 9) + 2 * margin)
   const height = Math.ceil(found.height + legend.height + 2 * margin + 2 * line)
   return [
@@ -95,9 +95,8 @@ class Picture {
     this.#services = new Map(
       graph.services.map((service) => [service.name, { service, facts: said(service) }]),
     )
-    this.#colours = new Map(
-      graph.networks.map(({ key }, index) => [key, colours[index % colours.length] ?? '']),
-    )
+    const networks = hasOwnNetworks(graph) ? graph.networks : []
+    this.#colours = new Map(networks.map(({ key }, index) => [key, colours[index % colours.length] ?? '']))
   }
 
   sizeOf({ kind, text }: Element): { width: number; height: number } {
@@ -166,7 +165,8 @@ class Picture {
 
   /** The colours of networks. */
   legend(top: number): { shapes: string[]; width: number; height: number } {
-    const rows = this.#graph.networks.map(({ key, name, notes }) => ({
+    const drawn = this.#graph.networks.filter(({ key }) => this.#colours.has(key))
+    const rows = drawn.map(({ key, name, notes }) => ({
       colour: this.#colours.get(key) ?? '',
       text: `${key}${name === key ? '' : `  ${name}`}${notes.length > 0 ? `  (${notes.join(', ')})` : ''}`,
     }))

@@ -1,7 +1,7 @@
 /** A project for the terminal: a box for each service, lines to what it depends on, tables of networks and volumes. */
 import { Canvas, right } from './canvas.ts'
 import { lanesOf, type Net } from './channels.ts'
-import { factsOf, hasVolume, inNetwork, resourceRows, titleOf, type Fact } from './facts.ts'
+import { factsOf, hasOwnNetworks, hasVolume, inNetwork, resourceRows, titleOf, type Fact } from './facts.ts'
 import { layout, type Box, type Layout } from './layout.ts'
 import type { ProjectGraph } from './project-graph.ts'
 
@@ -41,7 +41,7 @@ interface TextBox {
 }
 
 function boxesOf(graph: ProjectGraph): Map<string, TextBox> {
-  const defaultNetwork = graph.networks.some(({ key }) => key !== 'default')
+  const defaultNetwork = hasOwnNetworks(graph)
   return new Map(
     graph.services.map((service) => {
       const lines = aligned(factsOf(service, { defaultNetwork }))

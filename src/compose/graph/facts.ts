@@ -58,3 +58,8 @@ export function resourceRows(
 export const inNetwork = (service: GraphService, key: string) => service.networks.includes(key)
 export const hasVolume = (service: GraphService, key: string) =>
   service.mounts.some(({ kind, source }) => kind === 'volume' && source === key)
+
+/** A default network that everybody is in says nothing. */
+export function hasOwnNetworks({ networks }: ProjectGraph): boolean {
+  return networks.some(({ key }) => key !== 'default')
+}

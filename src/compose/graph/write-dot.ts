@@ -1,8 +1,7 @@
 /** A project in Graphviz's language. */
 import { elementsOf } from './elements.ts'
-import { factsOf, titleOf } from './facts.ts'
+import { factsOf, hasOwnNetworks, titleOf } from './facts.ts'
 import type { ProjectGraph } from './project-graph.ts'
-import { worthDrawing } from './write-mermaid.ts'
 
 const shapes = { service: 'box', port: 'plaintext', volume: 'cylinder' } as const
 const styles = { needs: 'solid', publishes: 'bold', mounts: 'dotted' } as const
@@ -17,7 +16,7 @@ export function writeDot(graph: ProjectGraph): string {
     const label = service ? `${titleOf(service)}\n${first?.join(' ') ?? ''}` : text
     return `${id} [shape=${shapes[kind]}, label=${quoted(label)}]`
   })
-  const networks = worthDrawing(graph)
+  const networks = hasOwnNetworks(graph)
     ? graph.networks.flatMap(({ key, notes }, index) => [
         `n${index} [shape=hexagon, style=dashed, label=${quoted([key, ...notes].join(', '))}]`,
         ...graph.services.flatMap(({ name, networks: own }) =>

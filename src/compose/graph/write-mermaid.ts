@@ -1,6 +1,6 @@
 /** A project as a Mermaid flowchart: renders in Markdown of most forges. */
 import { elementsOf } from './elements.ts'
-import { factsOf, titleOf } from './facts.ts'
+import { factsOf, hasOwnNetworks, titleOf } from './facts.ts'
 import type { ProjectGraph } from './project-graph.ts'
 
 const arrows = { needs: '-->', publishes: '-->', mounts: '-.-' } as const
@@ -30,15 +30,10 @@ export function writeMermaid(graph: ProjectGraph): string {
   const all = [
     ...lines,
     ...connections,
-    ...(worthDrawing(graph) ? networks : []),
+    ...(hasOwnNetworks(graph) ? networks : []),
     'classDef network stroke-dasharray: 4 3',
   ]
   return `flowchart LR\n${all.map((line) => `  ${line}\n`).join('')}`
-}
-
-/** A default network that everybody is in says nothing. */
-export function worthDrawing({ networks }: ProjectGraph): boolean {
-  return networks.some(({ key }) => key !== 'default')
 }
 
 /** Mermaid has entities for what its texts cannot hold. */
