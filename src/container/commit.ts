@@ -1,5 +1,7 @@
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Image } from '../image/index.ts'
-import { EngineError } from '../lib/errors.ts'
+import { EngineError, hasCode } from '../lib/errors.ts'
 import { detached, type Op } from '../lib/op.ts'
 import { familiarName, parseReference } from '../lib/reference.ts'
 import type { ContainerConfig, ImageConfig } from '../wire/container.ts'
@@ -48,12 +50,28 @@ export async function commit(op: Op, host: Host, c: Container, o: CommitRequest)
   return image
 }
 
+/** Noted on disk: a daemon that is killed meanwhile leaves a container that nobody meant to pause. */
 async function frozen<T>(op: Op, host: Host, c: Container, work: () => Promise<T>): Promise<T> {
-  await host.runtime.pause(op, c.id)
+  await writeFile(noteOf(c), '', { mode: 0o600 })
   try {
+    await host.runtime.pause(op, c.id)
     return await work()
   } finally {
     await attempt(op, 'let the container go on', () => host.runtime.resume(detached(op, 10_000), c.id))
+    await rm(noteOf(c), { force: true })
+  }
+}
+
+const noteOf = (c: Container) => join(c.directory, 'frozen')
+
+/** At boot: whether the container was frozen for an image that was never made. Says so once. */
+export async function wasFrozen(c: Container): Promise<boolean> {
+  try {
+    await rm(noteOf(c))
+    return true
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return false
+    throw error
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Op } from '../lib/op.ts'
+import { wasFrozen } from './commit.ts'
 import type { Container } from './container.ts'
 import { afterBoot } from './end-request.ts'
 import { recordEnd, release } from './end.ts'
@@ -40,8 +41,11 @@ export async function reconcile(
   const { endRequest } = c.record
   if (endRequest) save(host, c, { endRequest: afterBoot(endRequest, Date.now()) })
   const actual = await host.runtime.inspect(op, c.id)
-  if (actual?.status === 'paused' && state.status === 'running')
-    save(host, c, { state: { ...state, status: 'paused' } })
+  const forgotten = await wasFrozen(c)
+  if (actual?.status === 'paused' && state.status === 'running') {
+    if (forgotten) await host.runtime.resume(op, c.id)
+    else save(host, c, { state: { ...state, status: 'paused' } })
+  }
   if (actual?.status === 'running' && state.status === 'paused')
     save(host, c, { state: { ...state, status: 'running' } })
   return 'unchanged'

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
-import { missing, system, type ClientName } from '../harness.ts'
+import { eventually, missing, system, type ClientName } from '../harness.ts'
 
 /** Files to and from containers, images of containers, limits and figures of running ones. */
 export function containerFilesScenarios(client: ClientName): void {
@@ -100,6 +100,21 @@ export function containerFilesScenarios(client: ClientName): void {
       const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
       assert.ok(!mounts.includes(`${daemon.execRoot}/v/`))
       assert.match(await sent('kept', '/etc/passwd'), /root/)
+    })
+
+    test('a container that a commit had frozen when the daemon was killed goes on', async () => {
+      await up('cold')
+      await s.ok('exec', 'cold', 'sh', '-c', 'for i in $(seq 3000); do echo $i > /tmp/$i; done')
+      const cut = s.spawn(['commit', 'cold', 'never:1'])
+      await eventually(async () => {
+        const { Id } = await s.inspect<{ Id: string }>('cold')
+        assert.ok(existsSync(join(daemon.dataRoot, 'containers', Id, 'frozen')))
+      })
+      await daemon.killHard()
+      cut.kill('SIGKILL')
+      await daemon.start()
+      assert.equal(await s.ok('inspect', '-f', '{{.State.Status}}', 'cold'), 'running')
+      assert.equal(await s.ok('exec', 'cold', 'cat', '/tmp/3000'), '3000')
     })
 
     test('update changes limits at once and for the next start', async () => {
