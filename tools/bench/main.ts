@@ -72,8 +72,9 @@ async function benchEngines(context: string, chosen: readonly Scenario[]): Promi
     return [
       scenario,
       `${own.toFixed(0)} ms`,
-      ...others.map((ms) => `${ms.toFixed(0)} ms`),
-      ...others.map((ms) => (own / ms).toFixed(2)),
+      // An engine that cannot do it has no times.
+      ...others.map((ms) => (Number.isNaN(ms) ? '–' : `${ms.toFixed(0)} ms`)),
+      ...others.map((ms) => (Number.isNaN(ms) ? '–' : (own / ms).toFixed(2))),
     ]
   })
   const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'CPU'}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Linux ${release()}`
