@@ -309,7 +309,8 @@ async function wait(engine: Deps, call: Call): Promise<void> {
   const answer: WaitResponse = {
     StatusCode: exitCode,
     ...(error === undefined ? {} : { Error: { Message: error } }),
-    ...(reason && { Reason: reason }),
+    // Where the exit code says all, the answer is docker's to the byte: clients compare it whole.
+    ...(reason && reason.Kind !== 'exit' && { Reason: reason }),
   }
   call.response.end(`${JSON.stringify(answer)}\n`)
 }
