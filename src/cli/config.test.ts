@@ -19,3 +19,21 @@ test('a config file that is missing counts as empty; so, with a warning, does on
   assert.equal(read().format('psFormat'), '{{.ID}}')
   assert.deepEqual(read().httpHeaders, { a: 'b' })
 })
+
+test('proxies are those of the daemon, else the default ones, in capitals and in small letters', (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'gantry-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  const proxies = {
+    default: { httpProxy: 'http://p:1', noProxy: 'local', ftpProxy: '' },
+    'tcp://far:1': { allProxy: 'socks5://q' },
+  }
+  writeFileSync(join(directory, 'config.json'), JSON.stringify({ proxies }))
+  const config = readConfig(directory, assert.fail)
+  assert.deepEqual(config.proxies('unix:///s'), {
+    HTTP_PROXY: 'http://p:1',
+    http_proxy: 'http://p:1',
+    NO_PROXY: 'local',
+    no_proxy: 'local',
+  })
+  assert.deepEqual(config.proxies('tcp://far:1'), { ALL_PROXY: 'socks5://q', all_proxy: 'socks5://q' })
+})

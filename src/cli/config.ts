@@ -10,15 +10,29 @@ export interface Config {
   readonly detachKeys: string
   /** Default `--format` by command: `psFormat`, `imagesFormat`, … */
   format(key: string): string
+  /**
+   * Variables of proxies for what runs and is built on that daemon: those of its address in `proxies`, else those of
+   * `default`; each in capitals and in small letters.
+   */
+  proxies(host: string): Readonly<Record<string, string>>
+}
+
+/** Docker's keys of `proxies.*`, and the variables that they become. */
+const proxyVariables = {
+  httpProxy: 'HTTP_PROXY',
+  httpsProxy: 'HTTPS_PROXY',
+  noProxy: 'NO_PROXY',
+  ftpProxy: 'FTP_PROXY',
+  allProxy: 'ALL_PROXY',
 }
 
 /** Docker: a missing file is an empty one, and so, with a warning, is one that cannot be read. */
 export function readConfig(directory: string, warn: (text: string) => void): Config {
   const path = `${directory}/config.json`
-  let fields: Record<string, unknown> = {}
+  let fields: Readonly<Record<string, unknown>> = {}
   try {
     const decoded: unknown = JSON.parse(readFileSync(path, 'utf8'))
-    if (typeof decoded === 'object' && decoded !== null) fields = decoded as Record<string, unknown>
+    fields = objectOf(decoded)
   } catch (error) {
     if (!hasCode(error, 'ENOENT', 'ENOTDIR'))
       warn(
@@ -28,14 +42,27 @@ export function readConfig(directory: string, warn: (text: string) => void): Con
       )
   }
   const text = (key: string) => (typeof fields[key] === 'string' ? fields[key] : '')
-  const headers: unknown = fields['HttpHeaders']
+  const proxies = objectOf(fields['proxies'])
   return {
     directory,
-    httpHeaders:
-      typeof headers === 'object' && headers !== null
-        ? Object.fromEntries(Object.entries(headers).map(([key, value]) => [key, String(value)]))
-        : {},
+    httpHeaders: Object.fromEntries(
+      Object.entries(objectOf(fields['HttpHeaders'])).map(([key, value]) => [key, String(value)]),
+    ),
     detachKeys: text('detachKeys'),
     format: text,
+    proxies(host) {
+      const told = objectOf(proxies[host] ?? proxies['default'])
+      return Object.fromEntries(
+        Object.entries(proxyVariables).flatMap(([key, name]) => {
+          const value = told[key]
+          if (typeof value !== 'string' || value === '') return []
+          return [name, name.toLowerCase()].map((each) => [each, value])
+        }),
+      )
+    },
   }
+}
+
+function objectOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
 }

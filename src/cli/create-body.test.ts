@@ -5,9 +5,19 @@ import { parseFlags } from './flags.ts'
 import { runFlags } from './run-flags.ts'
 
 function body(...argv: string[]) {
-  const { values, given, rest } = parseFlags(runFlags, argv, { interspersed: false })
-  return createBody({ flags: values, given, words: rest, detach: values.detach })
+  return bodyBehind({}, ...argv)
 }
+
+function bodyBehind(proxies: Record<string, string>, ...argv: string[]) {
+  const { values, given, rest } = parseFlags(runFlags, argv, { interspersed: false })
+  return createBody({ flags: values, given, words: rest, detach: values.detach, proxies })
+}
+
+test('proxies are variables of the container, but for those that the command line names', () => {
+  const proxies = { HTTP_PROXY: 'http://p', http_proxy: 'http://p', NO_PROXY: 'local' }
+  const made = bodyBehind(proxies, '-e', 'HTTP_PROXY=', '-e', 'NO_PROXY', '-e', 'A=b', 'img')
+  assert.deepEqual(made.Env, ['http_proxy=http://p', 'HTTP_PROXY=', 'A=b'])
+})
 
 test('the usual flags of run become the body of create', () => {
   const made = body(

@@ -8,7 +8,7 @@ import type {
   HealthConfig,
   HostConfig,
 } from '../wire/container.ts'
-import { readPairs, toMap } from './env.ts'
+import { readPairs, toMap, unsaid } from './env.ts'
 import type { Values } from './flags.ts'
 import { parseExposed, parsePublished } from './ports.ts'
 import type { createFlags } from './run-flags.ts'
@@ -26,6 +26,8 @@ export interface CreateInput {
   /** Image, command and its arguments. */
   readonly words: readonly string[]
   readonly detach: boolean
+  /** Variables of proxies, for those that nobody gives a value. */
+  readonly proxies: Readonly<Record<string, string>>
 }
 
 /** Throws plain Errors with docker's texts for what contradicts itself or cannot be read. */
@@ -39,11 +41,12 @@ export function createBody(input: CreateInput): ContainerCreateBody {
   const attach = attached(input)
   const health = healthConfig(input)
   const labels = toMap(readPairs(flags['label-file'], flags.label))
+  const variables = readPairs(flags['env-file'], flags.env, process.env)
   const config: ContainerConfig = {
     Image: image,
     ...(words.length > 1 && { Cmd: words.slice(1) }),
     ...(given.has('entrypoint') && { Entrypoint: [flags.entrypoint] }),
-    Env: readPairs(flags['env-file'], flags.env, process.env),
+    Env: [...unsaid(input.proxies, [...flags.env, ...variables]), ...variables],
     Labels: labels,
     ...nonEmpty({
       Hostname: flags.hostname,

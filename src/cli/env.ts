@@ -19,6 +19,15 @@ export function readPairs(
   })
 }
 
+/** Pairs of the variables of which the given pairs and names say nothing. */
+export function unsaid(
+  variables: Readonly<Record<string, string>>,
+  given: readonly string[],
+): readonly string[] {
+  const said = new Set(given.map((text) => text.split('=', 1)[0]))
+  return Object.entries(variables).flatMap(([name, value]) => (said.has(name) ? [] : [`${name}=${value}`]))
+}
+
 /** `K=V` texts as an object; the last one of a key wins. */
 export function toMap(pairs: readonly string[]): Record<string, string> {
   return Object.fromEntries(

@@ -82,7 +82,8 @@ async function bakeOne(
   const { name, target, options } = o
   const source = await sourceOf(target, options)
   using agents = await agentsOf(options)
-  const job = withImages(await buildJob(options, agents, o.env), o)
+  const proxies = context.config.proxies(context.host)
+  const job = withImages(await buildJob(options, agents, { ...(o.env && { env: o.env }), proxies }), o)
   const failure = new FailureLog()
   const outcome = await runBuild(context, source, job, (event: BuildEvent) => {
     failure.handle(event)

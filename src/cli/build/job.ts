@@ -1,5 +1,5 @@
 import type { BuildQuery } from '../../wire/build.ts'
-import { readPairs, toMap } from '../env.ts'
+import { readPairs, toMap, unsaid } from '../env.ts'
 import type { Options } from './flags.ts'
 import type { NamedContexts } from './named-contexts.ts'
 import type { ClientOutput } from './outputs.ts'
@@ -28,11 +28,17 @@ export async function agentsOf(options: Options): Promise<Agents> {
   return await module.openAgents(options.ssh, process.env)
 }
 
-/** Reads secrets, and decides where outputs go. `env`: where variables come from. */
+/** Where variables come from that a build gets without a flag. */
+export interface BuildVariables {
+  readonly env?: NodeJS.ProcessEnv
+  readonly proxies: Readonly<Record<string, string>>
+}
+
+/** Reads secrets, and decides where outputs go. */
 export async function buildJob(
   options: Options,
   agents: Pick<Agents, 'sockets'>,
-  env: NodeJS.ProcessEnv = process.env,
+  { env = process.env, proxies }: BuildVariables,
 ): Promise<BuildJob> {
   const resources = resourcesOf(options)
   const shmSize = options['shm-size']
@@ -42,7 +48,11 @@ export async function buildJob(
   return {
     common: {
       tags: [...options.tag],
-      buildArgs: { ...epochArg(env), ...toMap(readPairs([], options['build-arg'], env)) },
+      buildArgs: {
+        ...toMap(unsaid(proxies, options['build-arg'])),
+        ...epochArg(env),
+        ...toMap(readPairs([], options['build-arg'], env)),
+      },
       labels: toMap(readPairs([], options.label)),
       noCache: options['no-cache'],
       ...(options.explain && { explain: true }),

@@ -24,7 +24,7 @@ export const build = command({
     if (options.iidfile !== '') rmSync(options.iidfile, { force: true })
     const source = await prepare(where, options)
     using agents = await agentsOf(options)
-    const job = await buildJob(options, agents)
+    const job = await buildJob(options, agents, { proxies: context.config.proxies(context.host) })
     const progress = await makeProgress({
       ...options,
       quiet: options.quiet || options.explain,

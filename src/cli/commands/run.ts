@@ -16,7 +16,7 @@ export const create = command({
   arguments: [1, Infinity],
   interspersed: false,
   async run(context, flags, words, given) {
-    const input = { flags, given, words, detach: false }
+    const input = { flags, given, words, detach: false, proxies: context.config.proxies(context.host) }
     const body = withHelp(context, () => createBody(input))
     context.out(`${await createContainer(context, input, body)}\n`)
   },
@@ -28,7 +28,8 @@ export const run = command({
   arguments: [1, Infinity],
   interspersed: false,
   async run(context, flags, words, given) {
-    const input: CreateInput = { flags, given, words, detach: flags.detach }
+    const proxies = context.config.proxies(context.host)
+    const input: CreateInput = { flags, given, words, detach: flags.detach, proxies }
     const body = withHelp(context, () => createBody(input))
     if (flags.detach && flags.attach.length > 0)
       throw new ExitError(1, 'conflicting options: cannot specify both --attach and --detach')

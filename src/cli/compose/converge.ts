@@ -24,6 +24,7 @@ export function workOf(
     client: context.client,
     report,
     limit: new Limit(composeFlags(context).parallel),
+    proxies: context.config.proxies(context.host),
     timeout: o.timeout,
     signal: o.signal,
   }

@@ -27,7 +27,6 @@ export interface ApplyOptions {
   /** Recreated containers take over the anonymous volumes of those before. */
   readonly inherit: boolean
   readonly confirmVolume: ConfirmVolume
-  readonly proxies?: ReadonlyMap<string, string>
   /** Called with all containers before any of them starts: who wants their output attaches now. */
   readonly beforeStart?: (containers: ReadonlyMap<string, readonly Startable[]>) => Promise<void>
   /** `--rolling`: running containers go only when there is a new one; how many seconds their connections have to end. */
@@ -172,7 +171,7 @@ class Containers {
   }
 
   #body(step: ContainerStep, service: Service) {
-    const { project, images, proxies } = this.#o
+    const { project, images } = this.#o
     return {
       project,
       name: step.service,
@@ -180,7 +179,6 @@ class Containers {
       number: step.number,
       image: images.get(step.service),
       find: (other: string) => this.#find(step.service, other),
-      ...(proxies && { proxies }),
       containerName: service.container_name || `${project.name}-${step.service}-${step.number}`,
     }
   }

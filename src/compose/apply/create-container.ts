@@ -1,5 +1,4 @@
 /** Makes one container of a service, with the files that are written into it. */
-import type { ContainerCreateBody } from '../../wire/container.ts'
 import { containerBody, type BodyOptions } from '../desired/container-body.ts'
 import { filesText, writtenFiles } from '../desired/file-objects.ts'
 import { filesLabel, label } from '../labels.ts'
@@ -14,22 +13,23 @@ export interface Made {
   readonly name: string
 }
 
-export type CreateOptions = BodyOptions & { readonly containerName: string }
+export type CreateOptions = Omit<BodyOptions, 'proxies'> & { readonly containerName: string }
 
 /** The container is not started. What fails half-way leaves nothing behind. */
 export async function createContainer(work: Work, o: CreateOptions): Promise<Made> {
   const id = `Container ${o.containerName}`
   return reported(work.report, { id, working: 'Creating', done: 'Created' }, () =>
-    work.limit.run(() => create(work, o, containerBody(o))),
+    work.limit.run(() => create(work, o)),
   )
 }
 
 /** Without a word of it. */
 export function createQuietly(work: Work, o: CreateOptions): Promise<Made> {
-  return work.limit.run(() => create(work, o, containerBody(o)))
+  return work.limit.run(() => create(work, o))
 }
 
-async function create({ client, report }: Work, o: CreateOptions, body: ContainerCreateBody): Promise<Made> {
+async function create({ client, report, proxies }: Work, o: CreateOptions): Promise<Made> {
+  const body = containerBody({ ...o, proxies })
   // Read before there is a container: what cannot be read stops nothing half-way.
   const files = writtenFiles(o.service, o)
   if (files.length > 0) body.Labels = { ...body.Labels, [filesLabel]: filesText(files) }
@@ -61,7 +61,7 @@ export async function recreateContainer(
     limit.run(async () => {
       const temporary = `${replaced.id.slice(0, 12)}_${o.containerName}`
       const labels = { ...o.labels, [label.replace]: replaced.name }
-      const made = await create(work, { ...o, containerName: temporary }, containerBody({ ...o, labels }))
+      const made = await create(work, { ...o, labels, containerName: temporary })
       await gone(client.containers.stop(replaced.id, { timeout: work.timeout }))
       await gone(client.containers.remove(replaced.id, { force: true }))
       await client.containers.rename(made.id, o.containerName)

@@ -10,6 +10,8 @@ export interface Work {
   readonly limit: Limit
   /** Seconds that containers have to stop (`--timeout`); else each has its own. */
   readonly timeout?: number | undefined
+  /** Variables of proxies, beneath those of the services. */
+  readonly proxies?: Readonly<Record<string, string>>
   /** No new work begins once it is aborted. */
   readonly signal?: AbortSignal | undefined
 }

@@ -20,7 +20,7 @@ export interface BodyOptions extends ContainerIdentity {
   /** Where the image wants volumes. */
   readonly imageVolumes?: readonly string[]
   /** Variables of proxies, beneath those of the service. */
-  readonly proxies?: ReadonlyMap<string, string>
+  readonly proxies?: Readonly<Record<string, string>> | undefined
   readonly labels?: Readonly<Record<string, string>>
   readonly attachStdin?: boolean
   readonly autoRemove?: boolean
@@ -46,7 +46,7 @@ export function containerBody(o: BodyOptions): ContainerCreateBody {
     Tty: service.tty,
     OpenStdin: service.stdin_open,
     StdinOnce: attachStdin && service.stdin_open,
-    Env: environment(service, o.proxies ?? new Map()),
+    Env: environment(service, o.proxies ?? {}),
     Cmd: service.command && [...service.command],
     ...(health && { Healthcheck: health }),
     Image: imageOf(project, name, service),
@@ -78,8 +78,8 @@ function allLabels(o: BodyOptions, service: Service): Record<string, string> {
 }
 
 /** Docker: a variable without a value takes away what the image says. */
-function environment(service: Service, proxies: ReadonlyMap<string, string>): string[] {
-  const all = new Map<string, string | null>([...proxies, ...service.environment])
+function environment(service: Service, proxies: Readonly<Record<string, string>>): string[] {
+  const all = new Map<string, string | null>([...Object.entries(proxies), ...service.environment])
   return Array.from(all, ([key, value]) => (value === null ? key : `${key}=${value}`))
 }
 
