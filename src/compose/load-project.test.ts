@@ -64,6 +64,24 @@ test('every value keeps its place through variables, extends, merging, defaults 
   }
 })
 
+test('of nothing there are fewer than none', () => {
+  const refused = (line: string) => {
+    const text = `services:\n  a:\n    image: x\n    ${line}\n`
+    const input = { folder: '/', environment: new Map(), sources: new Map(), name: 'p', profiles: [] }
+    return () => loadProject({ ...input, files: [{ path: '/c.yaml', text }] }, options)
+  }
+  assert.throws(refused('scale: -1'), /c\.yaml:4:12: services\.a\.scale must be at least 0, not -1/)
+  assert.throws(refused('scale: "-1"'), /services\.a\.scale must be at least 0, not -1/)
+  const where = 'services\\.a\\.deploy\\.'
+  for (const [key, path] of [
+    ['replicas: -1', 'replicas'],
+    ['update_config: {parallelism: -1}', 'update_config\\.parallelism'],
+    ['restart_policy: {max_attempts: -1}', 'restart_policy\\.max_attempts'],
+    ['placement: {max_replicas_per_node: -1}', 'placement\\.max_replicas_per_node'],
+  ])
+    assert.throws(refused(`deploy: {${key}}`), new RegExp(`${where}${path} must be at least 0, not -1`))
+})
+
 test('what a file may grow to by its aliases is bounded', () => {
   const lines = Array.from({ length: 30 }, (_, level) =>
     level === 0 ? 'x-0: &a0 [a, a]' : `x-${level}: &a${level} [*a${level - 1}, *a${level - 1}]`,

@@ -10,7 +10,7 @@ export interface Waited {
   readonly name: string
 }
 
-/** `running`: up, and healthy where there is a health check (`up --wait`). */
+/** `running`: up for half a second, or healthy where there is a health check (`up --wait`). */
 export type Condition = 'healthy' | 'completed' | 'running'
 
 interface WaitOptions {
@@ -23,16 +23,19 @@ interface WaitOptions {
 /** Between two looks at a container: quick at first, since many are ready at once. */
 const firstPause = 20
 const longestPause = 250
+/** Docker: what has no health check is looked at that late: what fails at its start has ended by then. */
+const settling = 500
 
 /** Throws kind `conflict` when the condition cannot be met any more. */
 export async function waitFor(container: Waited, o: WaitOptions): Promise<void> {
   const id = `Container ${container.name}`
   o.report({ id, status: 'working', text: 'Waiting' })
+  const began = Date.now()
   try {
     for (let pause = firstPause; ; pause = Math.min(longestPause, pause * 1.5)) {
       o.signal?.throwIfAborted()
       const { State } = await o.client.containers.inspect(container.id)
-      if (isMet(container.name, State, o.condition)) break
+      if (isMet(container.name, State, o.condition) && hasSettled(State, o.condition, began)) break
       await sleep(pause, undefined, o.signal ? { signal: o.signal } : undefined)
     }
     o.report({ id, status: 'done', text: o.condition === 'completed' ? 'Exited' : 'Healthy' })
@@ -42,6 +45,12 @@ export async function waitFor(container: Waited, o: WaitOptions): Promise<void> 
     o.report({ id, status: 'error', text: 'Error', details: messageOf(error) })
     throw error
   }
+}
+
+/** Of what ran before there is nothing to wait for, if the clocks of both sides agree. */
+function hasSettled(state: ContainerState, condition: Condition, began: number): boolean {
+  if (condition !== 'running' || healthOf(state) !== undefined) return true
+  return Date.now() - Math.min(began, Date.parse(state.StartedAt) || began) >= settling
 }
 
 export function healthOf({ Health }: ContainerState): string | undefined {

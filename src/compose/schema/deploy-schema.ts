@@ -1,9 +1,9 @@
 /** Compose Deploy Specification. */
-import { count, either, list, nothing, number, oneOf, pairs, record, text, value } from './rule.ts'
+import { count, either, list, nothing, number, oneOf, pairs, range, record, text } from './rule.ts'
 import { deviceFields } from './shared-schema.ts'
 
 const update = record({
-  parallelism: count,
+  parallelism: range(0),
   delay: text,
   failure_action: text,
   monitor: text,
@@ -16,7 +16,7 @@ export const deploy = either(
   record({
     mode: text,
     endpoint_mode: text,
-    replicas: count,
+    replicas: range(0),
     labels: pairs,
     rollback_config: update,
     update_config: update,
@@ -29,11 +29,11 @@ export const deploy = either(
         devices: list(record(deviceFields, ['capabilities'])),
       }),
     }),
-    restart_policy: record({ condition: text, delay: text, max_attempts: count, window: text }),
+    restart_policy: record({ condition: text, delay: text, max_attempts: range(0), window: text }),
     placement: record({
       constraints: list(text),
       preferences: list(record({ spread: text })),
-      max_replicas_per_node: value('integer', 'string'),
+      max_replicas_per_node: range(0),
     }),
   }),
 )

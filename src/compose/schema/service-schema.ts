@@ -216,7 +216,7 @@ export const service = record({
   read_only: flag,
   restart: text,
   runtime: text,
-  scale: count,
+  scale: range(0),
   security_opt: set(text),
   shm_size: number,
   secrets: fileReferences,

@@ -129,5 +129,8 @@ function validateValue(node: Node, rule: Extract<Rule, { kind: 'value' }>, path:
       )
   }
   if (typeof node.value === 'number' && (node.value < min || node.value > max))
-    throw new ComposeError(node.at, `${where} must be between ${min} and ${max}, not ${node.value}`)
+    throw new ComposeError(
+      node.at,
+      `${where} must be ${max === Infinity ? `at least ${min}` : `between ${min} and ${max}`}, not ${node.value}`,
+    )
 }
