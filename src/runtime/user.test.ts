@@ -43,7 +43,14 @@ test("unknown names and impossible numbers are refused in docker's words", () =>
     kind: 'invalid',
     message: 'unable to find user alice: no matching entries in passwd file',
   })
-  assert.throws(() => resolve('bob:nope'), /Unable to find group nope: no matching entries in group file/)
+  assert.throws(
+    () => resolve('bob:nope'),
+    /^EngineError: unable to find group nope: no matching entries in group file/,
+  )
+  assert.throws(
+    () => resolve('bob', ['more']),
+    /^EngineError: Unable to find group more: no matching entries in group file/,
+  )
   assert.throws(() => resolve('4294967296'), /range/)
   assert.throws(() => resolve('-1'), /range/)
 })

@@ -60,7 +60,7 @@ export function lookUp(
   // Supplementary groups of a user whose group was named do not apply (Docker, as login does not).
   const supplementary =
     groupPart === '' && entry ? groups.filter((g) => g.members.includes(entry.name)).map((g) => g.gid) : []
-  const added = groupAdd.map((name) => groupId(name, groups))
+  const added = groupAdd.map((name) => groupId(name, groups, 'Unable'))
   return {
     uid,
     gid,
@@ -70,11 +70,12 @@ export function lookUp(
   }
 }
 
-function groupId(name: string, groups: readonly Group[]): number {
+/** Docker: the group of a user is `unable` to be found, one that is added is `Unable`. */
+function groupId(name: string, groups: readonly Group[], unable = 'unable'): number {
   const number = toId(name)
   const gid = groups.find((g) => g.name === name)?.gid ?? number
   if (gid === undefined)
-    throw new EngineError('invalid', `Unable to find group ${name}: no matching entries in group file`)
+    throw new EngineError('invalid', `${unable} to find group ${name}: no matching entries in group file`)
   return gid
 }
 
