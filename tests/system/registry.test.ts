@@ -560,13 +560,7 @@ describe('registries that ask who it is', () => {
     assert.doesNotMatch(readFileSync(join(config, 'config.json'), 'utf8'), /wonder-word|d29uZGVyLXdvcmQ/)
     assert.equal(await s.ok('logout', registry.host), `Removing login credentials for ${registry.host}`)
     assert.equal(await s.ok('logout', registry.host), `Not logged in to ${registry.host}`)
-    await s.fails(
-      1,
-      /requires --username to be set/,
-      'login',
-      '--password-stdin',
-      registry.host,
-    )
+    await s.fails(1, /requires --username to be set/, 'login', '--password-stdin', registry.host)
     await s.fails(1, /Cannot perform an interactive login from a non TTY device/, 'login', registry.host)
     writeFileSync(
       join(config, 'config.json'),

@@ -26,10 +26,9 @@ const flags = {
 type Flags = { readonly [K in keyof typeof flags]: (typeof flags)[K]['initial'] }
 
 /** Commands that know `--dry-run`, and those that change nothing anyway. */
-const dry = [
-  ...['up', 'create', 'plan', 'config', 'version', 'ps', 'ls', 'logs', 'images', 'port', 'top', 'events'],
-  ...['volumes', 'stats', 'env', 'graph', 'kube'],
-].map((name) => `compose ${name}`)
+const dry = 'up create plan config version ps ls logs images port top events volumes stats env graph kube'
+  .split(' ')
+  .map((name) => `compose ${name}`)
 
 /** What stands between `compose` and the name of its command. */
 export interface ComposeFlags extends ProjectFlags {
