@@ -21,7 +21,16 @@ const lists = new Set(
 const optional: Readonly<Record<string, readonly string[]>> = {
   '': ['SizeRw', 'SizeRootFs', 'UsageData'],
   State: ['Health'],
-  Config: ['Healthcheck', 'StopTimeout', 'Shell', 'OnBuild', 'StopSignal', 'MacAddress', 'ArgsEscaped'],
+  Config: [
+    'ExposedPorts',
+    'Healthcheck',
+    'StopTimeout',
+    'Shell',
+    'OnBuild',
+    'StopSignal',
+    'MacAddress',
+    'ArgsEscaped',
+  ],
   HostConfig: ['Annotations', 'Tmpfs', 'Sysctls', 'StorageOpt', 'Init', 'Mounts', 'PidsLimit'],
 }
 

@@ -5,6 +5,7 @@ import { EngineError } from '../lib/errors.ts'
 import { newId, shortId } from '../lib/id.ts'
 import { detached, type Op } from '../lib/op.ts'
 import { parseSignal } from '../lib/signals.ts'
+import { checkHostConfig } from '../runtime/index.ts'
 import type { ContainerConfig, HostConfig, ImageConfig, NetworkingConfig } from '../wire/container.ts'
 import { Container, type ContainerPaths } from './container.ts'
 import { emit, type Host } from './host.ts'
@@ -59,6 +60,8 @@ export async function create(
     hostConfig: filled,
     networking: request.networking,
   })
+  host.runtime.warm()
+  host.networks.warm(plan.mode)
   const links = planLinks(host, { name, mode: plan.mode, hostConfig: filled })
   const hostConfig = {
     ...filled,
@@ -186,26 +189,12 @@ function fillDefaults(hostConfig: HostConfig, host: Host): HostConfig {
   }
 }
 
-/** Docker's smallest memory limit: below it no process starts. */
-const minimumMemory = 6 * 1024 * 1024
-
 function checkLimits(config: ContainerConfig, hostConfig: HostConfig): void {
   const invalid = (text: string) => new EngineError('invalid', text)
   if (config.StopSignal) parseSignal(config.StopSignal)
   if (config.WorkingDir && !config.WorkingDir.startsWith('/'))
     throw invalid(`the working directory '${config.WorkingDir}' is invalid, it needs to be an absolute path`)
-  const memory = hostConfig.Memory ?? 0
-  if (memory < 0 || (memory > 0 && memory < minimumMemory))
-    throw invalid('Minimum memory limit allowed is 6MB')
-  const swap = hostConfig.MemorySwap ?? 0
-  if (swap > 0 && memory === 0)
-    throw invalid('You should always set the Memory limit when using Memoryswap limit, see usage')
-  if (swap > 0 && swap < memory)
-    throw invalid('Minimum memoryswap limit should be larger than memory limit, see usage')
-  if ((hostConfig.MemoryReservation ?? 0) > memory && memory > 0)
-    throw invalid('Minimum memory limit can not be less than memory reservation limit, see usage')
-  if (hostConfig.NanoCpus && (hostConfig.CpuPeriod || hostConfig.CpuQuota))
-    throw invalid('Conflicting options: Nano CPUs and CPU Period cannot both be set')
+  checkHostConfig(hostConfig)
   if (hostConfig.AutoRemove && hostConfig.RestartPolicy?.Name && hostConfig.RestartPolicy.Name !== 'no')
     throw invalid("can't create 'AutoRemove' container with restart policy")
 }

@@ -45,7 +45,8 @@ export async function stop(op: Op, host: Host, c: Container, o: StopOptions): Pr
     })
   const grace = deaf ? 0 : (asked ?? defaultGraceSeconds)
   save(host, c, { endRequest: { by, signal, ...(deaf && { forced: { because: 'deaf' } }) } })
-  if (grace !== 0) {
+  // Docker: without any grace, too, the signal that was asked for is the first one sent.
+  if (!deaf) {
     emitKill(host, c, signal)
     await sendSignal(op, host, c, signal)
     if (grace < 0) await over

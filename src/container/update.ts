@@ -1,5 +1,6 @@
 import { EngineError, messageOf } from '../lib/errors.ts'
 import { detached, type Op } from '../lib/op.ts'
+import { checkHostConfig } from '../runtime/index.ts'
 import type { HostConfig, ResourceUpdate } from '../wire/container.ts'
 import type { Container } from './container.ts'
 import { emit, save, type Host } from './host.ts'
@@ -18,6 +19,7 @@ export async function update(op: Op, host: Host, c: Container, change: ResourceU
     if (c.state.status === 'removing')
       throw new EngineError('conflict', 'container is marked for removal and cannot be "update"')
     const hostConfig = merged(c.hostConfig, change)
+    checkHostConfig(hostConfig)
     const limits = Object.keys(change).some((key) => key !== 'RestartPolicy')
     if (limits) await apply(op, host, c, hostConfig)
     save(host, c, { hostConfig })

@@ -44,7 +44,7 @@ export function ociResources(
   }
 }
 
-function memoryOf(h: HostConfig, facts: HostFacts): OciResources['memory'] {
+export function memoryOf(h: HostConfig, facts: HostFacts): OciResources['memory'] {
   const limit = h.Memory ?? 0
   const swap = h.MemorySwap ?? 0
   const reservation = h.MemoryReservation ?? 0
@@ -78,11 +78,11 @@ function memoryOf(h: HostConfig, facts: HostFacts): OciResources['memory'] {
   return Object.keys(memory).length > 0 ? memory : undefined
 }
 
-function cpuOf(h: HostConfig, facts: HostFacts): OciResources['cpu'] {
+export function cpuOf(h: HostConfig, facts: HostFacts): OciResources['cpu'] {
   const nano = h.NanoCpus ?? 0
   if (nano !== 0 && (h.CpuPeriod || h.CpuQuota))
     throw invalid(
-      `Conflicting options: ${h.CpuPeriod ? 'CPU Period' : 'CPU Quota'} cannot be set as NanoCPUs has already been set`,
+      `Conflicting options: Nano CPUs and CPU ${h.CpuPeriod ? 'Period' : 'Quota'} cannot both be set`,
     )
   if (nano < 0 || nano > facts.cpus * 1e9)
     throw invalid(
@@ -128,10 +128,14 @@ function ranges(text: string): [first: number, last: number][] {
   return list
 }
 
-function blockIoOf(h: HostConfig, facts: HostFacts): OciResources['blockIO'] {
-  const weight = h.BlkioWeight ?? 0
+export function blockIoWeightOf({ BlkioWeight: weight = 0 }: HostConfig): number {
   if (weight !== 0 && (weight < 10 || weight > 1000))
     throw invalid('Range of blkio weight is from 10 to 1000')
+  return weight
+}
+
+function blockIoOf(h: HostConfig, facts: HostFacts): OciResources['blockIO'] {
+  const weight = blockIoWeightOf(h)
   const rates = (name: string, items: object[] | null | undefined): OciThrottle[] | undefined =>
     items?.length
       ? items.map((item) => ({ ...device(name, item, facts), rate: figure(name, item, 'Rate') }))

@@ -1,6 +1,6 @@
 import { EngineError } from '../lib/errors.ts'
 import type { HostConfig, Ulimit } from '../wire/container.ts'
-import { resolveCapabilities } from './capabilities.ts'
+import { capabilitiesOf, oomScoreAdjOf } from './check-host-config.ts'
 import { hostFacts, type HostFacts } from './host-facts.ts'
 import type { OciCapabilities, OciMount, OciNamespace, OciProcess, OciSpec } from './oci-spec.ts'
 import { ociDevices, ociResources } from './resources.ts'
@@ -77,19 +77,12 @@ export function buildSpec(i: SpecInput, facts: HostFacts = hostFacts()): OciSpec
   const h = i.hostConfig
   const privileged = h.Privileged === true
   const security = parseSecurityOptions(h.SecurityOpt ?? [], facts)
-  const capabilities = resolveCapabilities({
-    add: h.CapAdd ?? [],
-    drop: h.CapDrop ?? [],
-    privileged,
-    available: facts.capabilities,
-  })
+  const capabilities = capabilitiesOf(h, facts)
   const seccomp = seccompFor(security.seccomp, { privileged, capabilities, arch: facts.arch })
   const open = privileged || security.systemPathsUnconfined
   const { nodes, rules } = ociDevices(h, facts)
   const mounts = allMounts(i, facts)
-  const oomScoreAdj = h.OomScoreAdj ?? 0
-  if (oomScoreAdj < -1000 || oomScoreAdj > 1000)
-    throw new EngineError('invalid', `Invalid value ${oomScoreAdj}, range for oom score adj is [-1000, 1000]`)
+  const oomScoreAdj = oomScoreAdjOf(h)
   const propagation = rootPropagation(mounts)
   const sysctl = sysctls(i)
   return {

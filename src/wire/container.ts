@@ -43,6 +43,13 @@ export interface ContainerConfig extends ImageConfig {
   StopTimeout?: number
 }
 
+/** As `inspect` shows it: Go writes a list or a set that is not there as null. */
+export interface InspectedConfig extends Omit<ContainerConfig, 'Env' | 'Volumes' | 'OnBuild'> {
+  Env: string[] | null
+  Volumes: Record<string, object> | null
+  OnBuild: string[] | null
+}
+
 /** Label: the id of the container whose ports and names this one is to take over. */
 export const standbyLabel = 'dev.gantry.standby'
 
@@ -314,7 +321,7 @@ export interface ContainerInspect {
   SizeRw?: number
   SizeRootFs?: number
   Mounts: MountPoint[]
-  Config: ContainerConfig
+  Config: InspectedConfig
   NetworkSettings: NetworkSettings
 }
 

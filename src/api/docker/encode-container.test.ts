@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { encodeHostConfig, encodeState, portSummaries, statusText } from './encode-container.ts'
+import { encodeConfig, encodeHostConfig, encodeState, portSummaries, statusText } from './encode-container.ts'
 
 const now = Date.parse('2026-01-01T12:00:00Z')
 const ago = (seconds: number) => new Date(now - seconds * 1000).toISOString()
@@ -52,4 +52,32 @@ test('encodeHostConfig() shows what was left open as what it came to', () => {
   assert.ok(shown.MaskedPaths?.includes('/proc/kcore'))
   assert.equal(encodeHostConfig({ Privileged: true }).MaskedPaths, null)
   assert.deepEqual(encodeHostConfig({ ReadonlyPaths: [] }).ReadonlyPaths, [])
+})
+
+test('encodeHostConfig() writes what was not asked for as docker does', () => {
+  const shown = encodeHostConfig({
+    PortBindings: { '80/tcp': [{}] },
+    RestartPolicy: { Name: '' },
+    Init: false,
+  })
+  assert.deepEqual(shown.PortBindings, { '80/tcp': [{ HostIp: '', HostPort: '' }] })
+  assert.deepEqual(shown.RestartPolicy, { Name: 'no', MaximumRetryCount: 0 })
+  assert.equal('Init' in shown, false)
+  assert.deepEqual([shown.Dns, shown.Ulimits, shown.Devices, shown.OomKillDisable], [null, null, null, false])
+  assert.deepEqual(encodeHostConfig({ Dns: [] }).Dns, [])
+  assert.equal(encodeHostConfig({}).PortBindings, null)
+  assert.deepEqual(encodeHostConfig({ Privileged: true }).SecurityOpt, ['label=disable'])
+})
+
+test('encodeConfig() writes sets that are empty as docker does', () => {
+  const none = encodeConfig({ Image: 'i', Env: [], Volumes: {}, ExposedPorts: {} })
+  assert.deepEqual([none.Env, none.Volumes, none.OnBuild, none.Labels], [null, null, null, {}])
+  assert.equal('ExposedPorts' in none, false)
+  const some = encodeConfig({
+    Image: 'i',
+    Env: ['A=1'],
+    Volumes: { '/v': {} },
+    ExposedPorts: { '80/tcp': {} },
+  })
+  assert.deepEqual([some.Env, some.Volumes, some.ExposedPorts], [['A=1'], { '/v': {} }, { '80/tcp': {} }])
 })

@@ -12,6 +12,7 @@ import type {
   EndReason,
   EndpointSettings,
   HostConfig,
+  InspectedConfig,
   NetworkSettings,
   PortMap,
   PortSummary,
@@ -207,19 +208,21 @@ const configDefaults = {
   Tty: false,
   OpenStdin: false,
   StdinOnce: false,
-  Env: [],
+  Env: null,
   Cmd: null,
+  Volumes: null,
   WorkingDir: '',
   Entrypoint: null,
+  OnBuild: null,
   Labels: {},
-} satisfies Partial<ContainerConfig>
+} satisfies Partial<InspectedConfig>
 
 const hostConfigDefaults: HostConfig = {
   Binds: null,
   ContainerIDFile: '',
   LogConfig: { Type: 'local', Config: {} },
   NetworkMode: 'bridge',
-  PortBindings: {},
+  PortBindings: null,
   RestartPolicy: { Name: 'no', MaximumRetryCount: 0 },
   AutoRemove: false,
   VolumeDriver: '',
@@ -228,9 +231,9 @@ const hostConfigDefaults: HostConfig = {
   CapAdd: null,
   CapDrop: null,
   CgroupnsMode: 'private',
-  Dns: [],
-  DnsOptions: [],
-  DnsSearch: [],
+  Dns: null,
+  DnsOptions: null,
+  DnsSearch: null,
   ExtraHosts: null,
   GroupAdd: null,
   IpcMode: 'private',
@@ -251,26 +254,26 @@ const hostConfigDefaults: HostConfig = {
   NanoCpus: 0,
   CgroupParent: '',
   BlkioWeight: 0,
-  BlkioWeightDevice: [],
-  BlkioDeviceReadBps: [],
-  BlkioDeviceWriteBps: [],
-  BlkioDeviceReadIOps: [],
-  BlkioDeviceWriteIOps: [],
+  BlkioWeightDevice: null,
+  BlkioDeviceReadBps: null,
+  BlkioDeviceWriteBps: null,
+  BlkioDeviceReadIOps: null,
+  BlkioDeviceWriteIOps: null,
   CpuPeriod: 0,
   CpuQuota: 0,
   CpuRealtimePeriod: 0,
   CpuRealtimeRuntime: 0,
   CpusetCpus: '',
   CpusetMems: '',
-  Devices: [],
+  Devices: null,
   DeviceCgroupRules: null,
   DeviceRequests: null,
   MemoryReservation: 0,
   MemorySwap: 0,
   MemorySwappiness: null,
-  OomKillDisable: null,
+  OomKillDisable: false,
   PidsLimit: null,
-  Ulimits: [],
+  Ulimits: null,
   CpuCount: 0,
   CpuPercent: 0,
   IOMaximumIOps: 0,
@@ -279,19 +282,52 @@ const hostConfigDefaults: HostConfig = {
 
 /** What clients left open (docker's own sends empty texts, -1 or 0 for that) is shown as what it came to. */
 export function encodeHostConfig(given: HostConfig): HostConfig {
-  const said = Object.entries(given).filter(
-    ([, value]) => value !== undefined && value !== null && value !== '',
-  )
   const paths = given.Privileged
     ? { MaskedPaths: null, ReadonlyPaths: null }
     : { MaskedPaths: [...maskedPaths], ReadonlyPaths: [...readonlyPaths] }
-  const shown: HostConfig = { ...hostConfigDefaults, ...paths, ...Object.fromEntries(said) }
+  const shown: HostConfig = { ...hostConfigDefaults, ...paths, ...withoutEmpty(given) }
   if (shown.MemorySwappiness === -1) shown.MemorySwappiness = null
   // Docker: as much swap as memory, and the figure is the sum.
   if (shown.Memory && !shown.MemorySwap && hostFacts().swapLimit) shown.MemorySwap = shown.Memory * 2
   if ((shown.PidsLimit ?? 0) <= 0) shown.PidsLimit = null
+  shown.RestartPolicy = { ...hostConfigDefaults.RestartPolicy, ...withoutEmpty(shown.RestartPolicy ?? {}) }
+  // Go's: a port without a host's port is one that the engine chooses.
+  if (shown.PortBindings)
+    shown.PortBindings = Object.fromEntries(
+      Object.entries(shown.PortBindings).map(([port, bindings]) => [
+        port,
+        bindings?.map((binding) => ({ HostIp: '', HostPort: '', ...binding })) ?? null,
+      ]),
+    )
+  // Docker: nothing that shares so much with the host is kept apart by labels.
+  if (given.Privileged || given.PidMode === 'host' || given.IpcMode === 'host')
+    shown.SecurityOpt = [...new Set([...(shown.SecurityOpt ?? []), 'label=disable'])]
+  // Docker: shown where it was asked for; what it is else, is the daemon's matter.
+  if (given.Init === false) delete shown.Init
   return shown
 }
+
+function withoutEmpty<T extends object>(value: T): Partial<T> {
+  const said = Object.entries(value).filter(
+    ([, field]) => field !== undefined && field !== null && field !== '',
+  )
+  // Safe: these are some of its own fields.
+  return Object.fromEntries(said) as Partial<T>
+}
+
+/** As docker writes it: sets that are empty are left out or null, whether image or user left them so. */
+export function encodeConfig(given: ContainerConfig): InspectedConfig {
+  const { ExposedPorts: ports, ...config } = given
+  return {
+    ...configDefaults,
+    ...config,
+    ...(!config.Env?.length && { Env: null }),
+    ...(isEmpty(config.Volumes) && { Volumes: null }),
+    ...(ports && !isEmpty(ports) && { ExposedPorts: ports }),
+  }
+}
+
+const isEmpty = (set: object | null | undefined): boolean => !set || Object.keys(set).length === 0
 
 export function encodeInspect(
   c: Container,
@@ -320,7 +356,7 @@ export function encodeInspect(
     GraphDriver: { Name: 'overlayfs', Data: {} },
     ...(o.sizes ? { SizeRw: o.sizes.rw, SizeRootFs: o.sizes.rootFs } : {}),
     Mounts: c.mounts,
-    Config: { ...configDefaults, ...c.config },
+    Config: encodeConfig(c.config),
     NetworkSettings: encodeNetworkSettings(c, o),
   }
 }
