@@ -138,15 +138,12 @@ async function prepare(context: Context, project: Project, one: OneOff): Promise
     removeOrphans: options['remove-orphans'],
     start: true,
     images,
+    mayReplace: confirmVolume(false),
   })
   // Its replicas are left as they are.
   const services = new Map([...wanted.plan.services].filter(([each]) => each !== one.name))
   const work = workOf(context, report)
-  const containers = await apply(
-    work,
-    { ...wanted.plan, services },
-    { ...wanted, inherit: true, confirmVolume: confirmVolume(false) },
-  )
+  const containers = await apply(work, { ...wanted.plan, services }, { ...wanted, inherit: true })
   await dependenciesReady(work, { project, name: one.name, containers })
   return await create(work, { ...one, project, image: images.get(one.name), containers })
 }

@@ -18,11 +18,10 @@ export const composeScale = command({
     const project = withScales(options['no-deps'] ? only(all, named) : all, scales)
     await withProgress(context, { title: 'Running' }, async (report) => {
       const images = await ensureImages(context, project, { report })
-      const wanted = await convergence(context, project, { named, images })
+      const wanted = await convergence(context, project, { named, images, mayReplace: confirmVolume(false) })
       await apply(workOf(context, report), wanted.plan, {
         ...wanted,
         inherit: true,
-        confirmVolume: confirmVolume(false),
       })
     })
   },

@@ -73,13 +73,13 @@ export async function bringUp(
     start: o.start,
     images,
     observed: await observing,
+    mayReplace: confirmVolume(o.yes),
   })
   warn(context, wanted.plan)
   const work = workOf(context, report, { timeout: o.timeout, ...(o.signal && { signal: o.signal }) })
   const containers = await apply(work, wanted.plan, {
     ...wanted,
     inherit: !o['renew-anon-volumes'],
-    confirmVolume: confirmVolume(o.yes),
     wait: o.wait ?? false,
     rolling: o.rolling,
     beforeStart: async (made) => {

@@ -47,20 +47,29 @@ export interface Convergence {
   readonly plan: Plan
 }
 
-/** What is known already is not looked up. */
+/** Whether a volume whose configuration changed may lose what it has. */
+export type MayReplace = (volume: string) => Promise<boolean>
+
+/** What is known already is not looked up. Without `mayReplace` the plan is what comes of a yes to every question. */
 export async function convergence(
   context: Context,
   project: Project,
   o: Omit<PlanOptions, 'images'> & {
     readonly images?: ReadonlyMap<string, string>
     readonly observed?: Observed
+    readonly mayReplace?: MayReplace
   },
 ): Promise<Convergence> {
   const [observed, images] = await Promise.all([
     o.observed ?? observeProject(context, project),
     o.images ?? findImages(context, project).then(idsOf),
   ])
-  return { project, observed, images, plan: plan(project, observed, { ...o, images }) }
+  const planned = plan(project, observed, { ...o, images })
+  const keptVolumes = new Set<string>()
+  for (const { kind, name } of planned.volumes)
+    if (kind === 'replace' && o.mayReplace && !(await o.mayReplace(name))) keptVolumes.add(name)
+  const settled = keptVolumes.size === 0 ? planned : plan(project, observed, { ...o, images, keptVolumes })
+  return { project, observed, images, plan: settled }
 }
 
 /** `--scale web=3`, over what the files say. Throws plain Errors in docker compose's words. */

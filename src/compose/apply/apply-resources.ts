@@ -46,19 +46,11 @@ async function removeNetwork(work: Work, { name, found }: NetworkStep, { observe
   )
 }
 
-/** Asks whether a volume whose configuration changed may lose what it has. */
-export type ConfirmVolume = (name: string) => Promise<boolean>
-
-export async function applyVolume(
-  work: Work,
-  step: VolumeStep,
-  o: Resources & { readonly confirm: ConfirmVolume },
-): Promise<void> {
+export async function applyVolume(work: Work, step: VolumeStep, o: Resources): Promise<void> {
   if (step.kind === 'keep' || step.kind === 'external') return
   const volume = o.project.volumes.get(step.key)
   if (!volume) return
   if (step.kind === 'replace') {
-    if (!(await o.confirm(step.name))) return
     const users = o.observed.containers.filter(({ summary }) =>
       summary.Mounts.some(({ Name }) => Name === step.name),
     )

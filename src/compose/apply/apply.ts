@@ -11,7 +11,7 @@ import type { Service } from '../model/service-model.ts'
 import type { Observed } from '../observe.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { ContainerStep } from '../plan/plan-services.ts'
-import { applyNetwork, applyVolume, type ConfirmVolume } from './apply-resources.ts'
+import { applyNetwork, applyVolume } from './apply-resources.ts'
 import { createContainer, recreateContainer, type Made } from './create-container.ts'
 import { refusedAt } from './refused-at.ts'
 import { checkRolling, rollContainer } from './roll-container.ts'
@@ -26,7 +26,6 @@ export interface ApplyOptions {
   readonly images: ReadonlyMap<string, string>
   /** Recreated containers take over the anonymous volumes of those before. */
   readonly inherit: boolean
-  readonly confirmVolume: ConfirmVolume
   /** Called with all containers before any of them starts: who wants their output attaches now. */
   readonly beforeStart?: (containers: ReadonlyMap<string, readonly Startable[]>) => Promise<void>
   /** `--rolling`: running containers go only when there is a new one; how many seconds their connections have to end. */
@@ -50,7 +49,7 @@ export async function apply(
   const dependents = [...plan.services.values()].flat().filter(({ kind }) => kind === 'restart')
   await Promise.all([
     ...plan.networks.map((step) => applyNetwork(work, step, o)),
-    ...plan.volumes.map((step) => applyVolume(work, step, { ...o, confirm: o.confirmVolume })),
+    ...plan.volumes.map((step) => applyVolume(work, step, o)),
     ...(plan.removeOrphans ? plan.orphans : []).map((each) => stopAndRemove(work, each, o)),
     // Docker: what depends on a service that is made again stops before, and starts after it.
     ...dependents.flatMap((step) =>

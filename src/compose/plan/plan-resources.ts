@@ -54,7 +54,11 @@ export function planNetworks(project: Project, found: readonly NetworkInfo[]): S
   return { steps, warnings }
 }
 
-export function planVolumes(project: Project, found: readonly VolumeInfo[]): Steps<VolumeStep> {
+export function planVolumes(
+  project: Project,
+  found: readonly VolumeInfo[],
+  kept: ReadonlySet<string> = new Set(),
+): Steps<VolumeStep> {
   const warnings: string[] = []
   const steps = Array.from(project.volumes, ([key, volume]): VolumeStep => {
     const { name } = volume
@@ -77,7 +81,13 @@ export function planVolumes(project: Project, found: readonly VolumeInfo[]): Ste
     const hash = existing.Labels?.[label.configHash] ?? ''
     if (owner === undefined || hash === '' || hash === volumeHash(volume))
       return { ...step, kind: 'keep', reason: 'unchanged' }
-    return { ...step, kind: 'replace', reason: 'its configuration changed' }
+    if (kept.has(name)) {
+      warnings.push(
+        `volume ${JSON.stringify(name)} exists but doesn't match configuration in compose file: it is left as it is (-y makes it again, and its data is lost)`,
+      )
+      return { ...step, kind: 'keep', reason: 'its configuration changed, but it keeps what it has' }
+    }
+    return { ...step, kind: 'replace', reason: 'its configuration changed; up asks before' }
   })
   return { steps, warnings }
 }

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import type { ContainerSummary } from '../../wire/container.ts'
-import type { NetworkInfo } from '../../wire/system.ts'
+import type { NetworkInfo, VolumeInfo } from '../../wire/system.ts'
 import { configText } from '../config-text.ts'
 import { containerBody } from '../desired/container-body.ts'
-import { networkBody } from '../desired/resource-bodies.ts'
+import { networkBody, volumeBody } from '../desired/resource-bodies.ts'
 import { loadProject } from '../load-project.ts'
 import type { Project } from '../model/project-model.ts'
 import type { Observed, ObservedContainer } from '../observe.ts'
@@ -228,4 +228,33 @@ test('networks: changed ones are replaced with their containers, external ones m
     kind: 'not-found',
     message: 'network shared declared as external, but could not be found',
   })
+})
+
+test('a changed volume is made again with its containers, or left alone with them', () => {
+  const services = { web: { ...web, volumes: ['data:/data'] } }
+  const before = load(services, { volumes: { data: {} } })
+  const project = load(services, { volumes: { data: { labels: { a: 'b' } } } })
+  const body = volumeBody(before, 'data', before.volumes.get('data') ?? assert.fail())
+  const there = converged(before)
+  const observed: Observed = {
+    ...there,
+    containers: there.containers.map((each) => {
+      const Mounts = [{ Type: 'volume', Name: 'p_data', Destination: '/data' }]
+      // The plan reads no more of it.
+      return { ...each, summary: { ...each.summary, Mounts } as unknown as ContainerSummary }
+    }),
+    // The plan reads no more of it.
+    volumes: [{ Name: 'p_data', Labels: body.Labels } as unknown as VolumeInfo],
+  }
+  assert.deepEqual(steps(before, observed), ['p-web-1 keep: unchanged'])
+  const images = imagesOf(project)
+  const agreed = plan(project, observed, { images })
+  assert.deepEqual(
+    agreed.volumes.map(({ kind }) => kind),
+    ['replace'],
+  )
+  assert.deepEqual(steps(project, observed), ['p-web-1 recreate: volume p_data is not the one it has'])
+  const declined = plan(project, observed, { images, keptVolumes: new Set(['p_data']) })
+  assert.equal(isConverged(declined), true)
+  assert.match(declined.warnings.join(), /^volume "p_data" exists but doesn't match .* left as it is/)
 })

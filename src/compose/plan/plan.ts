@@ -18,6 +18,8 @@ export interface PlanOptions {
   readonly removeOrphans?: boolean
   /** False: containers are made, but not started. */
   readonly start?: boolean
+  /** Names of volumes that keep what they have, although their configuration changed. */
+  readonly keptVolumes?: ReadonlySet<string>
   /** Ids of images by service; one that is missing is still to be pulled or built. */
   readonly images: ReadonlyMap<string, string>
 }
@@ -36,7 +38,7 @@ export interface Plan {
 
 export function plan(project: Project, observed: Observed, o: PlanOptions): Plan {
   const networks = planNetworks(project, observed.networks)
-  const volumes = planVolumes(project, observed.volumes)
+  const volumes = planVolumes(project, observed.volumes, o.keptVolumes)
   const orphans = observed.containers.filter((container) => isOrphan(project, container))
   const services = planServices(project, {
     ...o,
