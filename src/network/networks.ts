@@ -185,8 +185,6 @@ export class Networks {
     const fixed = predefined(known, bridge, o.bridge)
     o.store.transaction(() => fixed.forEach((n) => table.put(n.id, n)))
     const self = new Networks(op, o, { bridge, networks: [...fixed, ...own], table, netlink, netnsDir })
-    self.#plumbing.start()
-    self.#dns.start()
     undo.defer(async () => {
       try {
         await self.close(detached(op, 10_000))
@@ -200,6 +198,17 @@ export class Networks {
     await Promise.all([self.#firewall.install(op, self.#firewallState()), self.#allowBridges(op)])
     undo.move()
     return self
+  }
+
+  /**
+   * A container with this NetworkMode comes: starts the threads that it needs ahead of it. Not at boot: each takes 8 MB, and a
+   * daemon without containers is to be small. Idempotent, and does not wait.
+   */
+  warm(mode: string): void {
+    if (mode === 'host' || mode.startsWith('container:')) return
+    this.#plumbing.start()
+    // Names are answered on networks of the user's alone.
+    if (!isPredefined(mode)) this.#dns.start()
   }
 
   list(): Network[] {

@@ -50,6 +50,7 @@ export class Relay {
     if (this.#worker) return
     const { read, write } = pipe()
     const thread = new Worker(new URL(`./relay-worker${extname(import.meta.filename)}`, import.meta.url), {
+      name: 'gantry-relay',
       workerData: { control: read },
       // It holds no data but what is under way.
       resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2 },

@@ -86,7 +86,6 @@ export class Runtime {
     for (const name of this.known.keys()) mkdirSync(join(o.stateDir, name), { recursive: true, mode: 0o700 })
     this.#logs = new ContainerLogs(op.log)
     this.#relay = new Relay(op.log)
-    this.#relay.start()
     this.#execs = new Execs({ directory: join(o.stateDir, 'exec'), relay: this.#relay })
     this.#exits = new Exits({ directory: o.exitDir, log: op.log, contextOf: (id) => this.#contexts.get(id) })
   }
@@ -109,6 +108,11 @@ export class Runtime {
     const [runtime, conmon] = await Promise.all([probeRuntime(op, o), probeConmon(op)])
     const { others = {}, stateDir, exitDir } = o
     return new Runtime(op, { runtime, conmon, others, stateDir, exitDir })
+  }
+
+  /** A container comes: starts the thread for its output ahead of it. Idempotent, and does not wait. */
+  warm(): void {
+    this.#relay.start()
   }
 
   /**

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -247,6 +247,22 @@ suite('the daemon and its configuration', () => {
     assert.equal(code, 1)
     assert.match(stderr, /Cannot connect to the .* daemon at unix:\/\/\/run\/gt-none\/s/)
     oneLine(stderr)
+  })
+
+  test('threads for containers come with the first of them', async () => {
+    const d = new Daemon()
+    const threads = () =>
+      readdirSync(`/proc/${d.pid}/task`).map((id) =>
+        readFileSync(`/proc/${d.pid}/task/${id}/comm`, 'utf8').trim(),
+      )
+    try {
+      await d.start()
+      for (const name of ['gantry-network', 'gantry-dns', 'gantry-relay'])
+        assert.ok(!threads().includes(name), `${name} runs without a container: ${threads().join(' ')}`)
+    } finally {
+      await d.stop()
+      d.dispose()
+    }
   })
 
   test('two daemons on one host do not meet', async () => {
