@@ -11,6 +11,7 @@ import type { Exit } from './end.ts'
 import { endReason } from './end-reason.ts'
 import { answered } from './end-request.ts'
 import { cgroupOf, type Host } from './host.ts'
+import { openFilesFault } from './open-files-fault.ts'
 
 /** What the runtime or a shell says when the command cannot be run; crun says 1. */
 const faultCodes: ReadonlySet<number> = new Set([1, 126, 127, 255])
@@ -45,9 +46,13 @@ export class CommandError extends RuntimeStartError {
   }
 }
 
-/** The failure of a start, explained where the command is to blame; else as it is. Its root is still mounted. */
+/** The failure of a start, explained where the command or a limit is to blame; else as it is. Its root is still mounted. */
 export function explained(op: Op, host: Host, c: Container, error: unknown): unknown {
-  if (!(error instanceof RuntimeStartError) || error.exitCode === 125) return error
+  if (!(error instanceof RuntimeStartError)) return error
+  if (error.exitCode === 125) {
+    const blamed = openFilesFault(error.message, c.hostConfig)
+    return blamed === undefined ? error : new RuntimeStartError(`${error.message}\n${blamed}`, 125)
+  }
   const fault = faultOf(op, host, c)
   return fault ? new CommandError(error, fault) : error
 }

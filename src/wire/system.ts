@@ -174,7 +174,7 @@ export interface NetworkInfo {
   IPAM: {
     Driver: string
     Options: Record<string, string> | null
-    Config: IpamConfig[]
+    Config: IpamConfig[] | null
   }
   Internal: boolean
   Attachable: boolean

@@ -35,6 +35,8 @@ suite('why a container ended', () => {
     assert.match(why, /^own ended .* ago with code 3, after /)
     assert.match(why, /Why: it ended by itself with code 3/)
     assert.match(why, /Last lines of its log:\n {2}last words$/)
+    const told = JSON.parse(await s.ok('why', '--format', 'json', 'own')) as Record<string, unknown>
+    assert.deepEqual([told['Name'], told['ExitCode'], told['Log']], ['own', 3, ['last words']])
     await up('segv', 'sh -c "kill -SEGV \\$\\$"; exit 139')
     await ended('segv')
     assert.match(await reason('segv'), /^signal: ended by SIGSEGV \(it used memory/)
@@ -76,6 +78,19 @@ suite('why a container ended', () => {
     assert.match(events, /^deaf killed at once: /m)
   })
 
+  test('a stop without grace sends the stop signal before it kills', async () => {
+    const handled = 'trap "echo asked" TERM; while :; do sleep 1; done'
+    await up('graceless', handled)
+    const since = Date.now() / 1000
+    await s.ok('restart', '-t', '0', 'graceless')
+    const events = await s.ok('events', '--since', String(since), '--until', '0s', '-f', 'event=kill')
+    assert.deepEqual(
+      [...events.matchAll(/signal=(\d+)/g)].map(([, signal]) => signal),
+      ['15', '9'],
+    )
+    await s.ok('rm', '-f', 'graceless')
+  })
+
   test('the memory limit: which process, how much', async () => {
     const run = await s.run(['run', '--name', 'oom', '-m', '16m', 'busybox', 'tail', '/dev/zero'])
     assert.equal(run.code, 137)
@@ -101,6 +116,9 @@ suite('why a container ended', () => {
     )
     assert.match(await run('bad', 'slep'), /^127 .*not found in \$PATH: unknown\nno program "slep".*sleep\?/s)
     assert.match(await run('-v', '/tmp:/x', '-w', '/x', 'bad', './none.sh'), /^127 .*does not exist/s)
+    const few = await s.run(['run', '--rm', '--ulimit', 'nofile=4', 'busybox', 'true'])
+    assert.equal(few.code, 125)
+    assert.match(few.stderr, /\n--ulimit nofile=4 leaves too few open files/)
     await s.run(['run', '--name', 'mode', 'bad', '/mode.sh'])
     const why = await s.ok('why', 'mode')
     assert.match(why, /^mode could not be started\.\nWhy: \/mode\.sh is not executable/)

@@ -157,12 +157,16 @@ function encodeNetwork(network: Network): NetworkInfo {
     IPAM: {
       Driver: 'default',
       Options: network.userDefined ? {} : null,
-      Config: network.subnets.map((s) => ({
-        Subnet: s.subnet,
-        ...(s.ipRange !== undefined && { IPRange: s.ipRange }),
-        ...(s.gateway !== '' && { Gateway: s.gateway }),
-        ...(Object.keys(s.aux).length > 0 && { AuxiliaryAddresses: { ...s.aux } }),
-      })),
+      // Docker: null for `host` and `none`, which have no addresses of their own.
+      Config:
+        network.subnets.length === 0
+          ? null
+          : network.subnets.map((s) => ({
+              Subnet: s.subnet,
+              ...(s.ipRange !== undefined && { IPRange: s.ipRange }),
+              ...(s.gateway !== '' && { Gateway: s.gateway }),
+              ...(Object.keys(s.aux).length > 0 && { AuxiliaryAddresses: { ...s.aux } }),
+            })),
     },
     Internal: network.internal,
     Attachable: network.attachable,

@@ -1,6 +1,7 @@
 import { humanDuration } from '../../lib/units.ts'
 import type { ContainerInspect, ContainerState, EndReason } from '../../wire/container.ts'
 import { command, type Context } from '../command.ts'
+import { jsonFormat } from '../common-flags.ts'
 import { int } from '../flags.ts'
 import { visible } from '../visible.ts'
 
@@ -11,16 +12,37 @@ export const why = command({
   usage: '[OPTIONS] CONTAINER',
   arguments: [1, 1],
   flags: {
+    format: jsonFormat(),
     lines: int('Lines of the log to show', { short: 'n', initial: 10 }),
   },
   async run(context, flags, [name = '']) {
     const c = await context.client.containers.inspect(name)
-    context.out(`${[...lifeLines(c), ...healthLines(c.State)].join('\n')}\n`)
     const lines = flags.lines > 0 ? await lastLines(context, c, flags.lines) : []
+    if (flags.format === 'json') return context.out(`${JSON.stringify({ ...facts(c), Log: lines })}\n`)
+    context.out(`${[...lifeLines(c), ...healthLines(c.State)].join('\n')}\n`)
     if (lines.length > 0)
       context.out(`Last lines of its log:\n${lines.map((line) => `  ${line}\n`).join('')}`)
   },
 })
+
+/** For programs, in the API's names; `Reason` is null while it runs, and where the daemon knows none. */
+function facts(c: ContainerInspect): object {
+  const { State: state } = c
+  return {
+    ID: c.Id,
+    Name: c.Name.replace(/^\//, ''),
+    Status: state.Status,
+    ExitCode: state.ExitCode,
+    Error: state.Error,
+    StartedAt: state.StartedAt,
+    FinishedAt: state.FinishedAt,
+    Reason: state.Reason ?? null,
+    Previous: state.Previous ?? null,
+    RestartPolicy: c.HostConfig.RestartPolicy ?? null,
+    RestartCount: c.RestartCount,
+    Health: state.Health ?? null,
+  }
+}
 
 const span = (milliseconds: number): string =>
   humanDuration(Math.max(0, milliseconds)).replace(/^[A-Z]/, (letter) => letter.toLowerCase())
