@@ -11,7 +11,7 @@ import type { Exit } from './end.ts'
 import { endReason } from './end-reason.ts'
 import { answered } from './end-request.ts'
 import { cgroupOf, type Host } from './host.ts'
-import { openFilesFault } from './open-files-fault.ts'
+import { limitFault } from './limit-fault.ts'
 
 /** What the runtime or a shell says when the command cannot be run; crun says 1. */
 const faultCodes: ReadonlySet<number> = new Set([1, 126, 127, 255])
@@ -50,7 +50,7 @@ export class CommandError extends RuntimeStartError {
 export function explained(op: Op, host: Host, c: Container, error: unknown): unknown {
   if (!(error instanceof RuntimeStartError)) return error
   if (error.exitCode === 125) {
-    const blamed = openFilesFault(error.message, c.hostConfig)
+    const blamed = limitFault(error.message, c.hostConfig)
     return blamed === undefined ? error : new RuntimeStartError(`${error.message}\n${blamed}`, 125)
   }
   const fault = faultOf(op, host, c)

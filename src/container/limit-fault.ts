@@ -1,0 +1,25 @@
+import type { HostConfig } from '../wire/container.ts'
+
+/** A runtime needs a handful of files for itself and one for each cgroup hierarchy, under the limit that the container gets. */
+const enough = 64
+
+/** Which limit made a runtime fail, and what to do; undefined when none is to blame. */
+export function limitFault(
+  message: string,
+  h: Pick<HostConfig, 'Ulimits' | 'BlkioWeight'>,
+): string | undefined {
+  return openFilesFault(message, h) ?? weightFault(message, h)
+}
+
+/** With few files it fails anywhere, and its own text (`No space left on device`, for a cpuset that it could not fill) leads astray. */
+function openFilesFault(message: string, { Ulimits }: Pick<HostConfig, 'Ulimits'>): string | undefined {
+  const limit = Ulimits?.find(({ Name }) => Name === 'nofile')
+  if (!limit || limit.Soft < 0 || limit.Soft >= enough) return undefined
+  if (!/too many open files|cgroup\.procs.*no space left on device/i.test(message)) return undefined
+  return `--ulimit nofile=${limit.Soft} leaves too few open files to set the container up: the runtime works under this limit, too. Allow ${enough}, and lower it in the container (sh -c "ulimit -n ${limit.Soft}; exec …")`
+}
+
+function weightFault(message: string, { BlkioWeight }: Pick<HostConfig, 'BlkioWeight'>): string | undefined {
+  if (!BlkioWeight || !/\b(blk)?io\.(bfq\.)?weight\b/.test(message)) return undefined
+  return `--blkio-weight ${BlkioWeight} cannot be had: this kernel gives block I/O no weights (they come with the bfq scheduler)`
+}
