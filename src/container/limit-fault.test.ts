@@ -14,8 +14,11 @@ test('limitFault() blames the limit for a runtime that has too few files', () =>
   assert.equal(limitFault(emfile, { Ulimits: [{ Name: 'nofile', Soft: 1024, Hard: 1024 }] }), undefined)
 })
 
-test('limitFault() names the weight that the kernel has not', () => {
+test('limitFault() names the weight that a runtime cannot set', () => {
   const message = 'crun create failed: opening file `blkio.weight` for writing: No such file or directory'
-  assert.match(limitFault(message, { BlkioWeight: 300 }) ?? '', /^--blkio-weight 300 cannot be had/)
+  assert.match(
+    limitFault(message, { BlkioWeight: 300 }) ?? '',
+    /^--blkio-weight 300 cannot be set by this runtime/,
+  )
   assert.equal(limitFault(message, {}), undefined)
 })

@@ -21,5 +21,5 @@ function openFilesFault(message: string, { Ulimits }: Pick<HostConfig, 'Ulimits'
 
 function weightFault(message: string, { BlkioWeight }: Pick<HostConfig, 'BlkioWeight'>): string | undefined {
   if (!BlkioWeight || !/\b(blk)?io\.(bfq\.)?weight\b/.test(message)) return undefined
-  return `--blkio-weight ${BlkioWeight} cannot be had: this kernel gives block I/O no weights (they come with the bfq scheduler)`
+  return `--blkio-weight ${BlkioWeight} cannot be set by this runtime: it looks for blkio.weight, and the kernel has weights under the name of bfq alone, or none. Another --runtime, such as runc, may know both`
 }
