@@ -164,7 +164,9 @@ for (const { argv, major, version } of found)
       await ok('down', '-v')
     })
 
-    test('an attached up goes on when a service is restarted', { skip: major === 1 }, async () => {
+    // Seen with real Docker too: docker compose 2.26 ends its `up` there, 2.40 does not.
+    const endsEarly = major === 1 || version.startsWith('2.26.')
+    test('an attached up goes on when a service is restarted', { skip: endsEarly }, async () => {
       const cwd = folder('attached')
       const { ok } = compose(cwd)
       const [file, ...args] = [...argv, 'up', '--no-color', 'cache']
