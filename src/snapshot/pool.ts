@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { extname } from 'node:path'
 import { addAbortSignal, Readable } from 'node:stream'
 import { Worker } from 'node:worker_threads'
 import { EngineError } from '../lib/errors.ts'
@@ -215,8 +216,7 @@ export class Pool {
   }
 
   #spawn(o: { background: boolean }): Thread {
-    const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js'
-    const worker = new Worker(new URL(file, import.meta.url), {
+    const worker = new Worker(new URL(`./worker${extname(import.meta.filename)}`, import.meta.url), {
       name: 'gantry-files',
       // Most descriptors there come from openat2, which Node does not know of.
       trackUnmanagedFds: false,
