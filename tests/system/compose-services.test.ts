@@ -75,6 +75,21 @@ COPY --from=base /base /base
     assert.match(failed.stderr, /reason\n[^]*ERROR: target web: .*exit code: 3/)
   })
 
+  test('as many images are built at once as COMPOSE_PARALLEL_LIMIT says', async () => {
+    const alone = (word: string, from = 'busybox') =>
+      `FROM ${from}\\nRUN --mount=type=cache,target=/c mkdir /c/busy && sleep 0.3 && rmdir /c/busy # ${word}\\n`
+    const p = project({
+      'compose.yaml': `services:
+  last:
+    build: {dockerfile_inline: "${alone('last', 'base')}", additional_contexts: {base: "service:first"}}
+  first: {build: {dockerfile_inline: "${alone('first')}"}}
+  other: {build: {dockerfile_inline: "${alone('other')}"}}
+`,
+    })
+    const built = await p.run(['build'], { env: { COMPOSE_PARALLEL_LIMIT: '1' } })
+    assert.equal(built.code, 0, about(['build'], built))
+  })
+
   test('images go to a registry and come from it, and are pinned to what it has', async () => {
     const registry = await RegistryServer.start(`--storage=${join(s.daemon.home, 'registry')}`)
     const image = `${registry.host}/team/app:1`

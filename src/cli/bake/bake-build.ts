@@ -1,3 +1,4 @@
+import type { Limit } from '../../compose/index.ts'
 import { EngineError } from '../../lib/errors.ts'
 import type { BuildEvent } from '../../wire/build.ts'
 import { prepare, type Source } from '../build/context.ts'
@@ -24,6 +25,8 @@ export interface BakeOptions {
   readonly env?: NodeJS.ProcessEnv
   /** Further flags of `build`, for every target. */
   readonly flags?: readonly string[]
+  /** Bounds how many are built at once. */
+  readonly limit?: Limit
 }
 
 /**
@@ -52,7 +55,9 @@ export async function bakeAll(
       const { env } = o
       const one = { name, target, options, images, isSource: isSource.has(name), progress, env }
       try {
-        return await bakeOne(context, one)
+        const build = () => bakeOne(context, one)
+        // A target has its turn when what it takes as contexts is there: none waits for another one while it holds a turn.
+        return await (o.limit?.run(build) ?? build())
       } catch (error) {
         // One of many: which one cannot be had is told.
         if (!(error instanceof EngineError) || error.kind !== 'unsupported') throw error

@@ -85,7 +85,7 @@ export const compose = command({
   },
 })
 
-/** The flags of a command that `compose` was called with. */
+/** The flags of a command that `compose` was called with; without any it is called itself, and the environment counts no less. */
 export function composeFlags(context: Context): ComposeFlags {
   if ('compose' in context) return (context as ComposeContext).compose // nobody else sets it
   return {
@@ -95,9 +95,9 @@ export function composeFlags(context: Context): ComposeFlags {
     projectDirectory: '',
     projectName: '',
     allResources: false,
-    ansi: 'auto',
+    ansi: ansiOf(process.env['COMPOSE_ANSI']),
     progress: '',
-    parallel: -1,
+    parallel: parallelOf(process.env['COMPOSE_PARALLEL_LIMIT']),
     dryRun: false,
   }
 }

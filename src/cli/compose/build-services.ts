@@ -1,5 +1,5 @@
 /** Images of services, built side by side as bake does it. */
-import { composeVersion, imageOf, label, type Project } from '../../compose/index.ts'
+import { composeVersion, imageOf, label, Limit, type Project } from '../../compose/index.ts'
 import { parseReference, familiarName } from '../../lib/reference.ts'
 import { bakeAll } from '../bake/bake-build.ts'
 import { makeProgress } from '../build/make-progress.ts'
@@ -29,7 +29,7 @@ export async function buildServices(
 ): Promise<ReadonlyMap<string, string>> {
   const services = servicesToBuild(project, names)
   if (services.size === 0) return new Map()
-  const { progress: told } = composeFlags(context)
+  const { progress: told, parallel } = composeFlags(context)
   const pushes = (o.push ?? false) && !(await isGantry(context))
   const targets = buildTargets(project, services, {
     ...buildDefaults(project),
@@ -51,6 +51,7 @@ export async function buildServices(
         progress,
         env: { ...process.env, ...Object.fromEntries(project.environment) },
         flags: o.flags ?? [],
+        limit: new Limit(parallel),
       },
     )
   } finally {
