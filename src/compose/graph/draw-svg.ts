@@ -1,6 +1,6 @@
 /** A project as a picture: cards of services, what is published to their left, volumes to their right, networks by colour. */
 import { elementsOf, type Element, type Link } from './elements.ts'
-import { factsOf, hasOwnNetworks, titleOf, type Fact } from './facts.ts'
+import { factsOf, hasOwnNetworks, shortened, titleOf, type Fact } from './facts.ts'
 import { layout, type Box, type Layout } from './layout.ts'
 import type { GraphService, ProjectGraph } from './project-graph.ts'
 
@@ -9,6 +9,9 @@ const letter = 7.3
 const line = 18
 const margin = 24
 const gap = 84
+
+/** A text that is longer than this ends in `…`. */
+const maxText = 48
 
 /** Told apart by people who see few colours, too (after Okabe and Ito). */
 const colours = ['#0072b2', '#e69f00', '#009e73', '#cc79a7', '#56b4e9', '#d55e00', '#7a6a00', '#666666']
@@ -134,7 +137,7 @@ class Picture {
     )
     const rows = facts.map(
       (fact, index) =>
-        `<text x="${x + 14}" y="${y + 40 + index * line}"><tspan class="word">${escaped(fact[0])}</tspan> ${escaped(short(fact[1]))}</text>`,
+        `<text x="${x + 14}" y="${y + 40 + index * line}"><tspan class="word">${escaped(fact[0])}</tspan> ${escaped(shortened(fact[1], maxText))}</text>`,
     )
     return [
       `<rect class="card" x="${x}" y="${y}" width="${width}" height="${height}" rx="7"/>`,
@@ -187,11 +190,7 @@ function cylinder({ x, y, width, height }: { x: number; y: number; width: number
 }
 
 function textOf([word, text]: Fact): string {
-  return `${word} ${short(text)}`
-}
-
-function short(text: string): string {
-  return text.length <= 48 ? text : `${text.slice(0, 47)}…`
+  return `${word} ${shortened(text, maxText)}`
 }
 
 function words(x: number, y: number, text: string, kind = ''): string {

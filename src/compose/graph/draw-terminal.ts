@@ -1,7 +1,16 @@
 /** A project for the terminal: a box for each service, lines to what it depends on, tables of networks and volumes. */
 import { Canvas, right } from './canvas.ts'
 import { lanesOf, type Net } from './channels.ts'
-import { factsOf, hasOwnNetworks, hasVolume, inNetwork, resourceRows, titleOf, type Fact } from './facts.ts'
+import {
+  factsOf,
+  hasOwnNetworks,
+  hasVolume,
+  inNetwork,
+  resourceRows,
+  shortened,
+  titleOf,
+  type Fact,
+} from './facts.ts'
 import { layout, type Box, type Layout } from './layout.ts'
 import type { ProjectGraph } from './project-graph.ts'
 
@@ -55,13 +64,9 @@ function boxesOf(graph: ProjectGraph): Map<string, TextBox> {
 function aligned(facts: readonly Fact[]): string[] {
   const column = Math.max(...facts.map(([word]) => word.length)) + 2
   return facts.map(
-    ([word, text], index) => (facts[index - 1]?.[0] === word ? '' : word).padEnd(column) + short(text),
+    ([word, text], index) =>
+      (facts[index - 1]?.[0] === word ? '' : word).padEnd(column) + shortened(text, maxText),
   )
-}
-
-function short(text: string): string {
-  const letters = Array.from(text)
-  return letters.length <= maxText ? text : `${letters.slice(0, maxText - 1).join('')}…`
 }
 
 const lengthOf = (text: string) => Array.from(text).length

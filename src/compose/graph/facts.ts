@@ -63,3 +63,9 @@ export const hasVolume = (service: GraphService, key: string) =>
 export function hasOwnNetworks({ networks }: ProjectGraph): boolean {
   return networks.some(({ key }) => key !== 'default')
 }
+
+/** At most `most` letters, the last of them `…` where some are missing. No letter is cut in two. */
+export function shortened(text: string, most: number): string {
+  const letters = Array.from(text)
+  return letters.length <= most ? text : `${letters.slice(0, most - 1).join('')}…`
+}
