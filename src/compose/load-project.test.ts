@@ -72,6 +72,10 @@ test('of nothing there are fewer than none', () => {
   }
   assert.throws(refused('scale: -1'), /c\.yaml:4:12: services\.a\.scale must be at least 0, not -1/)
   assert.throws(refused('scale: "-1"'), /services\.a\.scale must be at least 0, not -1/)
+  assert.throws(
+    refused('healthcheck: {test: x, retries: -1}'),
+    /healthcheck\.retries must be at least 0, not -1/,
+  )
   const where = 'services\\.a\\.deploy\\.'
   for (const [key, path] of [
     ['replicas: -1', 'replicas'],

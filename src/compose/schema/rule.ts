@@ -49,6 +49,11 @@ export function range(min: number, max?: number): Rule {
   return { kind: 'value', types: ['integer', 'string'], limits: { min, ...(max !== undefined && { max }) } }
 }
 
+/** Text, or any number from `min` on. */
+export function atLeast(min: number): Rule {
+  return { kind: 'value', types: ['number', 'string'], limits: { min } }
+}
+
 export function list(items: Rule): Rule {
   return { kind: 'list', items, unique: false }
 }

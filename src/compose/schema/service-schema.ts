@@ -3,6 +3,7 @@ import { build, develop, hook } from './build-schema.ts'
 import { deploy } from './deploy-schema.ts'
 import {
   anything,
+  atLeast,
   closed,
   count,
   dict,
@@ -37,7 +38,8 @@ import {
 const healthcheck = record({
   disable: flag,
   interval: text,
-  retries: number,
+  // Docker takes the whole part of what is no whole number.
+  retries: atLeast(0),
   test: either(text, list(text)),
   timeout: text,
   start_period: text,
