@@ -133,6 +133,7 @@ test("failures have docker's texts and exit codes", async (t) => {
     stderr: 'Cannot connect to the Gantry daemon at unix:///nonexistent. Is the daemon running?\n',
   })
   assert.equal((await gantry(host, ['ps', '--bogus'])).code, 125)
+  assert.equal((await gantry(host, ['compose', 'ps', '--bogus'])).code, 1)
   assert.deepEqual(await gantry(host, ['checkpoint', 'x']), {
     code: 1,
     stdout: '',

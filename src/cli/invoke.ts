@@ -26,7 +26,9 @@ export async function invoke({ entry, name, rest }: Found, context: Context): Pr
       return 0
     }
     if (!(error instanceof FlagError)) throw error
-    throw new ExitError(125, `${error.message}\n\n${usageOf(path, definition)}`)
+    // Docker's own commands fail so; compose is a program of its own, which fails with 1.
+    const code = /^compose\b/.test(name) ? 1 : 125
+    throw new ExitError(code, `${error.message}\n\n${usageOf(path, definition)}`)
   }
   const wrong = wrongCount(definition, parsed.rest.length)
   if (wrong) {

@@ -144,9 +144,7 @@ async function chooseHost(values: Globals, o: { lenient: boolean }): Promise<Cho
     }
   }
   const text = host ?? fromEnvironment
-  return text
-    ? { text, chosen: true, context: name }
-    : { text: defaultHost, chosen: false, context: name }
+  return text ? { text, chosen: true, context: name } : { text: defaultHost, chosen: false, context: name }
 }
 
 function hostOfEnvironment(): string | undefined {
