@@ -1,11 +1,9 @@
-import { mkdir, readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir } from 'node:fs/promises'
 import type { Duplex, Readable } from 'node:stream'
 import { EngineError, kindOf } from '../lib/errors.ts'
 import { background, detached, type Op } from '../lib/op.ts'
 import type {
   ContainerCreateResponse,
-  EndReason,
   EndpointSettings,
   ExecConfig,
   ExecStartBody,
@@ -20,6 +18,7 @@ import { attach, logs, type AttachOptions, type LogOptions } from './attach.ts'
 import { commit, type CommitRequest } from './commit.ts'
 import type { Image } from '../image/index.ts'
 import { Container, mountsFolder, viewsFolder, type ContainerPaths } from './container.ts'
+import { ContainerIndex } from './container-index.ts'
 import { create, type CreateRequest } from './create.ts'
 import { recordEnd, type Exit } from './end.ts'
 import { Execs, type ExecSession } from './exec.ts'
@@ -29,33 +28,26 @@ import { cgroupOf, emit, save, type Host } from './host.ts'
 import { checkName, randomName } from './names.ts'
 import { connectionsOf, handOver } from './hand-over.ts'
 import { connectNetwork, disconnectNetwork, renameOnNetworks } from './networking.ts'
-import { imageWorkspaces, sweepStaged } from './mount-setup.ts'
+import { settleMounts, sweepFolders } from './left-over.ts'
+import { imageWorkspaces } from './mount-setup.ts'
 import { reconcile } from './reconcile.ts'
 import { remove, type RemoveOptions } from './remove.ts'
 import { start } from './start.ts'
 import { Restarts } from './restarts.ts'
-import { endOf, isLive, isUp } from './state.ts'
+import { isLive, isUp } from './state.ts'
 import { sampleOf, stats, type Sample, type Stats } from './stats.ts'
 import { unseenEnd, watchUnseenEnds } from './unseen-ends.ts'
 import { kill, pause, stop, unpause, type StopOptions } from './stop.ts'
 import { top } from './top.ts'
 import { createWarnings } from './warnings.ts'
 import { update } from './update.ts'
-
-export type WaitCondition = 'not-running' | 'next-exit' | 'removed'
-
-export interface WaitResult {
-  readonly exitCode: number
-  readonly error?: string
-  readonly reason?: EndReason
-}
+import { wait, type WaitCondition, type WaitResult } from './wait.ts'
 
 /** All containers of the daemon. */
 export class Containers {
   readonly #host: Host
   readonly #paths: ContainerPaths
-  readonly #byId = new Map<string, Container>()
-  readonly #idByName = new Map<string, string>()
+  readonly #index = new ContainerIndex()
   readonly #execs: Execs
   readonly #healthChecks: HealthChecks
   readonly #restarts: Restarts
@@ -75,11 +67,11 @@ export class Containers {
       this.#start(detached(this.#op, 60_000), c, { by: 'policy' }),
     )
     this.#exits = host.runtime.onExit(({ id, ...exit }) => {
-      const c = this.#byId.get(id)
+      const c = this.#index.get(id)
       if (c) this.#track(this.#onExit(c, exit))
     })
     this.#unseen = watchUnseenEnds({
-      list: () => this.#byId.values(),
+      list: () => this.#index.values(),
       report: (c) => {
         op.log.warn('a container ended unseen: its conmon was killed', { id: c.id, name: c.name })
         this.#track(this.#onExit(c, host.runtime.exitOf(c.id, c.bundle) ?? unseenEnd()))
@@ -95,8 +87,8 @@ export class Containers {
     await mkdir(viewsFolder(paths), { recursive: true, mode: 0o700 })
     await sweepViews(viewsFolder(paths))
     const containers = new Containers(op, host, paths)
-    for (const { record } of host.table.all()) containers.#add(new Container(record, paths))
-    await containers.#sweepFolders()
+    for (const { record } of host.table.all()) containers.#index.add(new Container(record, paths))
+    await sweepFolders(paths, containers.#index)
     host.volumes.askUsers((name) => containers.#mounting(name).map((c) => c.id))
     for (const c of containers.list()) {
       const outcome = await reconcile(op, containers.#host, c)
@@ -106,27 +98,19 @@ export class Containers {
           op.log.error('automatic removal failed', { id: c.id, error }),
         )
     }
-    await containers.#settleMounts()
+    await settleMounts(containers.#host, containers.live(), paths)
     for (const c of containers.live()) await containers.#healthChecks.resume(op, c)
     return containers
   }
 
   /** Newest first. */
   list(): Container[] {
-    return [...this.#byId.values()].sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1))
+    return this.#index.list()
   }
 
   /** By id, name, or a prefix of an id that only one container has. */
   find(ref: string): Container {
-    const name = ref.replace(/^\//, '')
-    const exact = this.#byId.get(ref) ?? this.#byId.get(this.#idByName.get(name) ?? '')
-    if (exact) return exact
-    const matches = /^[0-9a-f]+$/.test(ref) ? [...this.#byId.keys()].filter((id) => id.startsWith(ref)) : []
-    if (matches.length > 1)
-      throw new EngineError('invalid', `Multiple IDs found with provided prefix: ${ref}`)
-    const only = this.#byId.get(matches[0] ?? '')
-    if (!only) throw new EngineError('not-found', `No such container: ${ref}`)
-    return only
+    return this.#index.find(ref)
   }
 
   async create(
@@ -135,24 +119,18 @@ export class Containers {
   ): Promise<{ id: string; warnings: ContainerCreateResponse['Warnings'] }> {
     const name = request.name
       ? checkName(request.name)
-      : randomName((candidate) => this.#idByName.has(candidate))
-    const holder = this.#idByName.get(name)
-    if (holder !== undefined)
-      throw new EngineError(
-        'conflict',
-        `Conflict. The container name "/${name}" is already in use by container "${holder}". You have to remove (or rename) that container to be able to reuse that name.`,
-      )
-    this.#idByName.set(name, 'a container that is being created')
+      : randomName((candidate) => this.#index.hasName(candidate))
+    this.#index.claim(name)
     try {
       using claims = new DisposableStack()
       const find = (ref: string) => this.find(ref)
       const c = await create(op, this.#host, { ...request, name, paths: this.#paths, find, claims })
-      this.#add(c)
+      this.#index.add(c)
       const image = this.#host.images.find(c.imageId)
       const { platform } = request
       return { id: c.id, warnings: createWarnings(image, { hostConfig: c.hostConfig, platform }) }
     } catch (error) {
-      this.#idByName.delete(name)
+      this.#index.release(name)
       throw error
     }
   }
@@ -213,17 +191,8 @@ export class Containers {
     using _lock = await c.lock.acquire(op.signal)
     if (!newName) throw new EngineError('invalid', 'Neither old nor new names may be empty')
     const name = checkName(newName)
-    const holder = this.#idByName.get(name)
-    if (holder === c.id)
-      throw new EngineError('invalid', 'Renaming a container with the same name as its current name')
-    if (holder !== undefined)
-      throw new EngineError(
-        'conflict',
-        `Conflict. The container name "/${name}" is already in use by container "${holder}". You have to remove (or rename) that container to be able to reuse that name.`,
-      )
     const oldName = c.name
-    this.#idByName.set(name, c.id)
-    this.#idByName.delete(oldName)
+    this.#index.rename(c, name)
     save(this.#host, c, { name })
     renameOnNetworks(this.#host, c)
     emit(this.#host, c, { action: 'rename', attributes: { oldName: `/${oldName}` } })
@@ -263,30 +232,7 @@ export class Containers {
 
   /** Registered when this returns, before anything can happen to the container. */
   wait(op: Op, ref: string, condition: WaitCondition): Promise<WaitResult> {
-    const c = this.find(ref)
-    const last = (): WaitResult => {
-      const over = c.state.status === 'created' ? c.state : endOf(c.state)
-      const { exitCode = 0, error, reason } = over ?? {}
-      return { exitCode, ...(error !== undefined && { error }), ...(reason && { reason }) }
-    }
-    // Docker: one that restarts is waited for, to its next end.
-    if (condition === 'not-running' && !isUp(c.state)) return Promise.resolve(last())
-    return new Promise((resolve, reject) => {
-      let result = last()
-      const finish = (settle: () => void) => {
-        exits[Symbol.dispose]()
-        removals[Symbol.dispose]()
-        settle()
-      }
-      const exits = c.exits.listen(({ exitCode, reason }) => {
-        result = { exitCode, ...(reason && { reason }) }
-        if (condition !== 'removed') finish(() => resolve(result))
-      })
-      const removals = c.removals.listen(() => finish(() => resolve(result)))
-      op.signal.addEventListener('abort', () => finish(() => reject(op.signal.reason as Error)), {
-        once: true,
-      })
-    })
+    return wait(op, this.find(ref), condition)
   }
 
   /** Registered when this returns. See `attach()` for when the stream settles. */
@@ -385,7 +331,7 @@ export class Containers {
   references(): { layers: Set<Digest>; workspaces: Set<string> } {
     const layers = new Set<Digest>()
     const workspaces = new Set<string>()
-    for (const c of this.#byId.values()) {
+    for (const c of this.#index.values()) {
       for (const layer of c.layers) layers.add(layer)
       for (const { image } of c.record.mounts) for (const layer of image?.layers ?? []) layers.add(layer)
       for (const id of [c.id, ...imageWorkspaces(c)]) workspaces.add(id)
@@ -417,25 +363,8 @@ export class Containers {
     this.#unseen[Symbol.dispose]()
   }
 
-  /** Folders of containers whose creation the daemon did not live to record. */
-  async #sweepFolders(): Promise<void> {
-    for (const name of await readdir(this.#paths.data))
-      if (!this.#byId.has(name)) await rm(join(this.#paths.data, name), { recursive: true, force: true })
-  }
-
   #mounting(volume: string): Container[] {
     return this.list().filter((c) => c.record.mounts.some((mount) => mount.volume === volume))
-  }
-
-  /** At boot: what containers that run hold of mounts stays, what others left goes. */
-  async #settleMounts(): Promise<void> {
-    const live = this.live()
-    const held = new Map<string, string[]>()
-    for (const c of live)
-      for (const { volume } of c.record.mounts)
-        if (volume !== undefined) held.set(volume, [...(held.get(volume) ?? []), c.id])
-    await this.#host.volumes.settle(held)
-    await sweepStaged(mountsFolder(this.#paths), new Set(live.map((c) => c.mountsDirectory)))
   }
 
   async #onExit(c: Container, exit: Exit): Promise<void> {
@@ -455,14 +384,8 @@ export class Containers {
     void tracked.then(() => this.#background.delete(tracked))
   }
 
-  #add(c: Container): void {
-    this.#byId.set(c.id, c)
-    this.#idByName.set(c.name, c.id)
-  }
-
   #drop(c: Container): void {
-    this.#byId.delete(c.id)
-    if (this.#idByName.get(c.name) === c.id) this.#idByName.delete(c.name)
+    this.#index.drop(c)
     this.#execs.forget(c)
     c.removals.publish()
   }

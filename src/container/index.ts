@@ -4,7 +4,7 @@
  * the container's lock before anybody is told. A process outlives the daemon: conmon keeps its stdio, its log and its
  * exit code, and open() brings the records in line with what happened meanwhile.
  */
-export { Containers, type WaitCondition } from './containers.ts'
+export { Containers } from './containers.ts'
 export type { ExtractOptions, PathStat } from './archive.ts'
 export { committedConfig, type CommitRequest } from './commit.ts'
 export type { Container, ContainerPaths } from './container.ts'
@@ -16,3 +16,4 @@ export type { Sample as ContainerSample, Stats as ContainerStats } from './stats
 export type { ExecSession } from './exec.ts'
 export { shownLogPath } from './logging.ts'
 export { portRequests, parsePort } from './ports.ts'
+export type { WaitCondition } from './wait.ts'
