@@ -112,11 +112,12 @@ suite('the build cache', { skip: missing('gantry') }, () => {
     await once(one, 'close')
     await new Promise((resolve) => setTimeout(resolve, 300))
     assert.equal(count(7_411), 1)
+    const closed = once(two, 'close')
     two.kill('SIGKILL')
     const at = Date.now()
     await eventually(() => assert.equal(count(7_411), 0), 3000)
     assert.ok(Date.now() - at < 1000, `gone after ${Date.now() - at} ms`)
-    await once(two, 'close')
+    await closed
   })
 })
 
