@@ -11,44 +11,27 @@ import { isDefault, refuseUnsupported } from './unsupported.ts'
 
 type Deps = Pick<Engine, 'containers' | 'runtime'>
 
-const {
-  BlkioWeight,
-  CpuShares,
-  NanoCpus,
-  CpuPeriod,
-  CpuQuota,
-  CpuRealtimePeriod,
-  CpuRealtimeRuntime,
-  CpusetCpus,
-  CpusetMems,
-  Memory,
-  MemorySwap,
-  MemoryReservation,
-  PidsLimit,
-  RestartPolicy,
-} = hostConfigShape
-
 /** What docker changes of a container that exists. */
-const changeable = {
-  BlkioWeight,
-  CpuShares,
-  NanoCpus,
-  CpuPeriod,
-  CpuQuota,
-  CpuRealtimePeriod,
-  CpuRealtimeRuntime,
-  CpusetCpus,
-  CpusetMems,
-  Memory,
-  MemorySwap,
-  MemoryReservation,
-  PidsLimit,
-  RestartPolicy,
-}
+const changeable = z.object(hostConfigShape).pick({
+  BlkioWeight: true,
+  CpuShares: true,
+  NanoCpus: true,
+  CpuPeriod: true,
+  CpuQuota: true,
+  CpuRealtimePeriod: true,
+  CpuRealtimeRuntime: true,
+  CpusetCpus: true,
+  CpusetMems: true,
+  Memory: true,
+  MemorySwap: true,
+  MemoryReservation: true,
+  PidsLimit: true,
+  RestartPolicy: true,
+})
 
 const updateBody: z.ZodType<ResourceUpdate> = z.preprocess(
   (value) => (typeof value === 'object' && value !== null ? value : {}),
-  z.object(changeable),
+  changeable,
 )
 
 export function updateRoutes({ containers, runtime }: Deps): Route[] {
@@ -72,7 +55,7 @@ export function wanted(raw: unknown): ResourceUpdate {
     ([name, value]) => !isDefault(value) || (name === 'PidsLimit' && value === 0),
   )
   for (const [name] of given)
-    if (!Object.hasOwn(changeable, name))
+    if (!Object.hasOwn(changeable.shape, name))
       throw new EngineError(
         'invalid',
         `${name} cannot be updated: it is set when a container is created (only limits and the restart policy can be changed)`,
