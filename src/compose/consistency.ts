@@ -1,7 +1,7 @@
 /** What no single key can tell: services that refer to each other and to the project's resources, and keys at odds. */
 import type { Project } from './model/project-model.ts'
 import type { Service } from './model/service-model.ts'
-import { ComposeError, get, nowhere, type Path } from './node.ts'
+import { ComposeError, deepestPlace, get, nowhere, type Path } from './node.ts'
 
 export function checkConsistency(project: Project): void {
   for (const [name, service] of project.services) new Check(project, name, service).all()
@@ -163,18 +163,7 @@ function profilesOf({ profiles }: Service): string {
 
 /** The fault with the place of the deepest part of the path that a file says. */
 function faultAt({ tree }: Project, path: Path, why: string): ComposeError {
-  for (let length = path.length; length > 0; length--) {
-    const at = placeOf(tree, path.slice(0, length))
-    if (at && at.line > 0) return new ComposeError(at, why)
-  }
-  return new ComposeError(nowhere, why)
-}
-
-function placeOf(tree: Project['tree'], path: Path) {
-  const parent = path.length > 1 ? get(tree, ...path.slice(0, -1)) : tree
-  const key = path.at(-1) ?? ''
-  if (parent?.kind === 'sequence') return parent.items[Number(key)]?.at
-  return parent?.kind === 'mapping' ? parent.entries.get(key)?.at : undefined
+  return new ComposeError(deepestPlace(tree, path), why)
 }
 
 function checkCycles(project: Project): void {

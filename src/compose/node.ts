@@ -116,6 +116,18 @@ export function get(node: Node | undefined, ...path: Path): Node | undefined {
   return found
 }
 
+/** Where the deepest part of a path stands that a file says; `nowhere` when none does. */
+export function deepestPlace(tree: Node, path: Path): Place {
+  for (let length = path.length; length > 0; length--) {
+    const parent = get(tree, ...path.slice(0, length - 1))
+    const key = path[length - 1] ?? ''
+    const item = parent?.kind === 'sequence' ? parent.items[Number(key)] : undefined
+    const at = parent?.kind === 'mapping' ? parent.entries.get(key)?.at : item?.at
+    if (at && at.line > 0) return at
+  }
+  return nowhere
+}
+
 /** The text of a string; undefined for everything else. */
 export function textOf(node: Node | undefined): string | undefined {
   return node?.kind === 'scalar' && typeof node.value === 'string' ? node.value : undefined

@@ -7,6 +7,7 @@ import { LogPrinter } from '../compose/log-printer.ts'
 import { convergeFlags } from '../compose/up-flags.ts'
 import { bool, int, list, string, type Values } from '../flags.ts'
 import { coloured } from './compose-logs.ts'
+import { isTrueVariable } from '../compose/true-variable.ts'
 
 const flags = {
   'abort-on-container-exit': bool('Stops all containers if any container was stopped. Incompatible with -d'),
@@ -156,15 +157,10 @@ async function openExtras(
   o: { up: AttachedUp; project: Project | undefined; services: readonly string[]; options: Options },
 ): Promise<AsyncDisposable> {
   const { project, options } = o
-  const menu =
-    (options.menu || isTrue(process.env['COMPOSE_MENU'])) && process.stdin.isTTY && process.stdout.isTTY
+  const menu = (options.menu || isTrueVariable('COMPOSE_MENU')) && process.stdin.isTTY && process.stdout.isTTY
   if (!project || (!options.watch && !menu)) return { [Symbol.asyncDispose]: () => Promise.resolve() }
   const { UpExtras } = await import('../compose/up-extras.ts')
   return new UpExtras(context, { up: o.up, project, services: o.services, watch: options.watch, menu })
-}
-
-function isTrue(text = ''): boolean {
-  return ['1', 't', 'T', 'TRUE', 'true', 'True'].includes(text)
 }
 
 function isShown(

@@ -16,6 +16,7 @@ import {
   pullPolicy,
   type ConvergeValues,
 } from './up-flags.ts'
+import { isTrueVariable } from './true-variable.ts'
 
 export interface BringUpOptions extends ConvergeValues {
   readonly 'renew-anon-volumes': boolean
@@ -94,13 +95,9 @@ export async function bringUp(
 
 function warn(context: Context, plan: Parameters<typeof planText>[0]): void {
   for (const warning of plan.warnings) context.err(`WARN ${warning}\n`)
-  if (plan.orphans.length === 0 || plan.removeOrphans || isTrue(process.env['COMPOSE_IGNORE_ORPHANS'])) return
+  if (plan.orphans.length === 0 || plan.removeOrphans || isTrueVariable('COMPOSE_IGNORE_ORPHANS')) return
   const names = plan.orphans.map(({ name }) => name).join(' ')
   context.err(
     `WARN Found orphan containers ([${names}]) for this project. If you removed or renamed this service in your compose file, you can run this command with the --remove-orphans flag to clean it up.\n`,
   )
-}
-
-function isTrue(text = ''): boolean {
-  return ['1', 't', 'T', 'TRUE', 'true', 'True'].includes(text)
 }

@@ -12,7 +12,7 @@ import type {
 } from 'kubernetes-models/v1'
 import type { ImageConfig } from '../../wire/container.ts'
 import type { Project, Service } from '../model/project-model.ts'
-import { get, nowhere, type Path, type Place } from '../node.ts'
+import { deepestPlace, type Path, type Place } from '../node.ts'
 import { kubeName } from './kube-name.ts'
 
 export type Manifest = (
@@ -95,7 +95,7 @@ export class Translation {
   }
 
   #note(kind: Note['kind'], path: Path, why: string): void {
-    this.notes.push({ kind, at: placeOf(this.project, path), path: path.join('.'), why })
+    this.notes.push({ kind, at: deepestPlace(this.project.tree, path), path: path.join('.'), why })
   }
 
   add(manifest: Manifest): void {
@@ -133,20 +133,4 @@ export class Translation {
   selector(service: string): Record<string, string> {
     return { 'app.kubernetes.io/name': this.nameOf(service) }
   }
-}
-
-/** The deepest part of the path that a file says. */
-function placeOf({ tree }: Project, path: Path): Place {
-  for (let length = path.length; length > 0; length--) {
-    const parent = get(tree, ...path.slice(0, length - 1))
-    const key = path[length - 1] ?? ''
-    const at =
-      parent?.kind === 'sequence'
-        ? parent.items[Number(key)]?.at
-        : parent?.kind === 'mapping'
-          ? parent.entries.get(key)?.at
-          : undefined
-    if (at && at.line > 0) return at
-  }
-  return nowhere
 }
