@@ -1,3 +1,5 @@
+import { parseBool } from '../lib/parse-bool.ts'
+
 /**
  * Docker's flag grammar (spf13/pflag): `--name value`, `--name=value`, `-n value`, `-nvalue`, `-n=value`, clusters `-it`,
  * `--` ends the flags, booleans take a value only with `=`. Commands whose arguments belong to somebody else (run, exec)
@@ -58,25 +60,10 @@ function make<T>(
   }
 }
 
-const truths: Readonly<Record<string, boolean>> = {
-  '1': true,
-  t: true,
-  T: true,
-  true: true,
-  TRUE: true,
-  True: true,
-  '0': false,
-  f: false,
-  F: false,
-  false: false,
-  FALSE: false,
-  False: false,
-}
-
 export function bool(help: string, extra: Extra & { initial?: boolean } = {}): Flag<boolean> {
   const initial = extra.initial ?? false
   const read = (text: string) => {
-    const value = Object.hasOwn(truths, text) ? truths[text] : undefined
+    const value = parseBool(text)
     if (value === undefined)
       throw new Error(`strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`)
     return value

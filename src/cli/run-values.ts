@@ -1,5 +1,6 @@
 /** Values of single `run` flags, by docker's rules. Failures are plain Errors: the flag parser adds the flag's name. */
 import type { DeviceMapping, MountSpec, Ulimit } from '../wire/container.ts'
+import { parseBool } from '../lib/parse-bool.ts'
 import { parseBinarySize } from '../lib/units.ts'
 
 /** `nofile=1024:2048`. */
@@ -230,10 +231,10 @@ function bindRecursive(bind: NonNullable<MountSpec['BindOptions']>, text: string
     )
 }
 
-function readBool(key: string, text: string | undefined): boolean {
-  if (text === undefined || ['1', 'true', 't', 'T', 'TRUE', 'True'].includes(text)) return true
-  if (['0', 'false', 'f', 'F', 'FALSE', 'False'].includes(text)) return false
-  throw new Error(`invalid value for ${key}: ${text}`)
+function readBool(key: string, text = 'true'): boolean {
+  const value = parseBool(text)
+  if (value === undefined) throw new Error(`invalid value for ${key}: ${text}`)
+  return value
 }
 
 export function pair(text: string): Record<string, string> {

@@ -1,5 +1,6 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { EngineError } from '../lib/errors.ts'
+import { parseBool } from '../lib/parse-bool.ts'
 import { ipvlanFlags, macvlanModes } from '../host/rtnetlink.ts'
 import {
   AddressPool,
@@ -145,11 +146,11 @@ function readMtu(value: string): number {
   return mtu
 }
 
-/** Go's strconv.ParseBool. */
 function readFlag(key: string, value: string): boolean {
-  if (['1', 't', 'T', 'TRUE', 'true', 'True'].includes(value)) return true
-  if (['0', 'f', 'F', 'FALSE', 'false', 'False'].includes(value)) return false
-  throw new EngineError('invalid', `invalid value for ${key}: ${value}: want true or false`)
+  const flag = parseBool(value)
+  if (flag === undefined)
+    throw new EngineError('invalid', `invalid value for ${key}: ${value}: want true or false`)
+  return flag
 }
 
 /** The address blocks of a network, chosen or from the pools. `step` passes that many free blocks over. */

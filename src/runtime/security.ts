@@ -1,4 +1,5 @@
 import { EngineError } from '../lib/errors.ts'
+import { parseBool } from '../lib/parse-bool.ts'
 import type { HostFacts } from './host-facts.ts'
 import type { OciCustomSeccomp, OciSpec } from './oci-spec.ts'
 import { decodeSeccomp } from './seccomp-profile.ts'
@@ -22,8 +23,9 @@ export function parseSecurityOptions(options: readonly string[], facts: HostFact
   for (const option of options) {
     const [, key = option, value = ''] = /^([^=:]+)[=:](.*)$/s.exec(option) ?? []
     if (key === 'no-new-privileges') {
-      if (!['', 'true', 'false'].includes(value)) throw invalid(option)
-      noNewPrivileges = value !== 'false'
+      const on = option === key || parseBool(value)
+      if (on === undefined) throw invalid(option)
+      noNewPrivileges = on
     } else if (key === 'seccomp') {
       seccomp = value === 'unconfined' ? value : value === 'builtin' ? 'default' : { profile: value }
       if (value === '') throw invalid(option)

@@ -113,6 +113,8 @@ test('--security-opt is decoded, and refused by name', () => {
   assert.deepEqual(option('systempaths=unconfined').linux.readonlyPaths, [])
   assert.ok(option('label=disable', 'apparmor=unconfined').linux.seccomp)
   assert.throws(() => option('apparmor=mine'), { kind: 'unsupported' })
+  assert.equal(option('no-new-privileges=T').process.noNewPrivileges, true)
+  assert.throws(() => option('no-new-privileges='), { kind: 'invalid' })
   assert.throws(() => option('nonsense=1'), { kind: 'invalid', message: /nonsense=1/ })
   assert.throws(() => option('seccomp={'), /not JSON/)
 })

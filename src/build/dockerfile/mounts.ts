@@ -1,4 +1,5 @@
 import { EngineError } from '../../lib/errors.ts'
+import { parseBool } from '../../lib/parse-bool.ts'
 import { parseBinarySize } from '../../lib/units.ts'
 import { didYouMean } from './suggest.ts'
 
@@ -158,11 +159,10 @@ function oneOf<T extends string>(options: readonly T[], value: string, what: str
   return found
 }
 
-/** As Go's strconv.ParseBool. */
 function boolean(key: string, value: string): boolean {
-  if (['1', 't', 'T', 'TRUE', 'true', 'True'].includes(value)) return true
-  if (['0', 'f', 'F', 'FALSE', 'false', 'False'].includes(value)) return false
-  throw invalid(`invalid value for ${key}: ${value}`)
+  const result = parseBool(value)
+  if (result === undefined) throw invalid(`invalid value for ${key}: ${value}`)
+  return result
 }
 
 function number(key: string, value: string, base: 8 | 10): number {

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream'
 import type { LayerCompression, LayerForm } from '../../image/index.ts'
 import { EngineError } from '../../lib/errors.ts'
 import type { Op } from '../../lib/op.ts'
+import { parseBool } from '../../lib/parse-bool.ts'
 import { readAnnotation, type Annotations } from './annotations.ts'
 
 /** Hands a tar to whoever asked for it; called once, when the build has succeeded. It takes all of the tar or rejects. */
@@ -32,11 +33,12 @@ export class Attrs {
 
   flag(name: string, initial: boolean): boolean {
     const value = this.text(name)
-    // Go's ParseBool; a name alone comes as ''.
     if (value === undefined) return initial
-    if (['', '1', 't', 'T', 'true', 'TRUE', 'True'].includes(value)) return true
-    if (['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(value)) return false
-    throw new EngineError('invalid', `non-bool value ${JSON.stringify(value)} specified for ${name}`)
+    // A name alone comes as ''.
+    const flag = value === '' || parseBool(value)
+    if (flag === undefined)
+      throw new EngineError('invalid', `non-bool value ${JSON.stringify(value)} specified for ${name}`)
+    return flag
   }
 
   integer(name: string): number | undefined {

@@ -1,5 +1,6 @@
 import { EngineError } from '../../lib/errors.ts'
 import { cleanPath } from '../../lib/ignore.ts'
+import { parseBool } from '../../lib/parse-bool.ts'
 
 /** A git repository and what of it is wanted. */
 export interface GitSource {
@@ -147,9 +148,9 @@ export function checkCommit(checksum: string): void {
 }
 
 function flag(text: string, key: string, value: string): boolean {
-  if (['', '1', 't', 'true', 'TRUE', 'True', 'T'].includes(value)) return true
-  if (['0', 'f', 'false', 'FALSE', 'False', 'F'].includes(value)) return false
-  throw invalid(text, `${key}=${value} is neither true nor false`)
+  const result = value === '' || parseBool(value)
+  if (result === undefined) throw invalid(text, `${key}=${value} is neither true nor false`)
+  return result
 }
 
 function decode(text: string, fragment: string): string {

@@ -1,3 +1,4 @@
+import { parseBool } from '../../lib/parse-bool.ts'
 import { isField, kindOf, type Target } from './bake-target.ts'
 import { HclError } from './hcl-syntax.ts'
 
@@ -47,9 +48,8 @@ export function applyOverrides(
         result[key] = value ?? ''
         break
       case 'flag':
-        if (!['true', 'false', '1', '0'].includes(value ?? ''))
-          throw new HclError(`invalid value ${value} for boolean key ${key}`)
-        result[key] = value === 'true' || value === '1'
+        result[key] = parseBool(value ?? '')
+        if (result[key] === undefined) throw new HclError(`invalid value ${value} for boolean key ${key}`)
         break
       case 'texts': {
         const keep = override.append || replaced.has(key) ? ((result[key] as string[] | undefined) ?? []) : []

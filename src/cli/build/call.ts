@@ -1,4 +1,5 @@
 import { EngineError } from '../../lib/errors.ts'
+import { parseBool } from '../../lib/parse-bool.ts'
 import type { CheckRequest } from '../../wire/check.ts'
 import type { Options } from './flags.ts'
 
@@ -34,7 +35,7 @@ function methodOf(name: string): CheckRequest['method'] | undefined {
 }
 
 function isTrue(field: string, value: string): boolean {
-  if (['', '1', 'true'].includes(value)) return true
-  if (['0', 'false'].includes(value)) return false
-  throw new EngineError('invalid', `invalid print field: ${field}`)
+  const result = value === '' || parseBool(value)
+  if (result === undefined) throw new EngineError('invalid', `invalid print field: ${field}`)
+  return result
 }

@@ -1,4 +1,5 @@
 import { EngineError } from '../../lib/errors.ts'
+import { parseBool } from '../../lib/parse-bool.ts'
 import type { BuildQuery } from '../../wire/build.ts'
 import { splitCsv } from '../run-values.ts'
 
@@ -57,9 +58,10 @@ function parse(text: string, stdoutIsTerminal: boolean): ClientOutput {
     case 'oci':
     case 'docker': {
       const { tar = 'true', ...rest } = attrs
-      if (!['true', 'false', '1', '0'].includes(tar))
+      const asTar = parseBool(tar)
+      if (asTar === undefined)
         throw new EngineError('invalid', `non-bool value ${JSON.stringify(tar)} specified for tar`)
-      if (tar === 'false' || tar === '0') return directoryOutput(type, rest, dest)
+      if (!asTar) return directoryOutput(type, rest, dest)
       if (type === 'docker' && dest === '') return plain(type, rest)
       return fileOutput(type, rest, { dest: dest || '-', stdoutIsTerminal })
     }

@@ -1,6 +1,7 @@
 /** `context`: named places of daemons. */
 import { parseHost } from '../../client/index.ts'
 import { hasCode } from '../../lib/errors.ts'
+import { parseBool } from '../../lib/parse-bool.ts'
 import { command, ExitError, forEach, type Context } from '../command.ts'
 import { inspectFormat, listFormat } from '../common-flags.ts'
 import { ContextStore, metadataOf, tlsFiles, type StoredContext, type TlsFile } from '../context-store.ts'
@@ -80,9 +81,18 @@ function withEndpoint(
   return {
     ...base,
     host: chosen,
-    skipTlsVerify: skip === undefined ? source.skipTlsVerify : skip === 'true' || skip === '1',
+    skipTlsVerify: skip === undefined ? source.skipTlsVerify : skipsVerification(skip),
     tls: Object.fromEntries(tls) as StoredContext['tls'],
   }
+}
+
+function skipsVerification(text: string): boolean {
+  const skip = parseBool(text)
+  if (skip !== undefined) return skip
+  throw new ExitError(
+    1,
+    `unable to create docker endpoint config: skip-tls-verify: parsing ${JSON.stringify(text)}: invalid syntax`,
+  )
 }
 
 const copied = (context: Context, name: string) =>

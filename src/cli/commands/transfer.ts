@@ -1,4 +1,5 @@
 /** pull, push. */
+import { parseBool } from '../../lib/parse-bool.ts'
 import {
   canonical,
   familiarName,
@@ -118,6 +119,8 @@ async function columnsOf(fd: 1 | 2): Promise<number | undefined> {
 }
 
 function refuseTrust(disabled: boolean): void {
-  if (!disabled || ['1', 'true'].includes(process.env['DOCKER_CONTENT_TRUST'] ?? ''))
+  const wanted = process.env['DOCKER_CONTENT_TRUST'] ?? ''
+  // Docker: a word that is neither yes nor no asks for trust.
+  if (!disabled || (wanted !== '' && parseBool(wanted) !== false))
     throw new ExitError(1, 'image signing is not supported: content trust cannot be used')
 }

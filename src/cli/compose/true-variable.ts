@@ -1,4 +1,6 @@
-/** Whether a variable of the environment says yes, as Go's strconv.ParseBool reads it; anything else is no. */
+import { parseBool } from '../../lib/parse-bool.ts'
+
+/** Whether a variable of the environment says yes; anything else is no. */
 export function isTrueVariable(name: string): boolean {
-  return ['1', 't', 'T', 'TRUE', 'true', 'True'].includes(process.env[name] ?? '')
+  return parseBool(process.env[name] ?? '') ?? false
 }

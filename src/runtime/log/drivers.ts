@@ -1,5 +1,6 @@
 import { isAbsolute } from 'node:path'
 import { EngineError } from '../../lib/errors.ts'
+import { parseBool } from '../../lib/parse-bool.ts'
 import { parseBinarySize, parseDecimalSize } from '../../lib/units.ts'
 import { defaultMaxFiles, defaultMaxSize, type SyslogFormat, type SyslogTarget } from './setup.ts'
 
@@ -73,9 +74,9 @@ function checkDelivery(options: LogConfigOptions): void {
 
 function flag(options: LogConfigOptions, key: string): boolean {
   const text = options[key] ?? 'false'
-  if (/^(1|t|true)$/i.test(text)) return true
-  if (/^(0|f|false)$/i.test(text)) return false
-  throw invalid(`log opt ${key}: ${JSON.stringify(text)} is neither true nor false`)
+  const value = parseBool(text)
+  if (value === undefined) throw invalid(`log opt ${key}: ${JSON.stringify(text)} is neither true nor false`)
+  return value
 }
 
 /** Go's regular expressions, as far as they are JavaScript's. */
