@@ -3,7 +3,18 @@ import type { Command } from './command.ts'
 import type { Entry } from './table.ts'
 
 function one(name: string, about: string, load: () => Promise<Command>): Entry {
-  return { names: [`compose ${name}`], about, load }
+  return named([name], about, load)
+}
+
+function named(names: readonly string[], about: string, load: () => Promise<Command>): Entry {
+  return {
+    names: names.map((name) => `compose ${name}`),
+    about,
+    load: async () => {
+      const [{ dryRunnable }, definition] = await Promise.all([import('./compose/dry-runnable.ts'), load()])
+      return dryRunnable(definition)
+    },
+  }
 }
 
 const transfer = () => import('./commands/compose-pull.ts')
@@ -77,11 +88,11 @@ export const composeEntries: readonly Entry[] = [
     'Build or rebuild services',
     async () => (await import('./commands/compose-build.ts')).composeBuild,
   ),
-  {
-    names: ['compose config', 'compose convert'],
-    about: 'Parse, resolve and render compose file in canonical format',
-    load: async () => (await import('./commands/compose-config.ts')).composeConfig,
-  },
+  named(
+    ['config', 'convert'],
+    'Parse, resolve and render compose file in canonical format',
+    async () => (await import('./commands/compose-config.ts')).composeConfig,
+  ),
   one(
     'down',
     'Stop and remove containers, networks',

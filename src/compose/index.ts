@@ -41,6 +41,7 @@ export {
   type ServiceGraph,
 } from './service-graph.ts'
 export { reported, type ProgressEvent, type Report } from './report.ts'
+export { dryRunClient } from './dry-run/dry-run-client.ts'
 export { Limit } from './limit.ts'
 export { imageOf } from './image-name.ts'
 export { isOrphan, plan, isConverged, type Plan, type PlanOptions, type Recreate } from './plan/plan.ts'

@@ -8,6 +8,7 @@ import { buildDefaults, buildServices } from '../compose/build-services.ts'
 import { openProject, warnOnce } from '../compose/open-project.ts'
 import { withProgress } from '../compose/progress.ts'
 import { readPairs, toMap } from '../env.ts'
+import { composeFlags } from './compose.ts'
 import { bool, list, string, value } from '../flags.ts'
 
 const flags = {
@@ -65,6 +66,8 @@ export const composeBuild = command({
       quiet: options.quiet || options.progress === 'quiet',
       flags: options.memory === undefined ? [] : [`--memory=${options.memory}`],
     })
+    // A dry run has said so.
+    if (composeFlags(context).dryRun) return 0
     await withProgress(context, { title: 'Building', quiet: options.quiet }, (report) => {
       for (const image of built.values()) report({ id: image, status: 'done', text: 'Built' })
       return Promise.resolve()

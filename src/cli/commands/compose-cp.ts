@@ -8,6 +8,7 @@ import { copyFrom, copyTo, type CopyOptions } from '../copy/copy-files.ts'
 import { bool } from '../flags.ts'
 import { OutputQueue } from '../output-queue.ts'
 import { copyWhole } from './archives.ts'
+import { composeFlags } from './compose.ts'
 import { splitArgument } from './cp.ts'
 
 export const composeCp = command({
@@ -78,7 +79,9 @@ async function copyOut(
     return
   }
   const details = `copy ${name}:${o.from} to ${o.to}`
+  // Nothing is written here either.
+  const work = composeFlags(context).dryRun ? () => context.client.containers.statPath(id, o.from) : copy
   await withProgress(context, { title: 'Copying' }, (report) =>
-    reported(report, { id: name, working: 'Copying', done: 'Copied', details }, copy),
+    reported<unknown>(report, { id: name, working: 'Copying', done: 'Copied', details }, work),
   )
 }

@@ -4,7 +4,6 @@ import { convergeFlags } from '../compose/up-flags.ts'
 
 const {
   build,
-  'dry-run': dryRun,
   'force-recreate': forceRecreate,
   'no-build': noBuild,
   'no-recreate': noRecreate,
@@ -19,7 +18,6 @@ export const composeCreate = command({
   usage: '[OPTIONS] [SERVICE...]',
   flags: {
     build,
-    'dry-run': dryRun,
     'force-recreate': forceRecreate,
     'no-build': noBuild,
     'no-recreate': noRecreate,

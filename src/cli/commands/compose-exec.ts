@@ -1,7 +1,10 @@
-import { command } from '../command.ts'
+import { EngineError } from '../../lib/errors.ts'
+import { command, type Context } from '../command.ts'
+import { dryRunPrefix } from '../compose/progress.ts'
 import { indexFlag, serviceContainer } from '../compose/service-container.ts'
 import { readPairs } from '../env.ts'
 import { bool, list, string } from '../flags.ts'
+import { composeFlags } from './compose.ts'
 import { execute } from './exec.ts'
 
 export const composeExec = command({
@@ -23,6 +26,7 @@ export const composeExec = command({
   interspersed: false,
   async run(context, options, [service = '', ...argv], given) {
     const { id } = await serviceContainer(context, service, { index: options.index })
+    if (composeFlags(context).dryRun) return withoutExecuting(context, { id, argv, detach: options.detach })
     return await execute(context, id, {
       argv,
       env: readPairs([], options.env, process.env),
@@ -36,3 +40,12 @@ export const composeExec = command({
     })
   },
 })
+
+function withoutExecuting(
+  context: Context,
+  { id, argv, detach }: { id: string; argv: readonly string[]; detach: boolean },
+): number {
+  if (!detach) throw new EngineError('unsupported', 'interactive exec is not supported in dry-run mode')
+  context.out(`${dryRunPrefix}Executing command ${JSON.stringify(argv)} in ${id} (detached mode)\n`)
+  return 0
+}

@@ -3,6 +3,7 @@ import { command } from '../command.ts'
 import { withProgress } from '../compose/progress.ts'
 import { indexFlag, serviceContainer } from '../compose/service-container.ts'
 import { string } from '../flags.ts'
+import { composeFlags } from './compose.ts'
 import { commitAs, commitFlags, exportTo } from './container-image.ts'
 
 export const composeExport = command({
@@ -14,8 +15,10 @@ export const composeExport = command({
   arguments: [1, 1],
   async run(context, options, [service = '']) {
     const { id, name } = await serviceContainer(context, service, { index: options.index, all: true })
-    const work = () => exportTo(context, id, options.output)
-    if (options.output === '') return await work()
+    if (options.output === '') return await exportTo(context, id, '')
+    const work = async () => {
+      if (!composeFlags(context).dryRun) await exportTo(context, id, options.output)
+    }
     await withProgress(context, { title: 'Exporting' }, (report) =>
       reported(report, { id: name, working: 'Exporting', done: 'Exported' }, work),
     )

@@ -35,7 +35,6 @@ export const composePlan = command({
     const all = {
       ...options,
       build: false,
-      'dry-run': true,
       'no-build': false,
       pull: 'policy',
       'quiet-build': false,

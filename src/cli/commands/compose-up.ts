@@ -7,6 +7,7 @@ import { LogPrinter } from '../compose/log-printer.ts'
 import { convergeFlags } from '../compose/up-flags.ts'
 import { bool, int, list, string, type Values } from '../flags.ts'
 import { coloured } from './compose-logs.ts'
+import { composeFlags } from './compose.ts'
 import { isTrueVariable } from '../compose/true-variable.ts'
 
 const flags = {
@@ -67,7 +68,12 @@ export const composeUp = command({
       timeout: given.has('timeout') ? options.timeout : undefined,
       rolling: options.rolling ? { drain: options['drain-timeout'] } : undefined,
     }
-    if (!isDetached(options) && common.start) return attached(context, { services, options, common })
+    if (!isDetached(options) && common.start) {
+      if (!composeFlags(context).dryRun) return attached(context, { services, options, common })
+      await bringUp(context, services, { ...common, start: false })
+      context.out("end of 'compose up' output, interactive run is not supported in dry-run mode\n")
+      return 0
+    }
     await withDeadline(options.wait ? options['wait-timeout'] : 0, (signal) =>
       bringUp(context, services, { ...common, wait: options.wait, ...(signal && { signal }) }),
     )
@@ -76,7 +82,7 @@ export const composeUp = command({
 })
 
 function isDetached(o: Options): boolean {
-  return o.detach || o.wait || o['dry-run']
+  return o.detach || o.wait
 }
 
 /** Docker compose's texts. */
@@ -130,7 +136,7 @@ async function attached(
   })
   using _signals = up.listen()
   try {
-    const done = await bringUp(context, services, {
+    await bringUp(context, services, {
       ...common,
       signal: up.signal,
       onMade: async (made) => {
@@ -140,7 +146,6 @@ async function attached(
         await up.attach(made)
       },
     })
-    if (!done) return 0
   } catch (error) {
     if (up.signal.aborted) return await up.ended()
     await up.giveUp()

@@ -1,3 +1,4 @@
+import type { Client } from '../../client/index.ts'
 import type { ProjectFlags } from '../../compose/index.ts'
 import { EngineError } from '../../lib/errors.ts'
 import { command, ExitError, type Context } from '../command.ts'
@@ -24,11 +25,6 @@ const flags = {
 }
 
 type Flags = { readonly [K in keyof typeof flags]: (typeof flags)[K]['initial'] }
-
-/** Commands that know `--dry-run`, and those that change nothing anyway. */
-const dry = 'up create plan config version ps ls logs images port top events volumes stats env graph kube'
-  .split(' ')
-  .map((name) => `compose ${name}`)
 
 /** What stands between `compose` and the name of its command. */
 export interface ComposeFlags extends ProjectFlags {
@@ -64,12 +60,7 @@ export const compose = command({
         1,
         `unknown docker command: "compose ${name}"\n\nRun 'gantry compose --help' for more information`,
       )
-    if (options['dry-run'] && !dry.includes(found.entry.names[0] ?? ''))
-      throw new EngineError(
-        'unsupported',
-        `--dry-run: ${found.name} has none; compose plan tells what up would do`,
-      )
-    const inner = within(context, `gantry ${found.name}`, {
+    const inner = await within(context, `gantry ${found.name}`, {
       files: options.file,
       envFiles: options['env-file'],
       profiles: options.profile,
@@ -102,11 +93,19 @@ export function composeFlags(context: Context): ComposeFlags {
   }
 }
 
-/** Client and configuration stay unopened until they are asked for. */
-function within(context: Context, path: string, flagsOfCompose: ComposeFlags): ComposeContext {
+/** As if `--dry-run` stood before the name of the command. */
+export async function inDryRun(context: Context): Promise<Context> {
+  const known = composeFlags(context)
+  return known.dryRun ? context : within(context, context.path, { ...known, dryRun: true })
+}
+
+/** Client and configuration stay unopened until they are asked for. In a dry run the client changes nothing. */
+async function within(context: Context, path: string, flagsOfCompose: ComposeFlags): Promise<ComposeContext> {
+  const dryRun = flagsOfCompose.dryRun ? await import('../../compose/index.ts') : undefined
+  let client: Client | undefined
   return {
     get client() {
-      return context.client
+      return (client ??= dryRun?.dryRunClient(context.client) ?? context.client)
     },
     get config() {
       return context.config

@@ -1,13 +1,11 @@
-/** From files to containers: what `up`, `create` and `--dry-run` do. */
-import { apply, type Project, type Report, type Startable } from '../../compose/index.ts'
+/** From files to containers: what `up` and `create` do. */
+import { apply, type Plan, type Project, type Report, type Startable } from '../../compose/index.ts'
 import { EngineError } from '../../lib/errors.ts'
 import type { Context } from '../command.ts'
-import { composeFlags } from '../commands/compose.ts'
 import { isGantry } from '../is-gantry.ts'
 import { confirmVolume } from './confirm-volume.ts'
 import { convergence, observeProject, workOf } from './converge.ts'
 import { ensureImages } from './images.ts'
-import { planText } from './plan-text.ts'
 import { openProgress } from './progress.ts'
 import {
   checkConvergeFlags,
@@ -35,19 +33,13 @@ export interface BroughtUp {
   readonly containers: ReadonlyMap<string, readonly Startable[]>
 }
 
-/** Undefined: nothing was to be done but told (`--dry-run`). */
 export async function bringUp(
   context: Context,
   services: readonly string[],
   o: BringUpOptions,
-): Promise<BroughtUp | undefined> {
+): Promise<BroughtUp> {
   checkConvergeFlags(o)
   const project = convergedProject(context, services, o)
-  if (o['dry-run'] || composeFlags(context).dryRun) {
-    const { plan } = await convergence(context, project, { ...planOptions(services, o), start: o.start })
-    context.out(planText(plan))
-    return undefined
-  }
   if (o.rolling && !(await isGantry(context)))
     throw new EngineError(
       'unsupported',
@@ -93,7 +85,7 @@ export async function bringUp(
   return { project, containers }
 }
 
-function warn(context: Context, plan: Parameters<typeof planText>[0]): void {
+function warn(context: Context, plan: Plan): void {
   for (const warning of plan.warnings) context.err(`WARN ${warning}\n`)
   if (plan.orphans.length === 0 || plan.removeOrphans || isTrueVariable('COMPOSE_IGNORE_ORPHANS')) return
   const names = plan.orphans.map(({ name }) => name).join(' ')

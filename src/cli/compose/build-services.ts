@@ -1,5 +1,6 @@
 /** Images of services, built side by side as bake does it. */
-import { composeVersion, imageOf, label, Limit, type Project } from '../../compose/index.ts'
+import { composeVersion, imageOf, label, Limit, type Project, type Service } from '../../compose/index.ts'
+import { createHash } from 'node:crypto'
 import { parseReference, familiarName } from '../../lib/reference.ts'
 import { bakeAll } from '../bake/bake-build.ts'
 import { makeProgress } from '../build/make-progress.ts'
@@ -8,6 +9,7 @@ import { isGantry } from '../is-gantry.ts'
 import { composeFlags } from '../commands/compose.ts'
 import { authOf } from '../commands/transfer.ts'
 import { showTransfer } from '../transfer-progress.ts'
+import { withProgress } from './progress.ts'
 import { buildTargets, servicesToBuild, type BuildOptions } from './build-plan.ts'
 
 export interface BuildServicesOptions extends Partial<Omit<BuildOptions, 'labels'>> {
@@ -29,7 +31,8 @@ export async function buildServices(
 ): Promise<ReadonlyMap<string, string>> {
   const services = servicesToBuild(project, names)
   if (services.size === 0) return new Map()
-  const { progress: told, parallel } = composeFlags(context)
+  const { progress: told, parallel, dryRun } = composeFlags(context)
+  if (dryRun) return withoutBuilding(context, project, services)
   const pushes = (o.push ?? false) && !(await isGantry(context))
   const targets = buildTargets(project, services, {
     ...buildDefaults(project),
@@ -61,6 +64,29 @@ export async function buildServices(
   if (pushes)
     for (const [name, service] of services)
       if (service.image !== '') await pushOne(context, images.get(name) ?? '', o.quiet ?? false)
+  return images
+}
+
+/** Docker compose: the image has a name then, and the id of nothing. */
+async function withoutBuilding(
+  context: Context,
+  project: Project,
+  services: ReadonlyMap<string, Service>,
+): Promise<ReadonlyMap<string, string>> {
+  const images = new Map(Array.from(services, ([name, service]) => [name, imageOf(project, name, service)]))
+  await withProgress(context, { title: 'Building' }, async (report) => {
+    for (const [name, image] of images) {
+      const reference = parseReference(image)
+      await context.client.images.tag(image, {
+        repo: familiarName(reference),
+        tag: reference.tag ?? 'latest',
+      })
+      const id = createHash('sha1').update(image).digest('hex')
+      report({ id: name, status: 'working', text: '==> ==> writing image', details: `dryRun-${id}` })
+      report({ id: name, status: 'working', text: '==> ==> naming to', details: image })
+      report({ id: name, status: 'done', text: 'Built' })
+    }
+  })
   return images
 }
 

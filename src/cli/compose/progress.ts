@@ -5,6 +5,9 @@ import type { Context } from '../command.ts'
 import { composeFlags } from '../commands/compose.ts'
 import { writeText } from '../text.ts'
 
+/** What docker compose puts before everything that it says in a dry run. */
+export const dryRunPrefix = ' DRY-RUN MODE - '
+
 export interface Progress extends Disposable {
   readonly report: Report
   /** Ends the picture: what is written from here on stands below it. */
@@ -19,20 +22,21 @@ export async function openProgress(
   context: Context,
   o: { title: string; quiet?: boolean } = { title: 'Running' },
 ): Promise<Progress> {
-  const { progress, ansi } = composeFlags(context)
+  const { progress, ansi, dryRun } = composeFlags(context)
   const mode = o.quiet ? 'quiet' : modeOf(progress || process.env['COMPOSE_PROGRESS'] || 'auto', ansi)
   switch (mode) {
     case 'quiet':
       // Nobody sees the events; what failed is thrown all the same.
       return simple(() => {})
     case 'json':
-      return simple((event) => writeText(2, `${JSON.stringify(jsonEvent(event))}\n`))
+      return simple((event) => writeText(2, `${JSON.stringify(jsonEvent(event, dryRun))}\n`))
     case 'plain':
-      return simple(news((event) => writeText(2, plainLine(event))))
+      return simple(news((event) => writeText(2, `${dryRun ? dryRunPrefix : ''}${plainLine(event)}`)))
     case 'tty': {
       const { TtyProgress } = await import('./tty-progress.ts')
       return new TtyProgress({
         title: o.title,
+        prefix: dryRun ? dryRunPrefix : '',
         write: (text) => writeText(2, text),
         columns: () => process.stderr.columns || 80,
         rows: () => process.stderr.rows || 24,
@@ -87,21 +91,18 @@ export function plainLine({ id, text, details = '' }: ProgressEvent): string {
   return ` ${id}  ${text} ${details}`.trimEnd() + '\n'
 }
 
-function jsonEvent({ id, status, text, details, parent, current, total }: ProgressEvent): object {
+/** Docker compose: `status` is the word that the line shows, `text` what there is to add. */
+function jsonEvent(
+  { id, status, text, details, parent, current, total }: ProgressEvent,
+  dryRun: boolean,
+): object {
   return {
+    ...(dryRun && { 'dry-run': true }),
     ...(parent !== undefined && { parent_id: parent }),
     id,
+    ...(details !== undefined && details !== '' && { text: details }),
+    status: text,
     ...(status === 'error' && { error: true }),
-    status:
-      status === 'working'
-        ? 'Working'
-        : status === 'done'
-          ? 'Done'
-          : status === 'warning'
-            ? 'Warning'
-            : 'Error',
-    text,
-    ...(details !== undefined && { details }),
     ...(current !== undefined && { current }),
     ...(total !== undefined && { total }),
   }

@@ -13,6 +13,8 @@ interface Line {
 
 export interface TtyOptions {
   readonly title: string
+  /** Before what each line says. */
+  readonly prefix?: string
   readonly write: (text: string) => void
   readonly columns: () => number
   readonly rows: () => number
@@ -83,14 +85,15 @@ export class TtyProgress implements Progress {
   }
 
   #picture(lines: readonly Line[]): string[] {
-    const columns = this.#o.columns()
+    const prefix = this.#o.prefix ?? ''
+    const columns = this.#o.columns() - prefix.length
     const bodies = lines.map(({ event }) => bodyOf(event))
     const width = Math.min(Math.max(...bodies.map(cellsOf)), Math.max(10, columns - 12))
     return lines.map((line, index) => {
       const body = clipCells(bodies[index] ?? '', width)
       const time = `${(((line.ended ?? this.#now()) - line.began) / 1000).toFixed(1)}s`
       const gap = ' '.repeat(Math.max(1, Math.min(columns - 12, width + 8) - cellsOf(body)))
-      return ` ${this.#mark(line)} ${this.#coloured(line, body)}${gap}${this.#paint(34, time)}`
+      return ` ${this.#mark(line)} ${prefix && this.#paint(36, prefix)}${this.#coloured(line, body)}${gap}${this.#paint(34, time)}`
     })
   }
 

@@ -15,7 +15,6 @@ export const convergeFlags = {
   'always-recreate-deps': bool('Recreate dependent containers. Incompatible with --no-recreate.'),
   build: bool('Build images before starting containers'),
   'force-recreate': bool("Recreate containers even if their configuration and image haven't changed"),
-  'dry-run': bool('Show what would be done, and why, without doing it'),
   'no-build': bool("Don't build an image, even if it's policy"),
   'no-deps': bool("Don't start linked services"),
   'no-recreate': bool(
