@@ -1,26 +1,22 @@
-import { extract, type Header } from 'tar-stream'
+import { extract } from 'tar-stream'
 import { EngineError } from '../../lib/errors.ts'
+import { drained, entriesOf, passOver, saveFile, type TarEntry } from '../tar/tar-entries.ts'
 import type { ClientSink } from './file-sink.ts'
 
 const {
   chmodSync,
-  closeSync,
   linkSync,
   lstatSync,
   lutimesSync,
   mkdirSync,
   mkdtempSync,
-  openSync,
   readdirSync,
   renameSync,
   rmSync,
   symlinkSync,
   utimesSync,
-  writeSync,
 } = process.getBuiltinModule('node:fs')
 const { join } = process.getBuiltinModule('node:path')
-
-type Entry = AsyncIterable<Buffer> & { readonly header: Header }
 
 /**
  * The files of a tar in a directory, over what is there, owned by whoever runs us. They are written aside and moved in
@@ -33,8 +29,7 @@ export function directorySink(path: string, skipped: (name: string) => void): Cl
   const parser = extract()
   let failure: Error | undefined
   const unpacked = (async () => {
-    // tar-stream's own type of an entry is that of its old streams.
-    for await (const entry of parser as unknown as AsyncIterable<Entry>) await tree.add(entry)
+    for await (const entry of entriesOf(parser)) await tree.add(entry)
   })().catch((error: unknown) => {
     failure = error instanceof Error ? error : new Error(String(error))
     parser.destroy(new Error('given up'))
@@ -60,9 +55,6 @@ export function directorySink(path: string, skipped: (name: string) => void): Cl
   }
 }
 
-const drained = (parser: { once(event: 'drain', listener: () => void): unknown }) =>
-  new Promise<void>((resolve) => parser.once('drain', resolve))
-
 /** A tree that grows below a directory of our own; nothing in it is reached through a link. */
 class NewTree {
   readonly #root: string
@@ -75,12 +67,12 @@ class NewTree {
     this.#skipped = skipped
   }
 
-  async add(entry: Entry): Promise<void> {
+  async add(entry: TarEntry): Promise<void> {
     const { header } = entry
     const name = cleanName(header.name)
     const mode = (header.mode ?? 0o644) & 0o7777
     const mtime = header.mtime ?? new Date()
-    if (name === '') return drain(entry)
+    if (name === '') return passOver(entry)
     const parent = name.slice(0, Math.max(0, name.lastIndexOf('/')))
     if (parent !== '' && !this.#directories.has(parent))
       throw new EngineError('invalid', `output entry ${JSON.stringify(name)} comes without its directory`)
@@ -89,29 +81,29 @@ class NewTree {
       case 'directory':
         mkdirSync(path, { mode: 0o700 })
         this.#directories.set(name, { mode, mtime })
-        return drain(entry)
+        return passOver(entry)
       case 'symlink':
         symlinkSync(header.linkname ?? '', path)
         lutimesSync(path, mtime, mtime)
-        return drain(entry)
+        return passOver(entry)
       case 'link': {
         const target = cleanName(header.linkname ?? '')
         if (!this.#files.has(target))
           throw new EngineError('invalid', `output entry ${JSON.stringify(name)} links to what has not come`)
         linkSync(join(this.#root, target), path)
         this.#files.add(name)
-        return drain(entry)
+        return passOver(entry)
       }
       case 'file':
       case 'contiguous-file':
-        await writeFile(path, entry)
+        await saveFile(path, entry)
         chmodSync(path, mode)
         utimesSync(path, mtime, mtime)
         this.#files.add(name)
         return
       default:
         this.#skipped(name)
-        return drain(entry)
+        return passOver(entry)
     }
   }
 
@@ -130,19 +122,6 @@ function cleanName(name: string): string {
   if (parts.includes('..') || name.includes('\0'))
     throw new EngineError('invalid', `output entry ${JSON.stringify(name)} leads out of its directory`)
   return parts.join('/')
-}
-
-async function drain(entry: Entry): Promise<void> {
-  for await (const _ of entry);
-}
-
-async function writeFile(path: string, entry: Entry): Promise<void> {
-  const fd = openSync(path, 'wx', 0o600)
-  try {
-    for await (const chunk of entry) for (let at = 0; at < chunk.length;) at += writeSync(fd, chunk, at)
-  } finally {
-    closeSync(fd)
-  }
 }
 
 /** Moves everything in `from` to `to`, into directories that are there, in place of all else. Links are never followed. */

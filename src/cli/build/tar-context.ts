@@ -1,12 +1,11 @@
-import { Readable } from 'node:stream'
-import { pack, type Header, type Pack } from 'tar-stream'
+import type { Readable } from 'node:stream'
+import type { Pack } from 'tar-stream'
 import { hasCode } from '../../lib/errors.ts'
 import { IgnoreMatcher, type ParentMatch } from '../../lib/ignore.ts'
+import { addEntry, addFile, packTar } from '../tar/pack-tar.ts'
 
-const { createReadStream } = process.getBuiltinModule('node:fs')
 const { lstat, readdir, readFile, readlink } = process.getBuiltinModule('node:fs/promises')
 const { join, relative, sep } = process.getBuiltinModule('node:path')
-const { pipeline } = process.getBuiltinModule('node:stream/promises')
 
 /** A build context as it goes to a daemon that does not share our file system. */
 export interface TarContext {
@@ -28,27 +27,17 @@ export async function tarContext(
   const name = inside ? relative(directory, dockerfile).split(sep).join('/') : '.dockerfile.gantry'
   const text = o.text ?? (inside ? undefined : await readFile(dockerfile, 'utf8'))
   const matcher = await readIgnore(directory, dockerfile)
-  const archive = pack()
-  const fill = async () => {
-    if (text !== undefined) await add(archive, { name, mode: 0o644, mtime: new Date(0) }, text)
+  const stream = packTar(async (archive) => {
+    if (text !== undefined) await addEntry(archive, { name, mode: 0o644, mtime: new Date(0) }, text)
     await walk(archive, { directory, matcher, keep: new Set([name, '.dockerignore']) }, '', undefined)
-    archive.finalize()
-  }
-  fill().catch((error: unknown) => archive.destroy(error instanceof Error ? error : new Error(String(error))))
-  return { stream: readable(archive), dockerfile: name }
+  })
+  return { stream, dockerfile: name }
 }
 
 /** A Dockerfile without a context. */
 export function textContext(text: string): TarContext {
-  const archive = pack()
-  archive.entry({ name: 'Dockerfile' }, text)
-  archive.finalize()
-  return { stream: readable(archive), dockerfile: 'Dockerfile' }
-}
-
-/** tar-stream's streams are not Node's own. */
-function readable(archive: Pack): Readable {
-  return Readable.from(archive as AsyncIterable<Buffer>, { objectMode: false })
+  const stream = packTar((archive) => addEntry(archive, { name: 'Dockerfile' }, text))
+  return { stream, dockerfile: 'Dockerfile' }
 }
 
 /** Docker: `X.dockerignore` beside the Dockerfile X comes before the context's own. */
@@ -62,8 +51,6 @@ async function readIgnore(directory: string, dockerfile: string): Promise<Ignore
   }
   return new IgnoreMatcher([])
 }
-
-type Entry = Partial<Header> & { readonly name: string }
 
 interface Walk {
   readonly directory: string
@@ -89,7 +76,7 @@ async function walk(
       const needed = w.matcher.hasExceptions || [...w.keep].some((kept) => kept.startsWith(`${name}/`))
       if (out && !needed) continue
       if (!out)
-        await add(archive, {
+        await addEntry(archive, {
           name: `${name}/`,
           type: 'directory',
           mode: stat.mode & 0o7777,
@@ -101,21 +88,8 @@ async function walk(
     if (out) continue
     const header = { name, mode: stat.mode & 0o7777, mtime: stat.mtime }
     if (stat.isSymbolicLink())
-      await add(archive, { ...header, type: 'symlink', linkname: await readlink(path) })
+      await addEntry(archive, { ...header, type: 'symlink', linkname: await readlink(path) })
     else if (stat.isFile()) await addFile(archive, { ...header, size: stat.size }, path)
     // Sockets, pipes and devices are no part of a context.
   }
-}
-
-function add(archive: Pack, header: Entry, content = ''): Promise<void> {
-  return new Promise((resolve, reject) => {
-    archive.entry(header, content, (error) => (error ? reject(error) : resolve()))
-  })
-}
-
-async function addFile(archive: Pack, header: Entry & { size: number }, path: string): Promise<void> {
-  if (header.size === 0) return add(archive, header)
-  const entry = archive.entry(header)
-  // A file that grows while it is read must not overflow its header.
-  await pipeline(createReadStream(path, { end: header.size - 1 }), entry)
 }

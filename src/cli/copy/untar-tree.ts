@@ -1,24 +1,20 @@
 import type { Readable } from 'node:stream'
-import { extract, type Extract, type Header } from 'tar-stream'
+import { extract, type Header } from 'tar-stream'
+import { drained, entriesOf, passOver, saveFile, type TarEntry } from '../tar/tar-entries.ts'
 import { renamed, type Placement } from './copy-paths.ts'
 
 const {
   chmodSync,
-  closeSync,
   lchownSync,
   linkSync,
   lstatSync,
   lutimesSync,
   mkdirSync,
-  openSync,
   rmSync,
   symlinkSync,
   utimesSync,
-  writeSync,
 } = process.getBuiltinModule('node:fs')
 const { execFileSync } = process.getBuiltinModule('node:child_process')
-
-type Entry = AsyncIterable<Buffer> & { readonly header: Header }
 
 /**
  * Unpacks a container's archive, which is not trusted, into a local directory: nothing is reached through a symlink below it,
@@ -36,23 +32,9 @@ export async function untarTree(
     parser.end(() => {})
   })()
   fed.catch((error: unknown) => parser.destroy(error instanceof Error ? error : new Error(String(error))))
-  // tar-stream's own type of an entry is that of its old streams.
-  for await (const entry of parser as unknown as AsyncIterable<Entry>) await tree.add(entry)
+  for await (const entry of entriesOf(parser)) await tree.add(entry)
   await fed
   tree.finish()
-}
-
-/** Resolves as well when the parser is given up: the next write then says why. */
-function drained(parser: Extract): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      parser.off('drain', done)
-      parser.off('close', done)
-      resolve()
-    }
-    parser.on('drain', done)
-    parser.on('close', done)
-  })
 }
 
 class LocalTree {
@@ -67,11 +49,11 @@ class LocalTree {
     this.#o = o
   }
 
-  async add(entry: Entry): Promise<void> {
+  async add(entry: TarEntry): Promise<void> {
     const { header } = entry
     const parts = partsOf(renamed(header.name, this.#rename))
     // The directory that was named, which is there.
-    if (parts.length === 0) return drain(entry)
+    if (parts.length === 0) return passOver(entry)
     this.#parents(parts)
     const path = this.#path(parts)
     const before = lstatSync(path, { throwIfNoEntry: false })
@@ -91,7 +73,7 @@ class LocalTree {
     for (const [path, mtime] of [...this.#directories].toReversed()) utimesSync(path, mtime, mtime)
   }
 
-  async #make(entry: Entry, path: string, exists: boolean): Promise<void> {
+  async #make(entry: TarEntry, path: string, exists: boolean): Promise<void> {
     const { header } = entry
     const mode = (header.mode ?? 0o644) & 0o7777
     const mtime = header.mtime ?? new Date()
@@ -101,21 +83,21 @@ class LocalTree {
         this.#own(path, header)
         chmodSync(path, mode)
         this.#directories.set(path, mtime)
-        return drain(entry)
+        return passOver(entry)
       case 'symlink':
         symlinkSync(header.linkname ?? '', path)
         this.#own(path, header)
         lutimesSync(path, mtime, mtime)
-        return drain(entry)
+        return passOver(entry)
       case 'link': {
         const target = partsOf(renamed(header.linkname ?? '', this.#rename))
         this.#parents(target)
         linkSync(this.#path(target), path)
-        return drain(entry)
+        return passOver(entry)
       }
       case 'file':
       case 'contiguous-file':
-        await writeFile(path, entry)
+        await saveFile(path, entry)
         this.#own(path, header)
         chmodSync(path, mode)
         utimesSync(path, mtime, mtime)
@@ -123,10 +105,10 @@ class LocalTree {
       case 'fifo':
         execFileSync('mkfifo', ['-m', mode.toString(8), '--', path])
         this.#own(path, header)
-        return drain(entry)
+        return passOver(entry)
       default:
         this.#o.skipped(header.name)
-        return drain(entry)
+        return passOver(entry)
     }
   }
 
@@ -159,17 +141,4 @@ function partsOf(name: string): string[] {
   if (name.includes('\uFFFD'))
     throw new Error(`the name of ${JSON.stringify(name)} is not UTF-8: copy to - and unpack it with tar`)
   return parts
-}
-
-async function drain(entry: Entry): Promise<void> {
-  for await (const _ of entry);
-}
-
-async function writeFile(path: string, entry: Entry): Promise<void> {
-  const fd = openSync(path, 'wx', 0o600)
-  try {
-    for await (const chunk of entry) for (let at = 0; at < chunk.length;) at += writeSync(fd, chunk, at)
-  } finally {
-    closeSync(fd)
-  }
 }
