@@ -6,6 +6,7 @@
 import type { Socket } from 'node:net'
 import type { Readable as NodeReadable } from 'node:stream'
 import { EngineError } from '../lib/errors.ts'
+import { abortReason } from '../lib/op.ts'
 
 const { Readable } = process.getBuiltinModule('node:stream')
 
@@ -123,10 +124,7 @@ class Connection {
     this.#socket.ref()
     this.#reading = 'head'
     return new Promise((resolve, reject) => {
-      const abort = () => {
-        const { reason } = request.signal ?? {}
-        this.#socket.destroy(reason instanceof Error ? reason : new Error('aborted'))
-      }
+      const abort = () => void this.#socket.destroy(abortReason(request.signal))
       request.signal?.addEventListener('abort', abort, { once: true })
       const release = () => request.signal?.removeEventListener('abort', abort)
       this.#exchange = { method: request.method, resolve, reject, release }

@@ -1,7 +1,7 @@
 import { Duplex, PassThrough, type Readable } from 'node:stream'
 import type { ReadableWritablePair } from 'node:stream/web'
 import { EngineError, messageOf } from '../lib/errors.ts'
-import type { Op } from '../lib/op.ts'
+import { abortReason, type Op } from '../lib/op.ts'
 import { openLog } from '../runtime/index.ts'
 import type { Container } from './container.ts'
 import { emit, type Host } from './host.ts'
@@ -76,7 +76,7 @@ export function attach(op: Op, host: Host, c: Container, o: AttachOptions): Prom
     }
     const onAbort = () => {
       settle()
-      reject(op.signal.reason as Error)
+      reject(abortReason(op.signal))
     }
     c.pendingAttaches.add(onCreate)
     const started = c.starts.listen(() => fail(`container ${c.id} did not start`))

@@ -1,13 +1,13 @@
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Image } from '../image/index.ts'
+import { attempt } from '../lib/attempt.ts'
 import { EngineError, hasCode } from '../lib/errors.ts'
 import { detached, type Op } from '../lib/op.ts'
 import { familiarName, parseReference } from '../lib/reference.ts'
 import type { ContainerConfig, ImageConfig } from '../wire/container.ts'
 import type { Container } from './container.ts'
 import { emit, type Host } from './host.ts'
-import { attempt } from './start.ts'
 
 export interface CommitRequest {
   /** Of the new image: see `committedConfig`. */

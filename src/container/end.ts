@@ -1,13 +1,13 @@
 import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
+import { attempt } from '../lib/attempt.ts'
 import { detached, type Op } from '../lib/op.ts'
 import type { Container } from './container.ts'
 import { emit, type Host } from './host.ts'
 import { releaseMounts } from './mount-setup.ts'
 import { reasonOf } from './reason-of.ts'
 import { saveEnd } from './save-end.ts'
-import { attempt } from './start.ts'
 import { isLive, type Ended } from './state.ts'
 
 /** What conmon or the kernel says about a process that is gone. */

@@ -6,6 +6,7 @@
 import { closeSync, constants, openSync, statSync } from 'node:fs'
 import { mkdir, readdir, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { attempt } from '../lib/attempt.ts'
 import { EngineError, hasCode } from '../lib/errors.ts'
 import { newId } from '../lib/id.ts'
 import { detached, type Op } from '../lib/op.ts'
@@ -17,7 +18,6 @@ import type { OciMount } from '../runtime/index.ts'
 import type { Container } from './container.ts'
 import type { Host } from './host.ts'
 import { releaseMounts, runningMounts, setUpMounts } from './mount-setup.ts'
-import { attempt } from './start.ts'
 import { isLive } from './state.ts'
 
 /** Linux's O_PATH, which Node does not name. */

@@ -1,4 +1,5 @@
 import { mkdir, rm } from 'node:fs/promises'
+import { attempt } from '../lib/attempt.ts'
 import { EngineError, messageOf } from '../lib/errors.ts'
 import { group } from '../lib/group.ts'
 import { detached, type Op } from '../lib/op.ts'
@@ -120,15 +121,6 @@ async function launch(op: Op, host: Host, c: Container, o: { by: 'user' | 'polic
   })
   undo.move()
   emit(host, c, { action: 'start' })
-}
-
-/** Undo must not hide the failure that made it necessary. */
-export async function attempt(op: Op, what: string, work: () => Promise<void>): Promise<void> {
-  try {
-    await work()
-  } catch (error) {
-    op.log.warn(`cleaning up: could not ${what}`, { error })
-  }
 }
 
 /** Everything the runtime needs to know, from the record alone and the mounted root. */

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { isFrozen } from '../host/cgroup.ts'
 import { handlesSignal, startTime } from '../host/proc.ts'
 import { EngineError, hasCode } from '../lib/errors.ts'
-import type { Op } from '../lib/op.ts'
+import { abortReason, type Op } from '../lib/op.ts'
 import { parseSignal, signalName } from '../lib/signals.ts'
 import type { Container } from './container.ts'
 import { endByKill, type EndRequest } from './end-request.ts'
@@ -124,7 +124,7 @@ export function ended(c: Container, signal: AbortSignal): Promise<void> {
       'abort',
       () => {
         exit[Symbol.dispose]()
-        reject(signal.reason as Error)
+        reject(abortReason(signal))
       },
       { once: true },
     )

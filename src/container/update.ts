@@ -1,3 +1,4 @@
+import { attempt } from '../lib/attempt.ts'
 import { EngineError, messageOf } from '../lib/errors.ts'
 import { detached, type Op } from '../lib/op.ts'
 import { checkHostConfig } from '../runtime/index.ts'
@@ -6,7 +7,6 @@ import type { Container } from './container.ts'
 import { emit, save, type Host } from './host.ts'
 import { checkRestartPolicy } from './restart-policy.ts'
 import { applyRestartPolicy } from './save-end.ts'
-import { attempt } from './start.ts'
 import { isLive } from './state.ts'
 
 /**

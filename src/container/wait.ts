@@ -1,4 +1,4 @@
-import type { Op } from '../lib/op.ts'
+import { abortReason, type Op } from '../lib/op.ts'
 import type { EndReason } from '../wire/container.ts'
 import type { Container } from './container.ts'
 import { endOf, isUp } from './state.ts'
@@ -27,7 +27,7 @@ export function wait(op: Op, c: Container, condition: WaitCondition): Promise<Wa
       if (condition !== 'removed') finish(() => resolve(result))
     })
     const removals = c.removals.listen(() => finish(() => resolve(result)))
-    op.signal.addEventListener('abort', () => finish(() => reject(op.signal.reason as Error)), { once: true })
+    op.signal.addEventListener('abort', () => finish(() => reject(abortReason(op.signal))), { once: true })
   })
 }
 

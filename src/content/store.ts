@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { digestOf, hexOf, type Digest } from '../lib/digest.ts'
 import { EngineError, hasCode } from '../lib/errors.ts'
-import type { Op } from '../lib/op.ts'
+import { abortReason, type Op } from '../lib/op.ts'
 import type { Lease } from '../store/index.ts'
 
 export interface Blob {
@@ -88,7 +88,7 @@ export class ContentStore {
     const temporary = join(this.#ingest, randomBytes(8).toString('hex'))
     const hash = createHash('sha256')
     let size = 0
-    const cancel = () => source.destroy(op.signal.reason instanceof Error ? op.signal.reason : undefined)
+    const cancel = () => source.destroy(abortReason(op.signal))
     // The loop below reports it; until that runs, an early failure must not count as unhandled.
     source.on('error', () => {})
     try {

@@ -3,7 +3,7 @@ import { open, rm, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
-import type { Op } from '../lib/op.ts'
+import { abortReason, type Op } from '../lib/op.ts'
 import type { Digest } from './digest.ts'
 import type { ByteRange } from './storage.ts'
 
@@ -135,8 +135,7 @@ export class Download {
 
   async #wait(op: Op): Promise<void> {
     const aborted = Promise.withResolvers<never>()
-    const onAbort = () =>
-      aborted.reject(op.signal.reason instanceof Error ? op.signal.reason : new Error('aborted'))
+    const onAbort = () => aborted.reject(abortReason(op.signal))
     op.signal.throwIfAborted()
     op.signal.addEventListener('abort', onAbort, { once: true })
     try {

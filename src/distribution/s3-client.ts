@@ -4,7 +4,8 @@ import https from 'node:https'
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import aws4 from 'aws4'
-import type { Op } from '../lib/op.ts'
+import { abortReason, type Op } from '../lib/op.ts'
+import { readStart } from '../lib/read-start.ts'
 import { errorOfAnswer, errorOfConnection, S3Error } from './s3-errors.ts'
 import type { S3Settings } from './s3-settings.ts'
 
@@ -83,8 +84,8 @@ export class S3Client {
     for (let attempt = 1; ; attempt++) {
       const response = await this.send(op, request)
       try {
-        const { text, whole } = await readStart(response.body, max)
-        if (whole) return { text, response }
+        const { data, whole } = await readStart(response.body, max)
+        if (whole) return { text: data.toString(), response }
       } catch (error) {
         op.signal.throwIfAborted()
         if (attempt >= attempts) throw errorOfConnection(this.nameOf(request), error)
@@ -141,8 +142,9 @@ export class S3Client {
       headers: signed.headers ?? {},
     })
     if (request.ok.includes(response.status)) return response
-    const { text } = await readStart(response.body, maxErrorBody).catch(() => ({ text: '' }))
-    throw errorOfAnswer(this.nameOf(request), response.status, text)
+    // Without an answer that can be read the status says enough.
+    const { data } = await readStart(response.body, maxErrorBody).catch(() => ({ data: '' }))
+    throw errorOfAnswer(this.nameOf(request), response.status, data.toString())
   }
 
   #exchange(
@@ -170,7 +172,7 @@ export class S3Client {
     }
     const source = request.body?.open()
     const stream = source === undefined || Buffer.isBuffer(source) ? undefined : source
-    const onAbort = () => void call.destroy(reasonOf(op.signal))
+    const onAbort = () => void call.destroy(abortReason(op.signal))
     const end = () => {
       clearTimeout(timer)
       op.signal.removeEventListener('abort', onAbort)
@@ -186,7 +188,7 @@ export class S3Client {
     })
     call.on('error', (error) => {
       end()
-      reject(op.signal.aborted ? reasonOf(op.signal) : errorOfConnection(this.nameOf(request), error))
+      reject(op.signal.aborted ? abortReason(op.signal) : errorOfConnection(this.nameOf(request), error))
     })
     call.on('response', (response) => {
       clearTimeout(timer)
@@ -218,19 +220,4 @@ function urlParts(url: URL): http.RequestOptions {
     hostname: name.endsWith('.localhost') ? 'localhost' : name,
     ...(url.port !== '' && { port: Number(url.port) }),
   }
-}
-
-function reasonOf(signal: AbortSignal): Error {
-  return signal.reason instanceof Error ? signal.reason : new Error('aborted')
-}
-
-async function readStart(body: Readable, max: number): Promise<{ text: string; whole: boolean }> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    chunks.push(chunk)
-    size += chunk.length
-    if (size > max) return { text: Buffer.concat(chunks).toString('utf8', 0, max), whole: false }
-  }
-  return { text: Buffer.concat(chunks).toString(), whole: true }
 }

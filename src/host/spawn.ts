@@ -1,7 +1,7 @@
 import { basename } from 'node:path'
 import type { Readable } from 'node:stream'
 import { EngineError, hasCode } from '../lib/errors.ts'
-import type { Op } from '../lib/op.ts'
+import { abortReason, type Op } from '../lib/op.ts'
 import { spawnChild, type Child } from './child.ts'
 
 export interface RunOptions {
@@ -97,11 +97,6 @@ function killGroup(child: Child): void {
   } catch (error) {
     if (!hasCode(error, 'ESRCH')) throw error
   }
-}
-
-/** The reason of an aborted signal as an Error. */
-export function abortReason(signal: AbortSignal): Error {
-  return signal.reason instanceof Error ? signal.reason : new DOMException('aborted', 'AbortError')
 }
 
 /** What a reader recognises of a command: the program and its subcommand, in backquotes. */

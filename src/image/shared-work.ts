@@ -1,4 +1,4 @@
-import type { Op } from '../lib/op.ts'
+import { abortReason, type Op } from '../lib/op.ts'
 
 /**
  * Work that several callers want at the same time is done once, by key. It runs until it is done or the last of them has
@@ -58,7 +58,7 @@ class Running<N, R> {
     this.#listeners.add(tell)
     this.#waiting++
     const gone = Promise.withResolvers<never>()
-    const onAbort = () => gone.reject(op.signal.reason as Error)
+    const onAbort = () => gone.reject(abortReason(op.signal))
     op.signal.addEventListener('abort', onAbort, { once: true })
     if (op.signal.aborted) onAbort()
     try {

@@ -14,3 +14,9 @@ export const background = (log: Logger, signal: AbortSignal = new AbortControlle
   signal,
   log,
 })
+
+/** Why a signal was aborted, as an Error whatever was given. */
+export function abortReason(signal: AbortSignal | undefined): Error {
+  const reason: unknown = signal?.reason
+  return reason instanceof Error ? reason : new DOMException('aborted', { name: 'AbortError', cause: reason })
+}

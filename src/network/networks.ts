@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { attempt } from '../lib/attempt.ts'
 import { EngineError } from '../lib/errors.ts'
 import { shortId } from '../lib/id.ts'
 import { Lock } from '../lib/lock.ts'
@@ -185,13 +186,7 @@ export class Networks {
     const fixed = predefined(known, bridge, o.bridge)
     o.store.transaction(() => fixed.forEach((n) => table.put(n.id, n)))
     const self = new Networks(op, o, { bridge, networks: [...fixed, ...own], table, netlink, netnsDir })
-    undo.defer(async () => {
-      try {
-        await self.close(detached(op, 10_000))
-      } catch (error) {
-        op.log.warn('closing the networks after a failed start failed, too', { error })
-      }
-    })
+    undo.defer(() => attempt(op, 'close the networks', () => self.close(detached(op, 10_000))))
     self.#set.raise()
     // Before the first look, so that what changes after it is noticed.
     self.#watch.start()

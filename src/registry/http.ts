@@ -5,7 +5,8 @@ import { isIP } from 'node:net'
 import type { Readable } from 'node:stream'
 import { createSecureContext } from 'node:tls'
 import { EngineError } from '../lib/errors.ts'
-import type { Op } from '../lib/op.ts'
+import { abortReason, type Op } from '../lib/op.ts'
+import { readStart } from '../lib/read-start.ts'
 import { release } from '../lib/release.ts'
 import { errorOfSocket, errorOfStatus, maxErrorBody, RegistryError } from './errors.ts'
 import { proxyFor } from './proxy.ts'
@@ -104,7 +105,7 @@ export class Http {
   #exchange(op: Op, o: HttpRequest & { headers: Record<string, string> }): Promise<HttpResponse> {
     const { url, method, body } = o
     return new Promise((resolve, reject) => {
-      if (op.signal.aborted) return reject(reasonOf(op))
+      if (op.signal.aborted) return reject(abortReason(op.signal))
       let settled = false
       const secure = url.protocol === 'https:'
       const host = url.hostname.replace(/^\[|\]$/g, '')
@@ -129,7 +130,7 @@ export class Http {
       const source = body !== undefined && !Buffer.isBuffer(body) ? body : undefined
       const onAbort = () => {
         source?.destroy()
-        call.destroy(reasonOf(op))
+        call.destroy(abortReason(op.signal))
       }
       const finish = () => {
         timer.stop()
@@ -141,7 +142,7 @@ export class Http {
         if (settled) return
         settled = true
         call.destroy()
-        if (op.signal.aborted) reject(reasonOf(op))
+        if (op.signal.aborted) reject(abortReason(op.signal))
         else reject(error instanceof EngineError ? error : errorOfSocket(error, nameOf(o)))
       }
       op.signal.addEventListener('abort', onAbort, { once: true })
@@ -253,22 +254,6 @@ export function nameOf(request: { method: string; url: URL }): string {
 
 function without(headers: Record<string, string>, ...names: string[]): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !names.includes(name.toLowerCase())))
-}
-
-function reasonOf(op: Op): Error {
-  return op.signal.reason instanceof Error ? op.signal.reason : new Error('aborted')
-}
-
-/** The beginning of a body; what is longer is cut off with the connection. */
-async function readStart(body: Readable, max: number): Promise<{ data: Buffer; whole: boolean }> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    chunks.push(chunk)
-    size += chunk.length
-    if (size > max) return { data: Buffer.concat(chunks).subarray(0, max), whole: false }
-  }
-  return { data: Buffer.concat(chunks), whole: true }
 }
 
 /** A small body whole. Throws kind `invalid` when it is larger than `max`. */

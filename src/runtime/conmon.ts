@@ -1,9 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { spawnChild } from '../host/child.ts'
-import { abortReason } from '../host/spawn.ts'
 import { EngineError } from '../lib/errors.ts'
-import type { Op } from '../lib/op.ts'
+import { abortReason, type Op } from '../lib/op.ts'
 
 /** Present in the bundle of a container whose first client's end of input is the process's. */
 export const stdinOnceMarker = 'stdin-once'

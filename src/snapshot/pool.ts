@@ -3,7 +3,7 @@ import { extname } from 'node:path'
 import { addAbortSignal, Readable } from 'node:stream'
 import { Worker } from 'node:worker_threads'
 import { EngineError } from '../lib/errors.ts'
-import type { Op } from '../lib/op.ts'
+import { abortReason, type Op } from '../lib/op.ts'
 import { Feed, type Ack, type Session } from './feed.ts'
 import type { FromWorker, Job, JobKind, Jobs, ToWorker } from './jobs.ts'
 
@@ -151,7 +151,7 @@ export class Pool {
         callback(error)
       },
     })
-    const onAbort = () => readable.destroy(reasonOf(op))
+    const onAbort = () => readable.destroy(abortReason(op.signal))
     if (op.signal.aborted) onAbort()
     else op.signal.addEventListener('abort', onAbort, { once: true })
     return readable
@@ -164,7 +164,7 @@ export class Pool {
   }
 
   async #await<K extends JobKind>(op: Op, session: Session): Promise<Jobs[K]['out']> {
-    const onAbort = () => session.abort(reasonOf(op))
+    const onAbort = () => session.abort(abortReason(op.signal))
     op.signal.addEventListener('abort', onAbort, { once: true })
     try {
       // The worker answers a job of kind K with Jobs[K]['out']: both sides are compiled from the same types.
@@ -274,8 +274,4 @@ export class Pool {
     clearTimeout(thread.idle)
     await thread.worker.terminate()
   }
-}
-
-function reasonOf(op: Op): Error {
-  return op.signal.reason instanceof Error ? op.signal.reason : new Error('aborted')
 }

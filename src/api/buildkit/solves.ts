@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { ExporterResponse, OutputRequest } from '../../build/index.ts'
 import type { Engine } from '../../engine/index.ts'
 import { EngineError } from '../../lib/errors.ts'
-import { detached, type Op } from '../../lib/op.ts'
+import { abortReason, detached, type Op } from '../../lib/op.ts'
 import { Attrs } from './attrs.ts'
 import { buildRequestOf } from './build-request.ts'
 import { readInput, type Directories } from './dockerfile-input.ts'
@@ -292,14 +292,9 @@ function checkFrontend(o: { frontend: string; options: Readonly<Record<string, s
 async function orAborted<T>(op: Op, promise: Promise<T>): Promise<T> {
   op.signal.throwIfAborted()
   const aborted = new Promise<never>((_resolve, reject) =>
-    op.signal.addEventListener('abort', () => reject(abortReason(op)), { once: true }),
+    op.signal.addEventListener('abort', () => reject(abortReason(op.signal)), { once: true }),
   )
   return await Promise.race([promise, aborted])
-}
-
-function abortReason(op: Op): Error {
-  const reason: unknown = op.signal.reason
-  return reason instanceof Error ? reason : new Error('aborted', { cause: reason })
 }
 
 /** BuildKit: texts as they are, anything else as JSON in base64. */

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { EngineError, isAbort, kindOf, messageOf } from '../../lib/errors.ts'
+import { abortReason } from '../../lib/op.ts'
 import type { ProgressMessage } from '../../wire/image.ts'
 import type { Call } from './route.ts'
 import { statusOf } from './status.ts'
@@ -43,7 +44,7 @@ export function drained(call: Call): Promise<void> {
       settle()
     }
     const onDrain = done(resolve)
-    const onAbort = done(() => reject(signal.reason as Error))
+    const onAbort = done(() => reject(abortReason(signal)))
     call.response.once('drain', onDrain)
     signal.addEventListener('abort', onAbort, { once: true })
     if (signal.aborted) onAbort()

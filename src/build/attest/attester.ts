@@ -7,6 +7,7 @@ import {
   type Image,
   type OciImage,
 } from '../../image/index.ts'
+import { attempt } from '../../lib/attempt.ts'
 import { hexOf, type Digest } from '../../lib/digest.ts'
 import { newId } from '../../lib/id.ts'
 import { detached, type Op } from '../../lib/op.ts'
@@ -130,13 +131,8 @@ export class Attester {
     const [first] = o.names
     const name = first ? `${familiarName(first)}:${first.tag ?? 'latest'}` : o.manifest
     await using undo = new AsyncDisposableStack()
-    undo.defer(async () => {
-      try {
-        await this.#snapshots.remove(detached(op, 30_000), id)
-      } catch (error) {
-        op.log.warn('removing the workspace of a list of packages failed', { id, error })
-      }
-    })
+    const removed = () => this.#snapshots.remove(detached(op, 30_000), id)
+    undo.defer(() => attempt(op, 'remove the workspace of a list of packages', removed, { id }))
     this.#lease.add(`workspace:${id}`)
     await this.#snapshots.prepare(op, id, { lowers: o.config.rootfs.diff_ids })
     return await sbomOf(op, { ...o, name, tree: this.#snapshots.exportTar(op, id) })

@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Image } from '../../image/index.ts'
 import { RootDir } from '../../host/root-dir.ts'
+import { attempt } from '../../lib/attempt.ts'
 import { EngineError, hasCode } from '../../lib/errors.ts'
 import { newId } from '../../lib/id.ts'
 import { parseIgnore } from '../../lib/ignore.ts'
@@ -180,14 +181,11 @@ async function unpack(op: Op, stream: Readable, tools: Tools): Promise<string> {
   const id = `b${newId().slice(0, 12)}`
   const spool = join(tools.web.spool, id)
   const { snapshots, lease } = tools
-  tools.undo.defer(async () => {
-    try {
-      await rm(spool, { force: true })
-      await snapshots.remove(detached(op, 30_000), id)
-    } catch (error) {
-      op.log.warn('removing a build context failed', { id, error })
-    }
-  })
+  const removed = async () => {
+    await rm(spool, { force: true })
+    await snapshots.remove(detached(op, 30_000), id)
+  }
+  tools.undo.defer(() => attempt(op, 'remove a build context', removed, { id }))
   lease.add(`workspace:${id}`)
   await snapshots.prepare(op, id)
   const root = await snapshots.mount(op, id, [])

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { attempt } from '../../lib/attempt.ts'
 import { EngineError } from '../../lib/errors.ts'
 import { detached, type Op } from '../../lib/op.ts'
 import {
@@ -92,13 +93,9 @@ async function joinNetwork(
   if (mode === 'host')
     return { namespace: 'host', resolvConf, hosts: () => networks.hostsFile({ hostname, extraHosts }) }
   const { id } = o.space
-  o.undo.defer(async () => {
-    try {
-      await networks.leave(detached(op, 30_000), id)
-    } catch (error) {
-      op.log.warn('build step: leaving the network failed', { id, error })
-    }
-  })
+  o.undo.defer(() =>
+    attempt(op, 'leave the network of a build step', () => networks.leave(detached(op, 30_000), id), { id }),
+  )
   const sandbox = await networks.join(op, {
     id,
     networks: mode === 'none' ? [] : [{ network: mode }],

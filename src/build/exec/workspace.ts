@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { removeXattr } from '../../host/xattr.ts'
+import { attempt } from '../../lib/attempt.ts'
 import type { Digest } from '../../lib/digest.ts'
 import { newId } from '../../lib/id.ts'
 import { detached, type Op } from '../../lib/op.ts'
@@ -42,19 +43,13 @@ export async function openSpace(
   const id = `b${newId().slice(0, 12)}`
   const scratch = join(tools.runDir, id)
   const deferred = (what: string, run: (op: Op) => Promise<unknown>) =>
-    o.undo.defer(async () => {
-      try {
-        await run(detached(op, 30_000))
-      } catch (error) {
-        op.log.warn(`build step: ${what} failed`, { id, error })
-      }
-    })
+    o.undo.defer(() => attempt(op, `${what} of a build step`, () => run(detached(op, 30_000)), { id }))
   // The directory goes last: while it is there the next start looks for remains of the step.
-  deferred('removing the bundle', () => rm(scratch, { recursive: true, force: true }))
+  deferred('remove the bundle', () => rm(scratch, { recursive: true, force: true }))
   await mkdir(scratch, { recursive: true, mode: 0o700 })
   tools.lease.add(`workspace:${id}`)
   let isKept = false
-  deferred('removing the workspace', (undoOp) =>
+  deferred('remove the workspace', (undoOp) =>
     isKept ? tools.snapshots.unmount(undoOp, id) : tools.snapshots.remove(undoOp, id),
   )
   await tools.snapshots.prepare(op, id)

@@ -3,6 +3,7 @@ import { existsSync, realpathSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { RootDir } from '../../host/root-dir.ts'
+import { attempt } from '../../lib/attempt.ts'
 import { EngineError, hasCode } from '../../lib/errors.ts'
 import { newId } from '../../lib/id.ts'
 import { detached, type Op } from '../../lib/op.ts'
@@ -54,19 +55,13 @@ export async function openShell(
   const scratch = join(tools.runDir, id)
   await using undo = new AsyncDisposableStack()
   const deferred = (what: string, run: (op: Op) => Promise<unknown>) =>
-    undo.defer(async () => {
-      try {
-        await run(detached(op, 30_000))
-      } catch (error) {
-        op.log.warn(`shell in a failed step: ${what} failed`, { id, error })
-      }
-    })
+    undo.defer(() => attempt(op, `${what} of a failed step's shell`, () => run(detached(op, 30_000)), { id }))
   // The directory goes last: while it is there the next start looks for remains.
-  deferred('removing the bundle', () => rm(scratch, { recursive: true, force: true }))
+  deferred('remove the bundle', () => rm(scratch, { recursive: true, force: true }))
   await mkdir(scratch, { recursive: true, mode: 0o700 })
   const roots = new Map<string, string>()
   for (const space of record.spaces) {
-    deferred('unmounting', (undoOp) => snapshots.unmount(undoOp, space.id))
+    deferred('unmount a root', (undoOp) => snapshots.unmount(undoOp, space.id))
     roots.set(space.id, await snapshots.mount(op, space.id, space.layers, { again: true }))
   }
   const root = roots.get(record.space)

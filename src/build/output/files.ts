@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import { formatPlatform } from '../../image/index.ts'
+import { attempt } from '../../lib/attempt.ts'
 import type { Digest } from '../../lib/digest.ts'
 import { newId } from '../../lib/id.ts'
 import { detached, type Op } from '../../lib/op.ts'
@@ -50,13 +51,11 @@ async function prepare(
 ): Promise<string> {
   const { snapshots } = o
   const id = `b${newId().slice(0, 12)}`
-  o.undo.defer(async () => {
-    try {
-      await snapshots.remove(detached(op, 30_000), id)
-    } catch (error) {
-      op.log.warn("removing an export's workspace failed", { id, error })
-    }
-  })
+  o.undo.defer(() =>
+    attempt(op, 'remove the workspace of an export', () => snapshots.remove(detached(op, 30_000), id), {
+      id,
+    }),
+  )
   o.lease.add(`workspace:${id}`)
   await snapshots.prepare(op, id, { lowers: layers })
   return id
