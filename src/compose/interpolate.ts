@@ -3,9 +3,8 @@ import { casts } from './casts.ts'
 import {
   ComposeError,
   dotted,
-  mapping,
+  mapBelow,
   scalar,
-  sequence,
   type Node,
   type Path,
   type Place,
@@ -23,31 +22,15 @@ export interface Interpolation {
 
 /** The same tree with variables replaced and texts cast to what their keys want. */
 export function interpolate(node: Node, o: Interpolation, path: Path = []): Node {
-  switch (node.kind) {
-    case 'mapping':
-      return mapping(
-        Array.from(node.entries, ([key, { at, value }]) => [
-          key,
-          { at, value: interpolate(value, o, [...path, key]) },
-        ]),
-        node.at,
-      )
-    case 'sequence':
-      return sequence(
-        node.items.map((item) => interpolate(item, o, [...path, '[]'])),
-        node.at,
-      )
-    case 'scalar': {
-      if (typeof node.value !== 'string') return node
-      const text = replaced(node.value, o, ({ problem, message }) => {
-        const what = problem === 'format' ? 'invalid interpolation format for' : 'error while interpolating'
-        return new ComposeError(node.at, `${what} ${dotted(path)}: ${message}`)
-      })
-      const at = { ...node.at, ...used(node.value, o) }
-      const cast = casts.find(path)
-      return cast ? cast(text, { ...node, at }, dotted(path)) : text === node.value ? node : scalar(text, at)
-    }
-  }
+  if (node.kind !== 'scalar') return mapBelow(node, path, (below, place) => interpolate(below, o, place))
+  if (typeof node.value !== 'string') return node
+  const text = replaced(node.value, o, ({ problem, message }) => {
+    const what = problem === 'format' ? 'invalid interpolation format for' : 'error while interpolating'
+    return new ComposeError(node.at, `${what} ${dotted(path)}: ${message}`)
+  })
+  const at = { ...node.at, ...used(node.value, o) }
+  const cast = casts.find(path)
+  return cast ? cast(text, { ...node, at }, dotted(path)) : text === node.value ? node : scalar(text, at)
 }
 
 function replaced(text: string, o: Interpolation, fault: (error: TemplateError) => Error): string {

@@ -83,6 +83,20 @@ export function mapping(
   return { kind: 'mapping', entries: all, at }
 }
 
+/** The node with another one in place of each that is right below it; a scalar is itself. */
+export function mapBelow(node: Node, path: Path, change: (below: Node, path: Path) => Node): Node {
+  if (node.kind === 'mapping')
+    return mapping(
+      Array.from(node.entries, ([key, { at, value }]) => [key, { at, value: change(value, [...path, key]) }]),
+      node.at,
+    )
+  if (node.kind !== 'sequence') return node
+  return sequence(
+    node.items.map((item) => change(item, [...path, '[]'])),
+    node.at,
+  )
+}
+
 /** What is known of how a value came to be, at another place: a text taken apart, a list made a mapping. */
 export function withHistory(at: Place, { variables, over }: Place): Place {
   if (!variables && !over) return at

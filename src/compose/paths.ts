@@ -4,10 +4,9 @@ import { isAbsolute, join } from 'node:path'
 import {
   ComposeError,
   get,
-  mapping,
+  mapBelow,
   put,
   scalar,
-  sequence,
   textOf,
   type Mapping,
   type Node,
@@ -21,19 +20,7 @@ type Resolve = (node: Node, base: string) => Node
 export function resolvePaths(node: Node, base: string, path: Path = []): Node {
   const resolve = table.find(path)
   if (resolve) return resolve(node, base)
-  if (node.kind === 'mapping')
-    return mapping(
-      Array.from(node.entries, ([key, { at, value }]) => [
-        key,
-        { at, value: resolvePaths(value, base, [...path, key]) },
-      ]),
-      node.at,
-    )
-  if (node.kind !== 'sequence') return node
-  return sequence(
-    node.items.map((item) => resolvePaths(item, base, [...path, '[]'])),
-    node.at,
-  )
+  return mapBelow(node, path, (below, place) => resolvePaths(below, base, place))
 }
 
 /** `~` is the home directory. */

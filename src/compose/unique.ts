@@ -4,7 +4,7 @@ import {
   ComposeError,
   dotted,
   get,
-  mapping,
+  mapBelow,
   placedOver,
   printed,
   sequence,
@@ -19,13 +19,9 @@ import { PathTable } from './path-table.ts'
 type Name = (item: Node, path: Path) => string | undefined
 
 export function unique(node: Node, path: Path = []): Node {
-  if (node.kind === 'mapping')
-    return mapping(
-      Array.from(node.entries, ([key, { at, value }]) => [key, { at, value: unique(value, [...path, key]) }]),
-      node.at,
-    )
-  const name = node.kind === 'sequence' ? names.find(path) : undefined
-  return node.kind === 'sequence' && name ? once(node, name, path) : node
+  if (node.kind !== 'sequence') return mapBelow(node, path, unique)
+  const name = names.find(path)
+  return name ? once(node, name, path) : node
 }
 
 function once(node: Sequence, name: Name, path: Path): Node {

@@ -3,6 +3,7 @@ import {
   ComposeError,
   get,
   isNull,
+  mapBelow,
   mapping,
   printed,
   put,
@@ -27,23 +28,8 @@ export interface FormOptions {
 type Form = (node: Node, o: FormOptions) => Node
 
 export function canonical(node: Node, o: FormOptions, path: Path = []): Node {
-  return children(forms.find(path)?.(node, o) ?? node, o, path)
-}
-
-function children(node: Node, o: FormOptions, path: Path): Node {
-  if (node.kind === 'mapping')
-    return mapping(
-      Array.from(node.entries, ([key, { at, value }]) => [
-        key,
-        { at, value: canonical(value, o, [...path, key]) },
-      ]),
-      node.at,
-    )
-  if (node.kind !== 'sequence') return node
-  return sequence(
-    node.items.map((item) => canonical(item, o, [...path, '[]'])),
-    node.at,
-  )
+  const whole = forms.find(path)?.(node, o) ?? node
+  return mapBelow(whole, path, (below, place) => canonical(below, o, place))
 }
 
 const inList: Form = (node) => (node.kind === 'scalar' && !isNull(node) ? sequence([node], node.at) : node)
