@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { digestOf, isDigest, type Digest } from '../lib/digest.ts'
+import { digestSchema } from '../lib/digest-schema.ts'
+import { digestOf, type Digest } from '../lib/digest.ts'
 import { EngineError, kindOf } from '../lib/errors.ts'
 import { canonical, familiar, parseReference, withDefaultTag } from '../lib/reference.ts'
 import type { Op } from '../lib/op.ts'
@@ -13,9 +14,8 @@ import { Names } from './names.ts'
 import { choosePlatform, formatPlatform, hostPlatform, platformOf, suits } from './platform.ts'
 import { resolve, type Resolved } from './resolve.ts'
 
-const digest = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value))
 const imageRecord = z.object({
-  id: digest,
+  id: digestSchema,
   /** ISO time at which it came here. */
   addedAt: z.string(),
   lastTaggedAt: z.string().exactOptional(),

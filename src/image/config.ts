@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { isDigest, type Digest } from '../lib/digest.ts'
+import { digestSchema } from '../lib/digest-schema.ts'
+import type { Digest } from '../lib/digest.ts'
 import { EngineError } from '../lib/errors.ts'
 import type { ImageConfig } from '../wire/container.ts'
 import type { DiffId } from '../snapshot/index.ts'
@@ -80,10 +81,6 @@ const imageConfig = z.preprocess(
   }),
 )
 
-const diffId = z.custom<DiffId>(
-  (value) => typeof value === 'string' && isDigest(value),
-  'not a sha256 digest',
-)
 const time = z.string().refine((text) => !Number.isNaN(Date.parse(text)), 'not a time')
 
 const ociImage = z.preprocess(
@@ -98,7 +95,7 @@ const ociImage = z.preprocess(
     rootfs: z.preprocess(
       withoutNulls,
       // No layers at all: a `FROM scratch` with nothing but configuration.
-      z.object({ type: z.literal('layers'), diff_ids: z.array(diffId).max(500).default([]) }),
+      z.object({ type: z.literal('layers'), diff_ids: z.array(digestSchema).max(500).default([]) }),
     ),
     history: z
       .array(

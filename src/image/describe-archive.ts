@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { isDigest, type Digest } from '../lib/digest.ts'
+import { digestSchema } from '../lib/digest-schema.ts'
+import type { Digest } from '../lib/digest.ts'
 import { EngineError } from '../lib/errors.ts'
 import { canonical, parseReference } from '../lib/reference.ts'
 import { cleanName, type ArchiveStore } from './archive-files.ts'
@@ -38,13 +39,9 @@ const dockerManifest = z
   )
   .max(maxImages)
 
-const digest = z.custom<Digest>(
-  (value) => typeof value === 'string' && isDigest(value),
-  'not a sha256 digest',
-)
 const descriptor = z.object({
   mediaType: z.string().optional(),
-  digest,
+  digest: digestSchema,
   platform: z.object({ os: z.string(), architecture: z.string() }).optional(),
   annotations: z.record(z.string(), z.string()).nullish(),
 })

@@ -1,3 +1,4 @@
+import { buffer } from 'node:stream/consumers'
 import type { ContentStore } from '../content/index.ts'
 import type { Digest } from '../lib/digest.ts'
 import { EngineError, kindOf } from '../lib/errors.ts'
@@ -151,9 +152,8 @@ export class Distribution {
       const { config } = manifest
       if (config.size > maxConfigSize)
         throw new EngineError('invalid', `the configuration of ${ref} is too large`)
-      const chunks: Buffer[] = []
-      for await (const chunk of repository.blob(op, config) as AsyncIterable<Buffer>) chunks.push(chunk)
-      return { Descriptor, Platforms: [platformOf(decodeConfig(Buffer.concat(chunks), ref))] }
+      const image = decodeConfig(await buffer(repository.blob(op, config)), ref)
+      return { Descriptor, Platforms: [platformOf(image)] }
     } catch (error) {
       throw accessError(error, reference)
     }

@@ -1,15 +1,15 @@
 import { z } from 'zod'
-import { isDigest, type Digest } from '../lib/digest.ts'
+import { digestSchema } from '../lib/digest-schema.ts'
+import type { Digest } from '../lib/digest.ts'
 import type { Store, Table } from '../store/index.ts'
 
-const digest = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value))
 const indexRecord = z.object({
-  digest,
+  digest: digestSchema,
   mediaType: z.string(),
   /** Those of its images that are here. */
-  members: z.array(z.object({ manifest: digest, image: digest })),
+  members: z.array(z.object({ manifest: digestSchema, image: digestSchema })),
   /** What else of it is here: attestations, with all that they are made of. */
-  blobs: z.array(digest),
+  blobs: z.array(digestSchema),
 })
 export type IndexRecord = z.infer<typeof indexRecord>
 

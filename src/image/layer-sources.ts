@@ -1,17 +1,17 @@
 import { z } from 'zod'
-import { isDigest, type Digest } from '../lib/digest.ts'
+import { digestSchema } from '../lib/digest-schema.ts'
+import type { Digest } from '../lib/digest.ts'
 import type { DiffId } from '../snapshot/index.ts'
 import type { Store, Table } from '../store/index.ts'
 
-const digest = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value))
 const knownBlob = z.object({
-  digest,
+  digest: digestSchema,
   size: z.number(),
   mediaType: z.string(),
   /** Canonical repositories, the latest last: `docker.io/library/busybox`. */
   repositories: z.array(z.string()),
 })
-const sourceRecord = z.object({ diffId: digest, blobs: z.array(knownBlob) })
+const sourceRecord = z.object({ diffId: digestSchema, blobs: z.array(knownBlob) })
 export type KnownBlob = z.infer<typeof knownBlob>
 
 const maxBlobs = 5

@@ -1,5 +1,6 @@
+import { buffer } from 'node:stream/consumers'
 import { z } from 'zod'
-import { isDigest, type Digest } from '../lib/digest.ts'
+import type { Digest } from '../lib/digest.ts'
 import { EngineError, kindOf } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
 import { repositoryOf, withDefaultTag, type Reference } from '../lib/reference.ts'
@@ -8,24 +9,16 @@ import type { AuthConfig, Platform } from '../wire/registry.ts'
 import { decodeConfig, decodeJson, maxConfigSize } from './config.ts'
 import { dockerTypes, ociTypes } from './manifest.ts'
 import { accessError } from './pull.ts'
+import { blobDescriptor } from './registry-manifest.ts'
 
 /** Who asks, for each registry. */
 export type AuthOf = (domain: string) => AuthConfig | undefined
 
-const descriptor = z.object({
-  mediaType: z.string(),
-  digest: z.custom<Digest>((value) => typeof value === 'string' && isDigest(value), 'not a sha256 digest'),
-  size: z
-    .number()
-    .int()
-    .min(0)
-    .max(2 ** 40),
-})
 /** Whatever leads to blobs or to further manifests. */
 const anyManifest = z.object({
-  config: descriptor.nullish(),
-  layers: z.array(descriptor).max(1000).nullish(),
-  manifests: z.array(descriptor).max(1000).nullish(),
+  config: blobDescriptor.nullish(),
+  layers: z.array(blobDescriptor).max(1000).nullish(),
+  manifests: z.array(blobDescriptor).max(1000).nullish(),
 })
 
 const maxDepth = 4
@@ -51,13 +44,12 @@ export async function readManifest(
 async function platformOf(
   op: Op,
   repository: Repository,
-  config: z.infer<typeof descriptor>,
+  config: z.infer<typeof blobDescriptor>,
 ): Promise<Platform> {
   if (config.size > maxConfigSize)
     throw new EngineError('invalid', `configuration ${config.digest} is too large`)
-  const chunks: Buffer[] = []
-  for await (const chunk of repository.blob(op, config) as AsyncIterable<Buffer>) chunks.push(chunk)
-  const { os, architecture, variant } = decodeConfig(Buffer.concat(chunks), config.digest)
+  const data = await buffer(repository.blob(op, config))
+  const { os, architecture, variant } = decodeConfig(data, config.digest)
   return { os, architecture, ...(variant !== undefined && variant !== '' && { variant }) }
 }
 
@@ -117,7 +109,7 @@ async function bring(op: Op, manifest: z.infer<typeof anyManifest>, b: Bringing)
   }
 }
 
-async function bringBlob(op: Op, blob: z.infer<typeof descriptor>, b: Bringing): Promise<void> {
+async function bringBlob(op: Op, blob: z.infer<typeof blobDescriptor>, b: Bringing): Promise<void> {
   if (await b.target.hasBlob(op, blob.digest)) return
   const from = b.sources.filter((source) => source.sameRegistry).map((source) => source.reference.path)
   for (const [index, { repository }] of b.sources.entries())

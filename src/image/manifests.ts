@@ -1,13 +1,13 @@
 import { z } from 'zod'
-import { isDigest, type Digest } from '../lib/digest.ts'
+import { digestSchema } from '../lib/digest-schema.ts'
+import type { Digest } from '../lib/digest.ts'
 import type { Store, Table } from '../store/index.ts'
 
-const digest = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value))
 const manifestRecord = z.object({
-  digest,
+  digest: digestSchema,
   mediaType: z.string(),
   /** The image that it describes, or, for an index, that was chosen from it. */
-  image: digest,
+  image: digestSchema,
   kind: z.enum(['image', 'index']),
 })
 export type ManifestRecord = z.infer<typeof manifestRecord>

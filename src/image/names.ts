@@ -1,11 +1,11 @@
 import { z } from 'zod'
-import { isDigest, type Digest } from '../lib/digest.ts'
+import { digestSchema } from '../lib/digest-schema.ts'
+import type { Digest } from '../lib/digest.ts'
 import type { Store, Table } from '../store/index.ts'
 import { Indexes, type IndexRecord } from './indexes.ts'
 
-const digest = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value))
 /** `index`: the name stands for all platforms of that index; `id` is the image for this host, or else the latest that came. */
-const refRecord = z.object({ id: digest, index: digest.exactOptional() })
+const refRecord = z.object({ id: digestSchema, index: digestSchema.exactOptional() })
 type RefRecord = z.infer<typeof refRecord>
 
 /** Canonical names, with tag or digest: the image that each leads to, and the index that it stands for. */

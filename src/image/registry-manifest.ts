@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { isDigest, type Digest } from '../lib/digest.ts'
+import { digestSchema } from '../lib/digest-schema.ts'
+import type { Digest } from '../lib/digest.ts'
 import { EngineError } from '../lib/errors.ts'
 import type { FetchedManifest } from '../registry/index.ts'
 import type { Platform } from '../wire/registry.ts'
@@ -36,10 +37,13 @@ export const maxManifest = 4 << 20
 /** Bytes of one blob: far more than any registry takes. */
 const maxBlob = 2 ** 40
 
-const descriptor = z.object({
+/** What leads to a blob or to another manifest. */
+export const blobDescriptor = z.object({
   mediaType: z.string(),
-  digest: z.custom<Digest>((value) => typeof value === 'string' && isDigest(value), 'not a sha256 digest'),
+  digest: digestSchema,
   size: z.number().int().min(0).max(maxBlob),
+})
+const descriptor = blobDescriptor.extend({
   platform: z.object({ os: z.string(), architecture: z.string(), variant: z.string().nullish() }).nullish(),
   annotations: z.record(z.string(), z.string()).nullish(),
 })

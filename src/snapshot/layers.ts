@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { z } from 'zod'
 import { spreadBelow } from '../host/spread.ts'
-import { hexOf, isDigest, type Digest } from '../lib/digest.ts'
+import { digestSchema } from '../lib/digest-schema.ts'
+import { hexOf, type Digest } from '../lib/digest.ts'
 import { EngineError, messageOf } from '../lib/errors.ts'
 import { KeyedLock } from '../lib/lock.ts'
 import { background, detached, type Op } from '../lib/op.ts'
@@ -28,13 +29,12 @@ export interface Layer {
   readonly opaque?: boolean
 }
 
-const digest = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value))
 const layerRecord = z.object({
-  diffId: digest,
+  diffId: digestSchema,
   size: z.number(),
   tarSize: z.number(),
   createdAt: z.string(),
-  blob: digest.exactOptional(),
+  blob: digestSchema.exactOptional(),
   /** Unpacked from an archive that our writer would not reproduce. */
   foreign: z.boolean().exactOptional(),
   /** Deletes everything below it. */

@@ -12,7 +12,8 @@ import {
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { z } from 'zod'
-import { isDigest, type Digest } from '../lib/digest.ts'
+import { digestSchema } from '../lib/digest-schema.ts'
+import type { Digest } from '../lib/digest.ts'
 import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
 import type { FileMode } from '../lib/file-mode.ts'
 import { KeyedLock } from '../lib/lock.ts'
@@ -36,7 +37,7 @@ export interface FileInLayer {
   readonly path: string
 }
 
-const stackRecord = z.array(z.custom<DiffId>((value) => typeof value === 'string' && isDigest(value)))
+const stackRecord = z.array(digestSchema)
 
 /** Layers, and workspaces `<root>/workspaces/<id>/{upper,work,merged}` with the stack last mounted in `lowers`. */
 export class Snapshots {

@@ -2,6 +2,7 @@ import { mkdir, open, writeFile } from 'node:fs/promises'
 import { arch } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { digestSchema } from '../../lib/digest-schema.ts'
 import { hexOf, isDigest, type Digest } from '../../lib/digest.ts'
 import { EngineError } from '../../lib/errors.ts'
 import { group } from '../../lib/group.ts'
@@ -18,9 +19,8 @@ const InfoResponse = message({ info: nested(1, message({ digest: string(1), size
 const service = '/containerd.services.content.v1.Content/'
 
 const maxDocument = 8 << 20
-const digest = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value), 'not a digest')
 const descriptor = z.object({
-  digest,
+  digest: digestSchema,
   platform: z.object({ os: z.string(), architecture: z.string() }).nullish(),
 })
 const document = z.object({

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { digestOf, hexOf, isDigest, type Digest } from '../../lib/digest.ts'
+import { digestSchema } from '../../lib/digest-schema.ts'
+import { digestOf, hexOf, type Digest } from '../../lib/digest.ts'
 import type { Op } from '../../lib/op.ts'
 import type { Store, Table } from '../../store/index.ts'
 import type { Tree } from '../graph/tree.ts'
@@ -7,19 +8,18 @@ import type { Cache } from '../solver/solver.ts'
 import type { CacheKey, Json, VertexInfo } from '../solver/vertex.ts'
 import type { CacheItem, CacheShelf, CacheType } from './item.ts'
 
-const digest = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value))
 /** All that JSON.parse gives is of this type: looking at each part of thousands of records would only slow the start. */
 const json = z.custom<Json>((value) => value !== undefined)
 const recordSchema = z.object({
   /** What the step stood on, and what it gave on top. */
-  base: z.array(digest),
-  layer: digest,
+  base: z.array(digestSchema),
+  layer: digestSchema,
   createdAt: z.string(),
   /** The step as people saw it. */
   name: z.string(),
   /** Everything the key was made of: what a later miss is compared with. */
   inputs: json,
-  manifest: digest.optional(),
+  manifest: digestSchema.optional(),
 })
 type CacheRecord = z.infer<typeof recordSchema>
 

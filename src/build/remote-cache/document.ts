@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { digestSchema } from '../../lib/digest-schema.ts'
 import { EngineError } from '../../lib/errors.ts'
-import { isDigest, type Digest } from '../../lib/digest.ts'
+import type { Digest } from '../../lib/digest.ts'
 
 /** The configuration of a cache manifest; its layers are the manifest's. */
 export const cacheConfigType = 'application/vnd.gantry.buildcache.config.v1+json'
@@ -8,10 +9,6 @@ export const cacheConfigType = 'application/vnd.gantry.buildcache.config.v1+json
 export const inlineField = 'gantry.buildcache.v1'
 export const maxDocument = 16 << 20
 
-const digest = z.custom<Digest>(
-  (value) => typeof value === 'string' && isDigest(value),
-  'not a sha256 digest',
-)
 const index = z.int().min(0)
 
 /**
@@ -21,11 +18,11 @@ const index = z.int().min(0)
 const documentShape = z
   .object({
     version: z.literal(1),
-    layers: z.array(digest).max(100_000),
+    layers: z.array(digestSchema).max(100_000),
     records: z
       .array(
         z.object({
-          key: digest,
+          key: digestSchema,
           /** Places in `layers`, bottom first. */
           stack: z.array(index).min(1).max(500),
           createdAt: z.iso.datetime(),

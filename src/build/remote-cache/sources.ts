@@ -1,8 +1,10 @@
 import { constants, createReadStream } from 'node:fs'
+import { buffer } from 'node:stream/consumers'
 import { z } from 'zod'
 import type { ContentStore } from '../../content/index.ts'
 import { RootDir } from '../../host/root-dir.ts'
 import type { Distribution, Images } from '../../image/index.ts'
+import { digestSchema } from '../../lib/digest-schema.ts'
 import { hexOf, isDigest, type Digest } from '../../lib/digest.ts'
 import { EngineError, kindOf } from '../../lib/errors.ts'
 import type { Op } from '../../lib/op.ts'
@@ -30,20 +32,16 @@ export interface SourceHost {
   readonly auth: AuthSource | undefined
 }
 
-const digest = z.custom<Digest>(
-  (value) => typeof value === 'string' && isDigest(value),
-  'not a sha256 digest',
-)
 const descriptor = z.object({
   mediaType: z.string().optional(),
-  digest,
+  digest: digestSchema,
   size: z.int().min(0),
   annotations: z.record(z.string(), z.string()).nullish(),
 })
 const manifestShape = z.object({ config: descriptor, layers: z.array(descriptor).max(100_000) })
 const indexShape = z.object({ manifests: z.array(descriptor).max(10_000) })
 const configShape = z.object({
-  rootfs: z.object({ diff_ids: z.array(digest).max(500) }),
+  rootfs: z.object({ diff_ids: z.array(digestSchema).max(500) }),
   [inlineField]: z.unknown().optional(),
 })
 
@@ -90,9 +88,7 @@ async function fromRegistry(op: Op, text: string, host: SourceHost): Promise<Cac
   const place: Place = {
     async small(inner, item) {
       if (item.size > maxDocument) throw tooLarge(text)
-      const chunks: Buffer[] = []
-      for await (const chunk of repository.blob(inner, item) as AsyncIterable<Buffer>) chunks.push(chunk)
-      return Buffer.concat(chunks)
+      return await buffer(repository.blob(inner, item))
     },
     blob: (item) => ({ ...item, open: (inner) => repository.blob(inner, item) }),
   }

@@ -3,7 +3,8 @@ import { Readable } from 'node:stream'
 import { z } from 'zod'
 import { RootDir } from '../../host/root-dir.ts'
 import { choosePlatform, hostPlatform, type Image, type Images } from '../../image/index.ts'
-import { hexOf, isDigest, type Digest } from '../../lib/digest.ts'
+import { digestSchema } from '../../lib/digest-schema.ts'
+import { hexOf, type Digest } from '../../lib/digest.ts'
 import { EngineError, hasCode, kindOf } from '../../lib/errors.ts'
 import { detached, type Op } from '../../lib/op.ts'
 import { encodeHeader, padded } from '../../snapshot/index.ts'
@@ -17,13 +18,9 @@ export interface Layout {
 }
 
 const maxDocument = 8 << 20
-const digest = z.custom<Digest>(
-  (value) => typeof value === 'string' && isDigest(value),
-  'not a sha256 digest',
-)
 const descriptor = z.object({
   mediaType: z.string().exactOptional(),
-  digest,
+  digest: digestSchema,
   size: z.int().min(0),
   platform: z
     .object({ os: z.string(), architecture: z.string(), variant: z.string().exactOptional() })
