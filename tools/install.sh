@@ -62,8 +62,7 @@ install_npm() {
     step 'npm packages and Node.js' npm_ci
     cp "$root/package-lock.json" "$stamp"
   fi
-  "$root/tools/with-node" "$root/tools/bundle-cli.ts"
-  "$root/tools/with-node" "$root/tools/bundle-daemon.ts"
+  "$root/tools/with-node" "$root/tools/build/main.ts"
 }
 
 # npm leaves out optional packages that do not support the Node it runs on, as some tools' do Debian 12's: there npm

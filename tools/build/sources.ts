@@ -1,0 +1,47 @@
+/**
+ * What ties a bundle to the sources it was made of: it knows the size and time of each, and steps aside for the sources
+ * themselves as soon as one has changed. So it can be missing or old, never wrong. Where there are no sources (the
+ * package of npm has none) there is nothing to compare.
+ */
+import { statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import type { Metafile } from 'esbuild'
+
+export const root = resolve(import.meta.dirname, '../..')
+
+type Inputs = Metafile['inputs']
+export type Import = Inputs[string]['imports'][number]
+
+/** The modules that these can come to load. `follow` leaves some imports out. */
+export function reachable(
+  inputs: Inputs,
+  from: readonly string[],
+  follow: (importer: string, imported: Import) => boolean = () => true,
+): Set<string> {
+  const found = new Set<string>()
+  const visit = (id: string) => {
+    const input = inputs[id]
+    if (!input || found.has(id)) return
+    found.add(id)
+    for (const imported of input.imports) if (!imported.external && follow(id, imported)) visit(imported.path)
+  }
+  from.forEach(visit)
+  return found
+}
+
+/** As JSON, for `isFresh` in the bundle. */
+export function stamps(ids: Iterable<string>): string {
+  return JSON.stringify(
+    Array.from(ids, (id) => {
+      const { size, mtimeMs } = statSync(join(root, id))
+      return [id, size, mtimeMs]
+    }),
+  )
+}
+
+/** Declares `isFresh(stamps)`, for scripts that know `root`, `existsSync` and `statSync`. */
+export const isFresh = `const inCheckout = existsSync(root + 'src')
+const isFresh = (sources) => !inCheckout || sources.every(([id, size, mtimeMs]) => {
+  const now = statSync(root + id, { throwIfNoEntry: false })
+  return now !== undefined && now.size === size && now.mtimeMs === mtimeMs
+})`
