@@ -38,7 +38,7 @@ const places: Plugin = {
       loader: 'ts',
       contents: readFileSync(path, 'utf8').replaceAll(
         'import.meta.url',
-        `('file://' + root + ${JSON.stringify(relative(root, path))})`,
+        `('file://' + __root + ${JSON.stringify(relative(root, path))})`,
       ),
     })),
 }
@@ -119,7 +119,7 @@ async function cut(): Promise<{ chunks: Map<string, Chunk>; inputs: Metafile['in
       imports.filter((one) => one.kind === kind && !one.external).map((one) => idOf(one.path))
     chunks.set(idOf(path), {
       id: idOf(path),
-      code: code.replaceAll(/\bimport\((?="\.\/[\w-]+\.js"\))/g, 'load('),
+      code: code.replaceAll(/\bimport\((?="\.\/[\w-]+\.js"\))/g, '__load('),
       imports: idsOf('import-statement'),
       loads: idsOf('dynamic-import'),
       module: entryPoint,
@@ -128,12 +128,15 @@ async function cut(): Promise<{ chunks: Map<string, Chunk>; inputs: Metafile['in
   return { chunks, inputs: metafile.inputs }
 }
 
-/** Parentheses around a function tell V8 to compile it with the rest. */
+/**
+ * Modules have names such as `load` themselves: what they are given besides is spelled as none of them is.
+ * Parentheses around a function tell V8 to compile it with the rest.
+ */
 function table(ids: Iterable<string>, chunks: ReadonlyMap<string, Chunk>): string {
   const entries = Array.from(
     ids,
     (id) =>
-      `${JSON.stringify(id)}: (function (require, module, exports, load, root) {${chunks.get(id)?.code}})`,
+      `${JSON.stringify(id)}: (function (require, module, exports, __load, __root) {${chunks.get(id)?.code}})`,
   )
   return `{\n${entries.join(',\n')}\n}`
 }
