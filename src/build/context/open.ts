@@ -21,7 +21,7 @@ import type { RemoteWorks } from '../graph/works.ts'
 import type { BuildRequest, ContextRequest, SyncSource } from '../request.ts'
 import type { Progress } from '../solver/progress.ts'
 import type { Vertex } from '../solver/vertex.ts'
-import { contextKind, parseGitSource } from '../source/git-url.ts'
+import { contextKind, parseGitSource } from '../../lib/git-url.ts'
 import type { Layout } from '../source/oci-layout.ts'
 import { fetchInto } from './synced.ts'
 

@@ -1,7 +1,7 @@
 import type { Image } from '../../image/index.ts'
 import { familiar, parseReference, withDefaultTag } from '../../lib/reference.ts'
 import { makeVertex, type Vertex } from '../solver/vertex.ts'
-import { shownUrl } from '../source/git-url.ts'
+import { shownUrl } from '../../lib/git-url.ts'
 import type { FileSource, Tree } from './tree.ts'
 import type { CopyStep, GitStep, HttpStep, RemoteWorks, Works } from './works.ts'
 

@@ -4,7 +4,7 @@ import { EngineError } from '../../lib/errors.ts'
 import type { Ulimit } from '../../wire/container.ts'
 import type { Sharing } from '../dockerfile/mounts.ts'
 import type { Work } from '../solver/vertex.ts'
-import type { GitSource } from '../source/git-url.ts'
+import type { GitSource } from '../../lib/git-url.ts'
 import type { Tree } from './tree.ts'
 
 /** What the graph needs of the machine: work for each kind of vertex. The Dockerfile side knows no more of it. */

@@ -8,7 +8,7 @@ import type { Digest } from '../../lib/digest.ts'
 import { EngineError, messageOf } from '../../lib/errors.ts'
 import type { Op } from '../../lib/op.ts'
 import { proxyFor, type Proxies } from '../../registry/index.ts'
-import { shownUrl } from './git-url.ts'
+import { shownUrl } from '../../lib/git-url.ts'
 
 export interface DownloadOptions {
   readonly url: string

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { newId } from '../../lib/id.ts'
 import type { Op } from '../../lib/op.ts'
 import { download } from './download.ts'
-import { shownUrl } from './git-url.ts'
+import { shownUrl } from '../../lib/git-url.ts'
 import { assertOnline, type Web } from './web.ts'
 
 /** A file of the web, on the disk until it is disposed. Throws as `download` does. */

@@ -12,7 +12,7 @@ import type { Tree } from '../graph/tree.ts'
 import type { GitStep } from '../graph/works.ts'
 import { cacheKey, type Io, type Work } from '../solver/vertex.ts'
 import { Git, withoutPassword, type GitAccess } from './git.ts'
-import { shownUrl } from './git-url.ts'
+import { shownUrl } from '../../lib/git-url.ts'
 import { assertOnline } from './web.ts'
 
 interface Wanted {

@@ -2,7 +2,8 @@ import { EngineError, messageOf } from '../../lib/errors.ts'
 import type { Op } from '../../lib/op.ts'
 import { run } from '../../host/spawn.ts'
 import type { Proxies } from '../../registry/index.ts'
-import { shownUrl, type GitSource } from './git-url.ts'
+import { findRef, isCommit, refQuery } from '../../lib/git-refs.ts'
+import { shownUrl, type GitSource } from '../../lib/git-url.ts'
 
 export interface GitAccess {
   /** Socket of an SSH agent. */
@@ -57,27 +58,13 @@ export class Git {
   async resolve(op: Op): Promise<{ commit: string; ref: string }> {
     const { ref } = this.#source
     if (isCommit(ref)) return { commit: ref.toLowerCase(), ref: '' }
-    const asked = ref === '' ? ['--symref', 'source', 'HEAD'] : ['source', ref, `${ref}^{}`]
-    const { stdout } = await this.run(op, ['ls-remote', ...asked])
-    const lines = stdout.split('\n').map((line) => line.split('\t'))
-    const find = (name: string) => lines.find(([, each]) => each === name)?.[0]
-    if (ref === '') {
-      const commit = find('HEAD')
-      const head = lines.find(([what, each]) => each === 'HEAD' && what?.startsWith('ref: '))?.[0]
-      if (commit !== undefined && isCommit(commit)) return { commit, ref: head?.slice(5) ?? '' }
-      // The line of the symbolic ref comes first.
-      const plain = lines.find(([what, each]) => each === 'HEAD' && isCommit(what ?? ''))?.[0]
-      if (plain !== undefined) return { commit: plain, ref: head?.slice(5) ?? '' }
-      throw this.#error('not-found', 'repository has no default branch')
-    }
-    const short = ref.replace(/^refs\//, '')
-    const names = [`refs/${short}`, `refs/heads/${short}`, `refs/tags/${short}`]
-    if (ref.startsWith('refs/')) names.splice(1)
-    for (const name of names) {
-      const commit = find(`${name}^{}`) ?? find(name)
-      if (commit !== undefined && isCommit(commit)) return { commit, ref: name }
-    }
-    throw this.#error('not-found', `repository does not contain ref ${ref}`)
+    const { stdout } = await this.run(op, ['ls-remote', ...refQuery('source', ref)])
+    const found = findRef(stdout, ref)
+    if (found) return found
+    throw this.#error(
+      'not-found',
+      ref === '' ? 'repository has no default branch' : `repository does not contain ref ${ref}`,
+    )
   }
 
   /** Gets a commit, alone if the server gives it alone. */
@@ -140,8 +127,6 @@ function proxyEnv({ http, https, no }: Proxies): Record<string, string> {
     ...(no !== '' && { no_proxy: no }),
   }
 }
-
-export const isCommit = (text: string): boolean => /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/i.test(text)
 
 function configuration(source: GitSource, access: GitAccess): Record<string, string> {
   const settings: [string, string][] = [

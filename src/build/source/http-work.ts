@@ -10,7 +10,7 @@ import type { Tree } from '../graph/tree.ts'
 import type { HttpStep } from '../graph/works.ts'
 import { cacheKey, type Io, type Work } from '../solver/vertex.ts'
 import { download, type Download } from './download.ts'
-import { shownUrl } from './git-url.ts'
+import { shownUrl } from '../../lib/git-url.ts'
 import { assertOnline } from './web.ts'
 
 interface Fetched {

@@ -1,6 +1,6 @@
-import { EngineError } from '../../lib/errors.ts'
-import { cleanPath } from '../../lib/ignore.ts'
-import { parseBool } from '../../lib/parse-bool.ts'
+import { EngineError } from './errors.ts'
+import { cleanPath } from './ignore.ts'
+import { parseBool } from './parse-bool.ts'
 
 /** A git repository and what of it is wanted. */
 export interface GitSource {
