@@ -44,8 +44,10 @@ const places: Plugin = {
 }
 
 /** The command tables load one command of many: what the others are made of does not matter to it. */
-const loadsCommand = (importer: string, { kind }: Import) =>
-  kind === 'dynamic-import' && /^src\/cli\/(?:\w+-)?table\.ts$/.test(importer)
+const loadsCommand = (importer: string, { kind, path }: Import) =>
+  kind === 'dynamic-import' &&
+  /^src\/cli\/(?:\w+-)?table\.ts$/.test(importer) &&
+  path.startsWith('src/cli/commands/')
 
 /** Names of the files and their texts; `main.cjs` is the one to run. */
 export async function bundleCli(): Promise<Map<string, string>> {
