@@ -6,6 +6,7 @@ import koffi from 'koffi'
 import { signalName } from '../lib/signals.ts'
 import { check, libc } from './libc.ts'
 import { pipe } from './pipe.ts'
+import { F_DUPFD_CLOEXEC, fcntl } from './socket-calls.ts'
 
 /**
  * Children by posix_spawn(3). Node's own spawn() forks: that copies the daemon's page tables on the main thread, 2 to
@@ -29,14 +30,12 @@ const setSigDefault = libc.func('int posix_spawnattr_setsigdefault(void *, void 
 const setSigMask = libc.func('int posix_spawnattr_setsigmask(void *, void *)')
 const sigFillSet = libc.func('int sigfillset(void *)')
 const waitPid = libc.func('int waitpid(int pid, _Out_ int *status, int options)')
-const fcntl = libc.func('int fcntl(int fd, int command, int argument)')
 
 const POSIX_SPAWN_SETSIGDEF = 0x04
 const POSIX_SPAWN_SETSIGMASK = 0x08
 const POSIX_SPAWN_SETSID = 0x80
 const O_RDWR = 2
 const WNOHANG = 1
-const F_DUPFD_CLOEXEC = 1030
 /** glibc's opaque types (80, 336 and 128 bytes), with room to spare. */
 const structSize = 512
 
@@ -134,7 +133,7 @@ export function spawnChild(file: string, args: readonly string[], o: ChildOption
     } else streams.push(undefined)
     // A source among the targets could be overwritten before its turn.
     if (source < o.stdio.length) {
-      const moved = check(fcntl(source, F_DUPFD_CLOEXEC, o.stdio.length) as number, 'fcntl')
+      const moved = check(fcntl(source, F_DUPFD_CLOEXEC, o.stdio.length), 'fcntl')
       cleanup.defer(() => closeSync(moved))
       must(addDup2(actions, moved, target), 'posix_spawn_file_actions_adddup2')
     } else must(addDup2(actions, source, target), 'posix_spawn_file_actions_adddup2')

@@ -1,9 +1,9 @@
 import koffi from 'koffi'
 import { check, libc, SyscallError } from './libc.ts'
+import { close } from './socket-calls.ts'
 
 const cCreate = libc.func('int epoll_create1(int flags)')
 const cCtl = libc.func('int epoll_ctl(int epoll, int operation, int fd, void *event)')
-const cClose = libc.func('int close(int fd)')
 const cWait = libc.func('int epoll_wait(int epoll, void *events, int capacity, int timeout)')
 
 const EPOLL_CLOEXEC = 0o2000000
@@ -65,6 +65,6 @@ export class Epoll implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    cClose(this.#fd)
+    close(this.#fd)
   }
 }

@@ -2,30 +2,30 @@ import koffi from 'koffi'
 import { isIPv4 } from 'node:net'
 import { check, libc, SyscallError } from './libc.ts'
 import { addressBytes } from './rtnetlink.ts'
+import {
+  AF_INET,
+  AF_INET6,
+  bind,
+  close,
+  connect,
+  listen,
+  MSG_NOSIGNAL,
+  send,
+  setsockopt,
+  SO_REUSEADDR,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+  SOCK_STREAM,
+  socket,
+  SOL_SOCKET,
+} from './socket-calls.ts'
 
-const cSocket = libc.func('int socket(int domain, int type, int protocol)')
-const cBind = libc.func('int bind(int fd, const void *address, uint32_t length)')
-const cConnect = libc.func('int connect(int fd, const void *address, uint32_t length)')
-const cListen = libc.func('int listen(int fd, int backlog)')
-const cSend = libc.func('long send(int fd, const void *data, size_t length, int flags)')
 const cGetsockname = libc.func('int getsockname(int fd, _Out_ void *address, _Inout_ uint32_t *length)')
-const cSetsockopt = libc.func(
-  'int setsockopt(int fd, int level, int name, const void *value, uint32_t length)',
-)
 const cIfNameToIndex = libc.func('unsigned int if_nametoindex(const char *name)')
-const cClose = libc.func('int close(int fd)')
 
-const AF_INET = 2
-const AF_INET6 = 10
-const SOCK_STREAM = 1
-const SOCK_DGRAM = 2
-const SOCK_NONBLOCK = 0o4000
-const SOCK_CLOEXEC = 0o2000000
-const SOL_SOCKET = 1
-const SO_REUSEADDR = 2
 const SO_RCVBUFFORCE = 33
 const MSG_DONTWAIT = 0x40
-const MSG_NOSIGNAL = 0x4000
 const EINPROGRESS = 115
 
 /**
@@ -41,8 +41,8 @@ export interface BoundSocket {
 export function bindUdp(ip: string, port: number, room: number): BoundSocket {
   const fd = open(ip, SOCK_DGRAM)
   return guarded(fd, () => {
-    check(Number(cSetsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, int(room), 4)), 'setsockopt')
-    return { fd, port: bind(fd, ip, port) }
+    check(setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, int(room), 4), 'setsockopt')
+    return { fd, port: bindTo(fd, ip, port) }
   })
 }
 
@@ -50,9 +50,9 @@ export function listenTcp(ip: string, port: number): BoundSocket {
   const fd = open(ip, SOCK_STREAM)
   return guarded(fd, () => {
     // Connections that linger in TIME_WAIT are no owner.
-    check(Number(cSetsockopt(fd, SOL_SOCKET, SO_REUSEADDR, int(1), 4)), 'setsockopt')
-    const bound = bind(fd, ip, port)
-    check(Number(cListen(fd, 128)), 'listen', ip)
+    check(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, int(1), 4), 'setsockopt')
+    const bound = bindTo(fd, ip, port)
+    check(listen(fd, 128), 'listen', ip)
     return { fd, port: bound }
   })
 }
@@ -62,7 +62,7 @@ export function connectUdp(ip: string, port: number): number {
   const fd = open(ip, SOCK_DGRAM)
   return guarded(fd, () => {
     const address = socketAddress(ip, port)
-    check(Number(cConnect(fd, address, address.length)), 'connect', ip)
+    check(connect(fd, address, address.length), 'connect', ip)
     return fd
   })
 }
@@ -72,7 +72,7 @@ export function connectTcp(ip: string, port: number): number {
   const fd = open(ip, SOCK_STREAM)
   return guarded(fd, () => {
     const address = socketAddress(ip, port)
-    if (Number(cConnect(fd, address, address.length)) === -1 && koffi.errno() !== EINPROGRESS)
+    if (connect(fd, address, address.length) === -1 && koffi.errno() !== EINPROGRESS)
       throw new SyscallError('connect', koffi.errno(), ip)
     return fd
   })
@@ -80,26 +80,26 @@ export function connectTcp(ip: string, port: number): number {
 
 /** One datagram to the peer. Throws what the network said about an earlier one too (ECONNREFUSED). */
 export function sendDatagram(fd: number, data: Buffer): void {
-  check(Number(cSend(fd, data, data.length, MSG_DONTWAIT | MSG_NOSIGNAL)), 'send')
+  check(Number(send(fd, data, data.length, MSG_DONTWAIT | MSG_NOSIGNAL)), 'send')
 }
 
 function open(ip: string, type: number): number {
   const domain = isIPv4(ip) ? AF_INET : AF_INET6
-  return check(Number(cSocket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)), 'socket')
+  return check(socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), 'socket')
 }
 
 function guarded<T>(fd: number, work: () => T): T {
   try {
     return work()
   } catch (error) {
-    cClose(fd)
+    close(fd)
     throw error
   }
 }
 
-function bind(fd: number, ip: string, port: number): number {
+function bindTo(fd: number, ip: string, port: number): number {
   const address = socketAddress(ip, port)
-  check(Number(cBind(fd, address, address.length)), 'bind', `${ip}:${port}`)
+  check(bind(fd, address, address.length), 'bind', `${ip}:${port}`)
   const bound = Buffer.alloc(28)
   check(Number(cGetsockname(fd, bound, [bound.length])), 'getsockname')
   return bound.readUInt16BE(2)

@@ -1,19 +1,20 @@
 import { getSystemErrorName } from 'node:util'
 import koffi from 'koffi'
-import { check, libc, SyscallError } from './libc.ts'
-
-const socket = libc.func('int socket(int domain, int type, int protocol)')
-const bind = libc.func('int bind(int fd, const void *address, uint32_t length)')
-const send = libc.func('long send(int fd, const void *buf, unsigned long len, int flags)')
-const recv = libc.func('long recv(int fd, _Out_ void *buf, unsigned long len, int flags)')
-const setsockopt = libc.func('int setsockopt(int fd, int level, int name, const void *value, uint32_t len)')
-const close = libc.func('int close(int fd)')
+import { check, SyscallError } from './libc.ts'
+import {
+  bind,
+  close,
+  recv,
+  send,
+  setsockopt,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  socket,
+  SOL_SOCKET,
+} from './socket-calls.ts'
 
 const AF_NETLINK = 16
 const SOCK_RAW = 3
-const SOCK_CLOEXEC = 0o2000000
-const SOCK_NONBLOCK = 0o4000
-const SOL_SOCKET = 1
 const SO_RCVTIMEO = 20
 const SOL_NETLINK = 270
 const NETLINK_CAP_ACK = 10
@@ -70,14 +71,14 @@ export class NetlinkSocket implements Disposable {
   #closed = false
 
   constructor(protocol: number = NETLINK_ROUTE) {
-    this.#fd = check(Number(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)), 'socket', 'netlink')
+    this.#fd = check(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol), 'socket', 'netlink')
     const one = Buffer.from([1, 0, 0, 0])
     for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK])
-      check(Number(setsockopt(this.#fd, SOL_NETLINK, option, one, 4)), 'setsockopt', 'netlink')
+      check(setsockopt(this.#fd, SOL_NETLINK, option, one, 4), 'setsockopt', 'netlink')
     // The kernel answers before send() returns; a wait is a bug here or there and must not hang the daemon.
     const timeout = Buffer.alloc(16)
     timeout.writeBigInt64LE(5n)
-    check(Number(setsockopt(this.#fd, SOL_SOCKET, SO_RCVTIMEO, timeout, 16)), 'setsockopt', 'netlink')
+    check(setsockopt(this.#fd, SOL_SOCKET, SO_RCVTIMEO, timeout, 16), 'setsockopt', 'netlink')
   }
 
   /** Sends the requests together and waits for every answer. Throws the first refusal (the others were tried too). */
@@ -168,7 +169,7 @@ export class NetlinkListener implements Disposable {
 
   constructor(protocol: number, group: number) {
     this.fd = check(
-      Number(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol)),
+      socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol),
       'socket',
       'netlink',
     )
@@ -177,7 +178,7 @@ export class NetlinkListener implements Disposable {
       const address = Buffer.alloc(12)
       address.writeUInt16LE(AF_NETLINK, 0)
       address.writeUInt32LE(1 << (group - 1), 8)
-      check(Number(bind(this.fd, address, address.length)), 'bind', 'netlink')
+      check(bind(this.fd, address, address.length), 'bind', 'netlink')
     } catch (error) {
       close(this.fd)
       throw error
@@ -234,7 +235,7 @@ class Dump {
 }
 
 /** A libc call in a thread of koffi's. */
-function wait(call: typeof send, args: unknown[], what: string): Promise<number> {
+function wait(call: typeof send, args: Parameters<typeof send>, what: string): Promise<number> {
   return new Promise((resolve, reject) => {
     call.async(...args, (error: unknown, result: number | bigint) => {
       if (error) reject(error instanceof Error ? error : new Error('the call failed', { cause: error }))

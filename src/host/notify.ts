@@ -1,13 +1,10 @@
 import { closeSync } from 'node:fs'
 import { check, libc } from './libc.ts'
+import { AF_UNIX, MSG_NOSIGNAL, SOCK_CLOEXEC, SOCK_DGRAM, socket } from './socket-calls.ts'
 
-const socket = libc.func('int socket(int domain, int type, int protocol)')
 const sendto = libc.func(
   'long sendto(int fd, const uint8_t *data, size_t length, int flags, const uint8_t *address, uint32_t size)',
 )
-const AF_UNIX = 1
-const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000
-const MSG_NOSIGNAL = 0x4000
 
 /** sd_notify(3): sends a state (`READY=1`) to the service manager's socket: a path, or `@name` for an abstract one. */
 export function notify(address: string, state: string): void {
@@ -16,7 +13,7 @@ export function notify(address: string, state: string): void {
   const sockaddr = Buffer.concat([Buffer.from([AF_UNIX, 0]), name])
   if (address.startsWith('@')) sockaddr[2] = 0
   const data = Buffer.from(state)
-  const fd = check(socket(AF_UNIX, SOCK_DGRAM_CLOEXEC, 0) as number, 'socket')
+  const fd = check(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), 'socket')
   try {
     const size = sockaddr.length + (address.startsWith('@') ? 0 : 1)
     const padded = Buffer.concat([sockaddr, Buffer.alloc(1)])

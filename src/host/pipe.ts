@@ -1,10 +1,10 @@
 import { check, libc } from './libc.ts'
+import { fcntl } from './socket-calls.ts'
 
 const pipe2 = libc.func('int pipe2(_Out_ int *fds, int flags)')
 
 const O_CLOEXEC = 0o2000000
 
-const fcntl = libc.func('int fcntl(int fd, int command, int argument)')
 const F_SETPIPE_SZ = 1031
 
 /**

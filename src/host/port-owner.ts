@@ -1,25 +1,24 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import koffi from 'koffi'
 import { isIPv4 } from 'node:net'
-import { check, libc } from './libc.ts'
+import { check } from './libc.ts'
 import { describeProcess } from './proc.ts'
 import { addressBytes } from './rtnetlink.ts'
+import {
+  AF_INET,
+  AF_INET6,
+  bind,
+  close,
+  listen,
+  setsockopt,
+  SO_REUSEADDR,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+  socket,
+  SOL_SOCKET,
+} from './socket-calls.ts'
 
-const socket = libc.func('int socket(int domain, int type, int protocol)')
-const bind = libc.func('int bind(int fd, const void *address, uint32_t length)')
-const listen = libc.func('int listen(int fd, int backlog)')
-const setsockopt = libc.func(
-  'int setsockopt(int fd, int level, int name, const void *value, uint32_t length)',
-)
-const close = libc.func('int close(int fd)')
-
-const AF_INET = 2
-const AF_INET6 = 10
-const SOCK_STREAM = 1
-const SOCK_DGRAM = 2
-const SOCK_CLOEXEC = 0o2000000
-const SOL_SOCKET = 1
-const SO_REUSEADDR = 2
 const SO_ATTACH_FILTER = 26
 const SO_DETACH_FILTER = 27
 const IPPROTO_IPV6 = 41
@@ -39,16 +38,16 @@ export function reservePort(
 ): Disposable & { readonly fd: number } {
   const v4 = isIPv4(ip)
   const type = (protocol === 'tcp' ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC
-  const fd = check(Number(socket(v4 ? AF_INET : AF_INET6, type, 0)), 'socket')
+  const fd = check(socket(v4 ? AF_INET : AF_INET6, type, 0), 'socket')
   const on = Buffer.from([1, 0, 0, 0])
   try {
-    if (!v4) check(Number(setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, on, 4)), 'setsockopt')
+    if (!v4) check(setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, on, 4), 'setsockopt')
     // TCP: connections that linger in TIME_WAIT are no owner. UDP: this option would share the port instead.
-    if (protocol === 'tcp') check(Number(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, on, 4)), 'setsockopt')
+    if (protocol === 'tcp') check(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, on, 4), 'setsockopt')
     else dropEverything(fd)
     const address = socketAddress(ip, port)
-    check(Number(bind(fd, address, address.length)), 'bind', `${ip}:${port}`)
-    if (protocol === 'tcp') check(Number(listen(fd, 1)), 'listen', `${ip}:${port}`)
+    check(bind(fd, address, address.length), 'bind', `${ip}:${port}`)
+    if (protocol === 'tcp') check(listen(fd, 1), 'listen', `${ip}:${port}`)
   } catch (error) {
     close(fd)
     throw error
@@ -69,12 +68,12 @@ function dropEverything(fd: number): void {
   const descriptor = Buffer.alloc(16)
   descriptor.writeUInt16LE(1, 0)
   descriptor.writeBigUInt64LE(koffi.address(program), 8)
-  check(Number(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, descriptor, 16)), 'setsockopt')
+  check(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, descriptor, 16), 'setsockopt')
 }
 
 /** For a UDP port of reservePort() that is to be served from its own socket: datagrams are queued from now on. */
 export function acceptDatagrams(fd: number): void {
-  check(Number(setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, Buffer.alloc(4), 4)), 'setsockopt')
+  check(setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, Buffer.alloc(4), 4), 'setsockopt')
 }
 
 function socketAddress(ip: string, port: number): Buffer {

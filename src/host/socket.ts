@@ -1,27 +1,29 @@
 import koffi from 'koffi'
 import { hasCode } from '../lib/errors.ts'
 import { check, libc, SyscallError } from './libc.ts'
+import {
+  AF_UNIX,
+  bind,
+  close,
+  connect,
+  F_DUPFD_CLOEXEC,
+  fcntl,
+  listen,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+  SOCK_STREAM,
+  socket,
+} from './socket-calls.ts'
 
-const cSocket = libc.func('int socket(int domain, int type, int protocol)')
 const cSocketpair = libc.func('int socketpair(int domain, int type, int protocol, _Out_ int *fds)')
-const cConnect = libc.func('int connect(int fd, void *address, unsigned int length)')
-const cBind = libc.func('int bind(int fd, void *address, unsigned int length)')
-const cListen = libc.func('int listen(int fd, int backlog)')
 const cAccept4 = libc.func('int accept4(int fd, void *address, void *length, int flags)')
 const cShutdown = libc.func('int shutdown(int fd, int how)')
-const cFcntl = libc.func('int fcntl(int fd, int command, int argument)')
-const cClose = libc.func('int close(int fd)')
 
-const AF_UNIX = 1
-const SOCK_STREAM = 1
-const SOCK_DGRAM = 2
 const SOCK_SEQPACKET = 5
-const SOCK_NONBLOCK = 0o4000
-const SOCK_CLOEXEC = 0o2000000
 const SHUT_WR = 1
 const F_GETFL = 3
 const F_SETFL = 4
-const F_DUPFD_CLOEXEC = 1030
 const O_NONBLOCK = 0o4000
 
 /** Longest path that a unix socket's address holds, in bytes. */
@@ -39,9 +41,9 @@ export function socketPair(): [number, number] {
  * Throws with the system's code when nobody listens (ENOENT, ECONNREFUSED).
  */
 export function connectSeqpacket(path: string): number | undefined {
-  const fd = check(cSocket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), 'socket')
+  const fd = check(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), 'socket')
   const address = unixAddress(path)
-  if (cConnect(fd, address, address.length) === 0) return fd
+  if (connect(fd, address, address.length) === 0) return fd
   const error = new SyscallError('connect', koffi.errno(), path)
   closeFd(fd)
   if (hasCode(error, 'EAGAIN')) return undefined
@@ -50,10 +52,10 @@ export function connectSeqpacket(path: string): number | undefined {
 
 /** A connection to a SOCK_DGRAM socket, non-blocking. Throws with the system's code when nobody listens. */
 export function connectDatagrams(path: string): number {
-  const fd = check(cSocket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), 'socket')
+  const fd = check(socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), 'socket')
   const address = unixAddress(path)
   try {
-    check(cConnect(fd, address, address.length), 'connect', path)
+    check(connect(fd, address, address.length), 'connect', path)
     return fd
   } catch (error) {
     closeFd(fd)
@@ -63,11 +65,11 @@ export function connectDatagrams(path: string): number {
 
 /** A listening stream socket at the path, non-blocking. */
 export function listenUnix(path: string): number {
-  const fd = check(cSocket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), 'socket')
+  const fd = check(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), 'socket')
   const address = unixAddress(path)
   try {
-    check(cBind(fd, address, address.length), 'bind', path)
-    check(cListen(fd, 8), 'listen', path)
+    check(bind(fd, address, address.length), 'bind', path)
+    check(listen(fd, 8), 'listen', path)
     return fd
   } catch (error) {
     closeFd(fd)
@@ -94,17 +96,17 @@ export function shutdownWrite(fd: number): void {
 }
 
 export function setNonBlocking(fd: number): void {
-  check(cFcntl(fd, F_SETFL, check(cFcntl(fd, F_GETFL, 0), 'fcntl') | O_NONBLOCK), 'fcntl')
+  check(fcntl(fd, F_SETFL, check(fcntl(fd, F_GETFL, 0), 'fcntl') | O_NONBLOCK), 'fcntl')
 }
 
 /** Another descriptor of the same file, close-on-exec. */
 export function duplicateFd(fd: number): number {
-  return check(cFcntl(fd, F_DUPFD_CLOEXEC, 0), 'fcntl')
+  return check(fcntl(fd, F_DUPFD_CLOEXEC, 0), 'fcntl')
 }
 
 /** close(2), whose failures tell nothing that a caller could act on: the descriptor is gone in any case. */
 export function closeFd(fd: number): void {
-  cClose(fd)
+  close(fd)
 }
 
 function unixAddress(path: string): Buffer {
