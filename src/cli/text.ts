@@ -34,6 +34,7 @@ export function alignTable(lines: readonly (readonly string[])[], minimum = 10):
 }
 
 function widthOf(text: string): number {
+  if (/^[ -~]*$/.test(text)) return text.length
   let width = 0
   for (const _ of text) width++
   return width

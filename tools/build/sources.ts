@@ -29,12 +29,14 @@ export function reachable(
   return found
 }
 
-/** As JSON, for `isFresh` in the bundle. */
+const started = Date.now()
+
+/** As JSON, for `isFresh` in the bundle. A source that was changed since this program began may be bundled as it was before. */
 export function stamps(ids: Iterable<string>): string {
   return JSON.stringify(
     Array.from(ids, (id) => {
       const { size, mtimeMs } = statSync(join(root, id))
-      return [id, size, mtimeMs]
+      return [id, size, mtimeMs < started ? mtimeMs : 0]
     }),
   )
 }
