@@ -74,7 +74,7 @@ async function makeContext(values: Globals, path: string): Promise<Context> {
   // Commands about contexts work with one that is broken, too.
   const about = path.startsWith('gantry context')
   const { text: host, chosen, context: contextName, tls } = await chooseHost(values, { lenient: about })
-  return {
+  const context = {
     path,
     host,
     environmentHost: hostOfEnvironment() ?? defaultHost,
@@ -100,6 +100,7 @@ async function makeContext(values: Globals, path: string): Promise<Context> {
     out: (text: string) => writeText(1, text),
     err: (text: string) => writeText(2, text),
   }
+  return context
 }
 
 interface Choice {
