@@ -5,6 +5,7 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EngineError } from '../lib/errors.ts'
+import { seededRandom } from '../lib/seeded-random.ts'
 import { digestOf, type Digest } from './digest.ts'
 import { FilesStorage } from './files-storage.ts'
 import { collect } from './gc.ts'
@@ -14,17 +15,6 @@ import { Registry } from './registry.ts'
 const repositories = ['a', 'a/b', 'team/app']
 const pick = <T>(from: readonly T[], random: () => number): T | undefined =>
   from[Math.floor(random() * from.length)]
-
-/** mulberry32: the same numbers for the same seed. */
-export function randomOf(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), state | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 /** What the clients of a registry were told. */
 export class Model {
@@ -156,7 +146,7 @@ if (import.meta.main) {
     spool: join(directory, 'uploads'),
     graceMs: 300,
   })
-  const random = randomOf(Number(seed))
+  const random = seededRandom(Number(seed))
   const model = new Model({ registry, random, said: (line) => process.stdout.write(`${line}\n`) })
   const never = () => false
   await Promise.all([...Array.from({ length: 4 }, () => model.client(never)), model.collector(never)])

@@ -7,11 +7,12 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { test } from 'node:test'
+import { seededRandom } from '../lib/seeded-random.ts'
 import type { Digest } from './digest.ts'
 import { startFauxS3 } from './fauxqs-testing.ts'
 import { FilesStorage } from './files-storage.ts'
 import { collect } from './gc.ts'
-import { Model, randomOf } from './gc-random-testing.ts'
+import { Model } from './gc-random-testing.ts'
 import { keysOf, missingOf, op, openRegistry } from './gc-testing.ts'
 import { MemoryStorage } from './memory-storage-testing.ts'
 import { Registry } from './registry.ts'
@@ -28,7 +29,7 @@ async function holdsItsPromises(
 ) {
   const seed = Math.floor(Math.random() * 2 ** 32)
   t.diagnostic(`seed ${seed}`)
-  const random = randomOf(seed)
+  const random = seededRandom(seed)
   const storage = await o.storage?.(random)
   await using at = await openRegistry({ graceMs: o.graceMs, ...(storage && { storage }) })
   const model = new Model({ registry: at.registry, random })

@@ -1,16 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { seededChoice } from './seeded-random.ts'
 import { anything, compileGlob, Machine, notNewline, notSlash, single, type Piece } from './glob.ts'
 import { IgnoreMatcher, segmentGlob } from './ignore.ts'
-
-/** A small deterministic generator: a failure can be repeated. */
-function random(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * below)
-  }
-}
 
 const kinds: readonly (readonly [Piece, string])[] = [
   [{ kind: 'one', set: single(97) }, 'a'],
@@ -24,7 +16,7 @@ const kinds: readonly (readonly [Piece, string])[] = [
 ]
 
 test('a machine finds what a regular expression finds', () => {
-  const next = random(5)
+  const next = seededChoice(5)
   for (let i = 0; i < 5000; i++) {
     const chosen = Array.from({ length: next(6) }, () => kinds[next(kinds.length)] ?? kinds[0])
     const pieces = chosen.flatMap((each) => each?.[0] ?? [])

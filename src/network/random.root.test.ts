@@ -11,6 +11,7 @@ import { EngineError } from '../lib/errors.ts'
 import { newId } from '../lib/id.ts'
 import { silentLogger } from '../lib/log.ts'
 import { background } from '../lib/op.ts'
+import { seededRandom } from '../lib/seeded-random.ts'
 import { inNetns } from '../host/netns.ts'
 import { NetlinkSocket } from '../host/netlink.ts'
 import { query } from '../host/nft.ts'
@@ -22,19 +23,8 @@ const op = background(silentLogger)
 const count = Number(process.env['GANTRY_RANDOM_OPS'] ?? 120)
 const seed = Number(process.env['GANTRY_RANDOM_SEED'] ?? Date.now() % 1_000_000)
 
-/** mulberry32. */
-function generator(start: number): () => number {
-  let state = start
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
-
 test(`${count} random operations leave nothing (seed ${seed})`, async (t) => {
-  const random = generator(seed)
+  const random = seededRandom(seed)
   const pick = <T>(list: readonly T[]): T | undefined => list[Math.floor(random() * list.length)]
   const folder = mkdtempSync(join(tmpdir(), 'gnet-'))
   const store = Store.open(join(folder, 'db'))

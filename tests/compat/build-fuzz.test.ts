@@ -18,6 +18,7 @@ import { digestOf } from '../../src/lib/digest.ts'
 import { EngineError } from '../../src/lib/errors.ts'
 import { silentLogger } from '../../src/lib/log.ts'
 import { background } from '../../src/lib/op.ts'
+import { seededChoice } from '../../src/lib/seeded-random.ts'
 import type { BuildEvent, BuildQuery } from '../../src/wire/build.ts'
 import { rawHeader, tar } from '../system/archives.ts'
 import { system } from '../system/harness.ts'
@@ -25,14 +26,6 @@ import { allCases, writeFiles, type Case } from './build-corpus/cases.ts'
 import { loadBase } from './build-corpus/builders.ts'
 
 /** A small deterministic generator: a failure can be repeated. */
-function random(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * below)
-  }
-}
-
 const dockerfileOf = (one: Case) => one.files.find(({ path }) => path === 'Dockerfile')?.text
 const junk =
   '$ ${ ${X} } " \' \\ ` # << <<EOF <<- --x --from=9 --mount=type=x --chown=: , = == [ [] ["a"] ["a", ] \t \r \u00e9 \ud83d\ude00 - -- .. / // * ** ! ? [a- &'.split(
@@ -122,7 +115,7 @@ test(
     }
     // Each case has numbers of its own: one more changes nothing for the others.
     const spoiled = seeds.flatMap((seed) => {
-      const next = random(Number.parseInt(digestOf(seed).slice(-8), 16))
+      const next = seededChoice(Number.parseInt(digestOf(seed).slice(-8), 16))
       return Array.from({ length: Number(process.env['GANTRY_FUZZ'] ?? 20) }, () => spoil(seed, next))
     })
     let refused = 0
@@ -182,7 +175,7 @@ suite('bad builds, one after another', () => {
 
   test('spoiled Dockerfiles and their contexts', async () => {
     await loadBase({ argv: [], env: {}, socket: s.daemon.socket })
-    const next = random(4711)
+    const next = seededChoice(4711)
     const cases = allCases().filter((one) => one.needs.length === 0 && dockerfileOf(one) !== undefined)
     let refused = 0
     for (let i = 0; i < 60; i++) {

@@ -8,6 +8,7 @@ import {
   type ProjectSource,
 } from '../../src/compose/index.ts'
 import { EngineError } from '../../src/lib/errors.ts'
+import { seededChoice } from '../../src/lib/seeded-random.ts'
 import { allCases } from './compose-corpus/cases.ts'
 
 /** Raise it to search longer. */
@@ -35,16 +36,6 @@ const pieces = [
 ]
 
 /** mulberry32: a run can be had again from its seed. */
-function random(start: number): (below: number) => number {
-  let state = start
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) % below
-  }
-}
-
 function mutated(text: string, other: string, below: (limit: number) => number): string {
   let changed = text
   for (let count = below(4) + 1; count > 0; count--) {
@@ -62,7 +53,7 @@ function mutated(text: string, other: string, below: (limit: number) => number):
 }
 
 test(`files with changes at random are loaded or refused, quickly (seed ${seed})`, () => {
-  const below = random(seed)
+  const below = seededChoice(seed)
   const texts = allCases().flatMap(({ files }) =>
     Array.from(files).flatMap(([path, text]) => (path.endsWith('.yaml') ? [text] : [])),
   )

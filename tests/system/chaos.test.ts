@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { seededChoice } from '../../src/lib/seeded-random.ts'
 import { eventually, system } from './harness.ts'
 
 interface Inspected {
@@ -18,23 +19,13 @@ const seed = Number(process.env['GANTRY_TEST_SEED'] ?? 7)
 const rounds = Number(process.env['GANTRY_TEST_ROUNDS'] ?? 3)
 
 /** Numbers from 0 to 1 by mulberry32. */
-function random(state: number): () => number {
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
 const counting = 'i=0; while :; do echo line $i; i=$((i+1)); usleep 20000; done'
 /** Each life writes its number, so that two at once, or one that nobody counted, would show. */
 const living = 'echo x >> /lives; echo life $(wc -l < /lives); usleep 150000; exit 9'
 
 suite('kill -9 of the daemon under load', () => {
   const s = system()
-  const next = random(seed)
-  const pick = (most: number) => Math.floor(next() * most)
+  const pick = seededChoice(seed)
 
   const create = async (name: string, script: string, policy = 'no') => {
     const body = {

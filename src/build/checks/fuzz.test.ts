@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { EngineError } from '../../lib/errors.ts'
 import { silentLogger } from '../../lib/log.ts'
 import { background } from '../../lib/op.ts'
+import { seededChoice } from '../../lib/seeded-random.ts'
 import { answerCheck } from './answer.ts'
 
 const pieces = [
@@ -52,17 +53,8 @@ const pieces = [
   '`',
 ]
 
-/** A small generator: the same numbers each time. */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * below)
-  }
-}
-
 test('whatever the text, there is an answer or a clear fault, soon', async () => {
-  const random = randomFrom(4711)
+  const random = seededChoice(4711)
   let answers = 0
   for (let round = 0; round < 600; round++) {
     const lines = Array.from({ length: 1 + random(12) }, () => pieces[random(pieces.length)] ?? '')

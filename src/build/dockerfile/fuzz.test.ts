@@ -2,18 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { IgnoreMatcher } from '../../lib/ignore.ts'
 import { EngineError } from '../../lib/errors.ts'
+import { seededRandom } from '../../lib/seeded-random.ts'
 import { expand, ExpandError } from './expand.ts'
 import { BuildError } from './source.ts'
 import { parseProgram } from './stages.ts'
-
-/** A small deterministic generator: a failure can be repeated. */
-function random(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return state / 2 ** 32
-  }
-}
 
 const pieces = [
   'FROM a',
@@ -57,7 +49,7 @@ const text = (next: () => number): string =>
   Array.from({ length: Math.floor(next() * 30) }, () => pieces[Math.floor(next() * pieces.length)]).join('')
 
 test('any text is parsed or refused with its place, quickly', { timeout: 20_000 }, () => {
-  const next = random(7)
+  const next = seededRandom(7)
   for (let i = 0; i < 20_000; i++) {
     const input = (next() < 0.5 ? 'FROM x\n' : '') + text(next)
     try {
@@ -70,7 +62,7 @@ test('any text is parsed or refused with its place, quickly', { timeout: 20_000 
 })
 
 test('any text is expanded or refused', { timeout: 20_000 }, () => {
-  const next = random(11)
+  const next = seededRandom(11)
   const env = new Map([
     ['a', 'value'],
     ['b', ''],
@@ -86,7 +78,7 @@ test('any text is expanded or refused', { timeout: 20_000 }, () => {
 })
 
 test('any ignore file is read or refused, and walking agrees with asking', { timeout: 20_000 }, () => {
-  const next = random(13)
+  const next = seededRandom(13)
   for (let i = 0; i < 20_000; i++) {
     const input = text(next)
     try {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { decode, encode, type DecodedPacket, type Packet } from 'dns-packet'
+import { seededChoice } from '../../lib/seeded-random.ts'
 import type { Server } from './forward.ts'
 import { Names } from './names.ts'
 import { Resolver, type View } from './resolver.ts'
@@ -169,17 +170,11 @@ test('nonsense is answered in form, or not at all', async () => {
 
 test('random bytes never throw', () => {
   const r = resolver({ external: false })
-  let seed = 42
-  const random = () => (seed = (seed * 1103515245 + 12345) & 0x7fffffff)
+  const below = seededChoice(42)
   for (let i = 0; i < 3000; i++) {
-    const bytes = Buffer.from(
-      query(random() & 1 ? 'web' : '2.0.1.10.in-addr.arpa', random() & 1 ? 'PTR' : 'A'),
-    )
-    for (let n = random() % 4; n > 0; n--) bytes[random() % bytes.length] = random() & 255
-    void r.answer(
-      bytes.subarray(0, random() % 5 ? bytes.length : random() % bytes.length),
-      (random() & 1) === 0,
-    )
+    const bytes = Buffer.from(query(below(2) ? 'web' : '2.0.1.10.in-addr.arpa', below(2) ? 'PTR' : 'A'))
+    for (let n = below(4); n > 0; n--) bytes[below(bytes.length)] = below(256)
+    void r.answer(bytes.subarray(0, below(5) ? bytes.length : below(bytes.length)), below(2) === 0)
   }
 })
 
