@@ -184,13 +184,15 @@ async function list(engine: Deps, call: Call): Promise<void> {
   const limit = query.integer('limit') ?? -1
   const wide = query.flag('all') || limit > 0 || filters.has('status') || filters.has('exited')
   const everything = engine.containers.list()
+  const facts = networkFacts(engine)
+  const imageName = imageNames(engine)
   const selected = everything
-    .filter((c) => (wide || isUp(c.state)) && passes(engine, c, { filters, everything }))
+    .filter((c) => (wide || isUp(c.state)) && passes(engine, c, { filters, everything, facts }))
     .slice(0, limit > 0 ? limit : undefined)
   const rows = selected.map(async (c) =>
     encodeSummary(c, {
-      ...networkFacts(engine, c),
-      imageName: imageName(engine, c),
+      ...facts(c),
+      imageName: imageName(c),
       sizes: query.flag('size') ? await sizes(engine, call.op, c) : undefined,
     }),
   )
@@ -200,7 +202,7 @@ async function list(engine: Deps, call: Call): Promise<void> {
 function passes(
   engine: Deps,
   c: Container,
-  o: { filters: Filters; everything: readonly Container[] },
+  o: { filters: Filters; everything: readonly Container[]; facts: (c: Container) => NetworkFacts },
 ): boolean {
   const { filters } = o
   const ports = (wanted: string, keys: readonly string[]) => {
@@ -229,7 +231,7 @@ function passes(
     filters.withoutLabels(c.config.Labels) &&
     filters.any('ancestor', (value) => isAncestor(engine, c, value)) &&
     filters.any('network', (value) =>
-      Object.entries(endpointMap(c, networkFacts(engine, c))).some(
+      Object.entries(endpointMap(c, o.facts(c))).some(
         ([name, { NetworkID: network = '' }]) =>
           name === value || (value !== '' && network.startsWith(value)),
       ),
@@ -266,19 +268,31 @@ function isAncestor(engine: Deps, c: Container, ref: string): boolean {
   }
 }
 
-/** The name it was made by while that still means the same image; else the id. */
-function imageName(engine: Deps, c: Container): string {
-  try {
-    if (engine.images.find(c.config.Image).id === c.imageId) return c.config.Image
-  } catch (error) {
-    if (kindOf(error) !== 'not-found' && kindOf(error) !== 'invalid') throw error
+/**
+ * The name a container was made by while that still means the same image; else the id. Many containers have the same:
+ * each name is looked up once.
+ */
+function imageNames(engine: Deps): (c: Container) => string {
+  const ids = new Map<string, string | undefined>()
+  return ({ config: { Image: name }, imageId }) => {
+    if (!ids.has(name)) ids.set(name, imageIdOf(engine, name))
+    return ids.get(name) === imageId ? name : imageId
   }
-  return c.imageId
 }
 
-function networkFacts(engine: Deps, c: Container): NetworkFacts {
+function imageIdOf(engine: Deps, name: string): string | undefined {
+  try {
+    return engine.images.find(name).id
+  } catch (error) {
+    if (kindOf(error) !== 'not-found' && kindOf(error) !== 'invalid') throw error
+    return undefined
+  }
+}
+
+/** Networks are looked at once for all containers. */
+function networkFacts(engine: Deps): (c: Container) => NetworkFacts {
   const networkIds = new Map(engine.networks.list().map((network) => [network.name, network.id]))
-  return { sandbox: engine.containers.sandbox(c), networkIds }
+  return (c) => ({ sandbox: engine.containers.sandbox(c), networkIds })
 }
 
 async function sizes(engine: Deps, op: Op, c: Container): Promise<{ rw: number; rootFs: number }> {
@@ -290,7 +304,7 @@ async function sizes(engine: Deps, op: Op, c: Container): Promise<{ rw: number; 
 async function inspect(engine: Deps, call: Call): Promise<void> {
   const c = engine.containers.find(call.params['id'] ?? '')
   const inspected = encodeInspect(c, {
-    ...networkFacts(engine, c),
+    ...networkFacts(engine)(c),
     execIds: engine.containers.execIds(c),
     sizes: call.query.flag('size') ? await sizes(engine, call.op, c) : undefined,
   })
