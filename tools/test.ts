@@ -6,7 +6,7 @@
 import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { dirname, relative } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 
 export type Stage = 'unit' | 'system'
 const root = dirname(import.meta.dirname)
@@ -31,6 +31,9 @@ export function runnerArguments(stage: Stage, files: readonly string[]): string[
     `--test-timeout=${limit}`,
     `--test-concurrency=${atOnce}`,
     '--test-reporter=spec',
+    '--test-reporter-destination=stdout',
+    `--test-reporter=${join(import.meta.dirname, 'slowest-files.ts')}`,
+    '--test-reporter-destination=stdout',
     ...files,
   ]
 }

@@ -1,23 +1,14 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { missing, system } from './harness.ts'
 
 suite('build checks', { skip: missing('gantry') }, () => {
   const s = system('gantry')
 
-  function context(files: Readonly<Record<string, string>>): string {
-    const folder = mkdtempSync(join(s.daemon.home, 'c-'))
-    for (const [name, text] of Object.entries(files)) {
-      mkdirSync(dirname(join(folder, name)), { recursive: true })
-      writeFileSync(join(folder, name), text)
-    }
-    return folder
-  }
-
   test('--check says what docker says, with its exit codes, and builds nothing', async () => {
-    const bad = context({ Dockerfile: 'FROM scratch AS Base\nCOPY f /\nCMD run it\n', f: '' })
+    const bad = s.folder({ Dockerfile: 'FROM scratch AS Base\nCOPY f /\nCMD run it\n', f: '' })
     const result = await s.run(['build', '--check', '-t', 'never', bad])
     assert.equal(result.code, 1)
     assert.match(
@@ -25,7 +16,7 @@ suite('build checks', { skip: missing('gantry') }, () => {
       /^Check complete, 2 warnings have been found!\n\nWARNING: StageNameCasing - https:\/\/docs\.docker\.com\/go\/dockerfile\/rule\/stage-name-casing\/\nStage name 'Base' should be lowercase\n\/.*\/Dockerfile:1\n--------------------\n {3}1 \| >>> FROM scratch AS Base\n {3}2 \| {5}COPY f \/\n {3}3 \| {5}CMD run it\n--------------------\n/,
     )
     assert.notEqual((await s.run(['image', 'inspect', 'never'])).code, 0)
-    const good = context({ Dockerfile: 'FROM scratch\nCOPY f /\n', f: '' })
+    const good = s.folder({ Dockerfile: 'FROM scratch\nCOPY f /\n', f: '' })
     const fine = await s.run(['build', '--call', 'check', good])
     assert.deepEqual([fine.code, fine.stdout], [0, 'Check complete, no warnings found.\n'])
     const broken = await s.run(['build', '--check', '-'], { input: Buffer.from('FROM scratch AS a\nNOPE\n') })
@@ -37,7 +28,7 @@ suite('build checks', { skip: missing('gantry') }, () => {
   })
 
   test('--call gives docker’s JSON; outline and targets list what a Dockerfile takes', async () => {
-    const folder = context({
+    const folder = s.folder({
       Dockerfile:
         '# V of it\nARG V=1\nFROM busybox:$V AS base\n# test tries it\nFROM base AS test\nRUN --mount=type=secret,id=t,required x\nFROM base\nCMD ["a"]\n',
     })
@@ -58,7 +49,7 @@ suite('build checks', { skip: missing('gantry') }, () => {
   })
 
   test('a build lists its warnings at the end; options make them fail before any step', async () => {
-    const folder = context({
+    const folder = s.folder({
       Dockerfile: '# check=skip=FromAsCasing\nFROM busybox as base\nRUN echo step-ran\nWORKDIR app\n',
     })
     const warned = await s.run(['build', '--progress=plain', '--no-cache', folder])

@@ -3,12 +3,11 @@
  * Debian's; see debian-databases.ts for what this needs.
  */
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { importDebian, withoutDatabases } from './debian-databases.ts'
-import { eventually, system } from './harness.ts'
+import { eventually, freePort, system } from './harness.ts'
 
 /** As the well-known images: the data where they have it, the password from the environment. */
 const postgres = `FROM debian-databases
@@ -72,11 +71,8 @@ suite('a whole application', { skip: withoutDatabases, timeout: 1_200_000 }, () 
 
   test('page, PostgreSQL and Redis come up, keep their data, and are rebuilt', async (t) => {
     await importDebian(s)
-    for (const [name, text] of Object.entries({ 'postgres:15': postgres, 'redis:7': redis })) {
-      const context = mkdtempSync(join(s.daemon.home, 'c-'))
-      writeFileSync(join(context, 'Dockerfile'), text)
-      await s.ok('build', '-q', '-t', name, context)
-    }
+    for (const [name, text] of Object.entries({ 'postgres:15': postgres, 'redis:7': redis }))
+      await s.ok('build', '-q', '-t', name, s.folder({ Dockerfile: text }))
     const folder = join(s.daemon.home, 'shop')
     const write = (path: string, text: string) => {
       writeFileSync(join(folder, path), text)
@@ -130,14 +126,3 @@ suite('a whole application', { skip: withoutDatabases, timeout: 1_200_000 }, () 
     await up('down', '-v', '--rmi', 'local')
   })
 })
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.on('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo // it listens on TCP
-      server.close(() => resolve(port))
-    })
-  })
-}

@@ -4,9 +4,9 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { command, Daemon, eventually, finished, root, sweep, system } from './harness.ts'
+import { command, Daemon, eventually, finished, freePort, root, sweep, system } from './harness.ts'
 import { difference, snapshot } from './leaks.ts'
-import { freePort, get } from './scenarios/network.ts'
+import { get } from './scenarios/network.ts'
 
 suite('nothing is lost when the daemon dies', () => {
   const s = system()

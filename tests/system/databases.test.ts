@@ -4,8 +4,6 @@
  * GANTRY_TEST_DEBIAN names a tar of a Debian with postgresql and redis-server, which spares the download.
  */
 import assert from 'node:assert/strict'
-import { mkdtempSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { suite, test, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { importDebian, withoutDatabases } from './debian-databases.ts'
@@ -30,11 +28,8 @@ suite('databases', { skip: withoutDatabases, timeout: 1_200_000 }, () => {
   const s = system()
   const makeImages = async () => {
     await importDebian(s)
-    for (const [name, dockerfile] of Object.entries({ postgres, redis })) {
-      const context = mkdtempSync(join(s.daemon.home, 'c-'))
-      writeFileSync(join(context, 'Dockerfile'), dockerfile)
-      await run('build', '-q', '-t', name, context)
-    }
+    for (const [name, dockerfile] of Object.entries({ postgres, redis }))
+      await run('build', '-q', '-t', name, s.folder({ Dockerfile: dockerfile }))
   }
   const run = async (...args: string[]) => {
     const result = await s.run(args, { timeout: 300_000 })

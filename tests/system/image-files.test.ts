@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { missing, system } from './harness.ts'
 
@@ -8,9 +6,7 @@ suite('a look into images', { skip: missing('gantry') }, () => {
   const s = system('gantry')
 
   async function build(tag: string, dockerfile: string): Promise<void> {
-    const folder = mkdtempSync(join(s.daemon.home, 'c-'))
-    writeFileSync(join(folder, 'Dockerfile'), dockerfile)
-    await s.ok('build', '-q', '-t', tag, folder)
+    await s.ok('build', '-q', '-t', tag, s.folder({ Dockerfile: dockerfile }))
   }
 
   test('explain, diff, ls-files and cat, from the store and with lines of the Dockerfile', async () => {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { suite, test } from 'node:test'
-import { command, eventually, system } from './harness.ts'
-import { freePort, get } from './scenarios/network.ts'
+import { command, eventually, freePort, system } from './harness.ts'
+import { get } from './scenarios/network.ts'
 
 const server = ['busybox', 'sh', '-c', 'mkdir /w; echo hi > /w/index.html; exec httpd -f -p 8080 -h /w']
 const serves = (address: string) =>

@@ -2,9 +2,8 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { command, eventually, root, system } from './harness.ts'
+import { command, eventually, freePort, root, system } from './harness.ts'
 import { get } from './registry-server.ts'
-import { freePort } from './scenarios/network.ts'
 
 describe('the image of the registry', () => {
   const s = system()

@@ -12,8 +12,7 @@ import bcrypt from 'bcrypt'
 import { SignJWT } from 'jose'
 import { digestOf } from '../../src/lib/digest.ts'
 import { dockerArchive } from './archives.ts'
-import { busyboxTar, eventually, system } from './harness.ts'
-import { freePort } from './scenarios/network.ts'
+import { busyboxTar, eventually, freePort, system } from './harness.ts'
 import { get, missingProgram, putBlob, RegistryServer, succeeds } from './registry-server.ts'
 
 const home = mkdtempSync('/tmp/gr-')

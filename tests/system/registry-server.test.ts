@@ -9,8 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { startFauxS3 } from '../../src/distribution/fauxqs-testing.ts'
 import { digestOf } from '../../src/lib/digest.ts'
 import { dockerArchive } from './archives.ts'
-import { busyboxTar, command, eventually, missing, root, Session, system } from './harness.ts'
-import { freePort } from './scenarios/network.ts'
+import { busyboxTar, command, eventually, freePort, missing, root, Session, system } from './harness.ts'
 import { get, missingProgram, putBlob, RegistryServer, succeeds } from './registry-server.ts'
 
 const home = mkdtempSync('/tmp/gr-')

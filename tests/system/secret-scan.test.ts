@@ -1,7 +1,7 @@
 /** What is given by --secret is in no byte that a daemon keeps: layers, configs, records, logs, caches, database. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { hasCode } from '../../src/lib/errors.ts'
@@ -39,12 +39,7 @@ suite('secrets of builds', { skip: missing('gantry') }, () => {
     }
   }
 
-  function context(dockerfile: string): string {
-    const folder = mkdtempSync(join(s.daemon.home, 'c-'))
-    mkdirSync(join(folder, 'ctx'))
-    writeFileSync(join(folder, 'ctx/Dockerfile'), dockerfile)
-    return folder
-  }
+  const context = (dockerfile: string) => s.folder({ 'ctx/Dockerfile': dockerfile })
 
   const step = (test: string) =>
     `RUN --mount=type=secret,id=file --mount=type=secret,id=file,target=/deep/in/place --mount=type=secret,id=variable,env=TOKEN ` +

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { chmodSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { command, missing, root, system, type ClientName } from '../harness.ts'
 
@@ -9,15 +9,6 @@ export function buildScenarios(client: ClientName): void {
     const s = system(client)
     const plain = client === 'gantry' ? ['--progress=plain'] : []
 
-    /** A fresh context directory with these files. */
-    function context(files: Readonly<Record<string, string>>): string {
-      const folder = mkdtempSync(join(s.daemon.home, 'c-'))
-      for (const [name, text] of Object.entries(files)) {
-        mkdirSync(dirname(join(folder, name)), { recursive: true })
-        writeFileSync(join(folder, name), text)
-      }
-      return folder
-    }
     const build = (folder: string, ...flags: string[]) => s.run(['build', ...plain, ...flags, folder])
     async function built(folder: string, ...flags: string[]): Promise<string> {
       const result = await build(folder, ...flags)
@@ -52,7 +43,7 @@ export function buildScenarios(client: ClientName): void {
     })
 
     test('every instruction leaves its mark', async () => {
-      const folder = context({
+      const folder = s.folder({
         Dockerfile: lines(
           'ARG BASE=busybox',
           'FROM $BASE AS base',
@@ -100,7 +91,7 @@ export function buildScenarios(client: ClientName): void {
     })
 
     test('the second build is cached; a changed file re-runs what follows its COPY', async () => {
-      const folder = context({
+      const folder = s.folder({
         Dockerfile: lines('FROM busybox', 'RUN echo early > /early', 'COPY app /app', 'RUN cp /app /late'),
         app: '1\n',
       })
@@ -118,7 +109,7 @@ export function buildScenarios(client: ClientName): void {
     })
 
     test('stages: COPY --from, --target, scratch; nothing of the first stage reaches the image', async () => {
-      const folder = context({
+      const folder = s.folder({
         Dockerfile: lines(
           'from busybox as builder',
           'RUN mkdir /out && echo made > /out/main && echo source > /source',
@@ -137,7 +128,7 @@ export function buildScenarios(client: ClientName): void {
     })
 
     test('.dockerignore keeps files out', async () => {
-      const folder = context({
+      const folder = s.folder({
         Dockerfile: lines(
           'FROM busybox',
           'COPY . /ctx',
@@ -166,7 +157,7 @@ export function buildScenarios(client: ClientName): void {
     })
 
     test('-f, a Dockerfile on stdin, -q, --iidfile', async () => {
-      const folder = context({ 'other/Custom': lines('FROM busybox', 'COPY f /f'), f: 'x' })
+      const folder = s.folder({ 'other/Custom': lines('FROM busybox', 'COPY f /f'), f: 'x' })
       const quiet = await s.run(['build', '-q', '-f', join(folder, 'other/Custom'), folder])
       assert.match(quiet.stdout, /^sha256:[0-9a-f]{64}\n$/, quiet.stderr)
       const stdin = await s.run(['build', ...plain, '-t', 'stdin', '-f', '-', folder], {
@@ -178,7 +169,7 @@ export function buildScenarios(client: ClientName): void {
     })
 
     test('symlinks and modes are copied as they are', async () => {
-      const folder = context({
+      const folder = s.folder({
         Dockerfile: lines('FROM busybox', 'COPY d /d'),
         'd/run.sh': '#!/bin/sh\necho ran\n',
       })
@@ -192,7 +183,7 @@ export function buildScenarios(client: ClientName): void {
     })
 
     test('ADD unpacks a local archive, COPY does not', async () => {
-      const folder = context({
+      const folder = s.folder({
         Dockerfile: lines('FROM busybox', 'ADD a.tar.gz /add/', 'COPY a.tar.gz /copy/'),
       })
       writeFileSync(join(folder, 'in'), 'packed\n')
@@ -202,7 +193,7 @@ export function buildScenarios(client: ClientName): void {
     })
 
     test('RUN has the network and no more rights than a container', async () => {
-      const folder = context({
+      const folder = s.folder({
         Dockerfile: lines(
           'FROM busybox',
           'RUN ip route | grep -q default',
@@ -239,7 +230,7 @@ export function buildScenarios(client: ClientName): void {
     ]
     for (const [title, dockerfile, text, gantry] of failures)
       test(`error: ${title}`, async () => {
-        const result = await build(context({ Dockerfile: lines(...dockerfile) }), '-t', 'broken')
+        const result = await build(s.folder({ Dockerfile: lines(...dockerfile) }), '-t', 'broken')
         assert.notEqual(result.code, 0, result.stdout)
         const all = result.stdout + result.stderr
         assert.match(all, text)
@@ -248,11 +239,11 @@ export function buildScenarios(client: ClientName): void {
       })
 
     test('an unknown --target and a missing Dockerfile are named', async () => {
-      const folder = context({ Dockerfile: lines('FROM busybox AS one') })
+      const folder = s.folder({ Dockerfile: lines('FROM busybox AS one') })
       const target = await build(folder, '--target', 'two')
       assert.notEqual(target.code, 0)
       assert.match(target.stdout + target.stderr, /two/)
-      const none = await build(context({ a: 'b' }))
+      const none = await build(s.folder({ a: 'b' }))
       assert.notEqual(none.code, 0)
       assert.match(none.stdout + none.stderr, /Dockerfile/)
     })

@@ -3,18 +3,9 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { after, before, suite, test } from 'node:test'
-import { command, eventually, missing, system, type ClientName } from '../harness.ts'
+import { type ClientName, command, eventually, freePort, missing, system } from '../harness.ts'
 
 /** A TCP port of the host that nobody has right now. */
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve))
-  const address = server.address()
-  await new Promise<void>((resolve) => server.close(() => resolve()))
-  assert.ok(address && typeof address === 'object')
-  return address.port
-}
-
 async function must(...argv: string[]): Promise<string> {
   const result = await command(argv)
   assert.equal(result.code, 0, `${argv.join(' ')}: ${result.stderr}`)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { missing, system, type ClientName } from '../harness.ts'
@@ -241,9 +241,7 @@ export function runScenarios(client: ClientName): void {
 
     for (const [title, { flags, shell, want }] of Object.entries(seen))
       test(`run ${title}`, async () => {
-        const folder = mkdtempSync(join(s.daemon.home, 'h-'))
-        writeFileSync(join(folder, 'file'), 'from host\n')
-        writeFileSync(join(folder, 'env'), '# a comment\n\nONE=1\nTWO=two words\n')
+        const folder = s.folder({ file: 'from host\n', env: '# a comment\n\nONE=1\nTWO=two words\n' })
         const given = flags.map((word) => word.replaceAll('@', folder))
         const result = await s.run(['run', '--rm', ...given, 'busybox', 'sh', '-c', shell], {
           env: { FROM_CALLER: 'yes' },

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { command, missing, system, type ClientName, type Session } from '../harness.ts'
@@ -18,7 +18,6 @@ export function volumeScenarios(client: ClientName): void {
     const s = system(client)
     const sh = (flags: readonly string[], script: string) =>
       s.ok('run', '--rm', ...flags, 'busybox', 'sh', '-c', script)
-    const folder = () => mkdtempSync(join(s.daemon.home, 'f-'))
 
     test('create, ls with filters, inspect, rm', async () => {
       await s.ok('volume', 'create', '--label', 'tier=db', '--label', 'x', 'db')
@@ -42,7 +41,7 @@ export function volumeScenarios(client: ClientName): void {
     })
 
     test('a single file can be mounted read-only', async () => {
-      const file = join(folder(), 'f')
+      const file = join(s.folder(), 'f')
       writeFileSync(file, 'hi')
       const want = 'hi\nread-only'
       const script = 'cat /run/x/f; echo; echo no > /run/x/f || echo read-only'
@@ -57,7 +56,7 @@ export function volumeScenarios(client: ClientName): void {
       await s.ok('create', '--name', 'base', 'busybox', 'sh', '-c', 'x')
       const dockerfile =
         'FROM busybox\nRUN mkdir -p /data/sub && echo hi > /data/sub/f && chown -R 70:71 /data && chmod 1770 /data && chmod 4711 /data/sub/f\nVOLUME /data\n'
-      const context = folder()
+      const context = s.folder()
       writeFileSync(join(context, 'Dockerfile'), dockerfile)
       await s.ok('build', '-q', '-t', 'seeded', context)
       const look = 'stat -c "%u:%g %a" /data /data/sub/f; cat /data/sub/f'
@@ -76,7 +75,7 @@ export function volumeScenarios(client: ClientName): void {
     })
 
     test('--volumes-from takes what another container mounts; the last rm -v takes the anonymous volume', async () => {
-      const host = folder()
+      const host = s.folder()
       writeFileSync(join(host, 'file'), 'from host')
       const flags = ['-v', 'db:/db', '-v', '/anon', '-v', `${host}:/host:ro`, '--tmpfs', '/t']
       await s.ok('run', '-d', '--name', 'one', ...flags, 'busybox', 'sleep', '1000')
@@ -117,7 +116,7 @@ export function volumeScenarios(client: ClientName): void {
     })
 
     test('an image is mounted read-only, whole or a part of it; it cannot go meanwhile', async () => {
-      const context = folder()
+      const context = s.folder()
       writeFileSync(join(context, 'Dockerfile'), 'FROM busybox\nRUN mkdir /tool && echo t > /tool/f\n')
       await s.ok('build', '-q', '-t', 'tools', context)
       const flags = ['--mount', 'type=image,src=tools,dst=/i']
@@ -131,7 +130,7 @@ export function volumeScenarios(client: ClientName): void {
     })
 
     test('binds: read-only to the bottom, or not; propagation needs a shared mount', async () => {
-      const host = folder()
+      const host = s.folder()
       mkdirSync(join(host, 'below'))
       await command(['mount', '-t', 'tmpfs', 'none', join(host, 'below')])
       try {
@@ -168,7 +167,7 @@ export function volumeScenarios(client: ClientName): void {
     })
 
     test('a source directory that is gone at the start is made again for -v, and named for --mount', async () => {
-      const host = join(folder(), 'later')
+      const host = join(s.folder(), 'later')
       await s.ok('create', '--name', 'short', '-v', `${host}:/h`, 'busybox', 'ls', '-d', '/h')
       await s.ok('create', '--name', 'long', '--mount', `type=bind,src=${host},dst=/h`, 'busybox', 'true')
       rmSync(host, { recursive: true })
@@ -202,7 +201,7 @@ export function volumeScenarios(client: ClientName): void {
       await s.ok('rm', '-f', 'keeps')
       assert.equal(await mounted(), false)
 
-      const host = folder()
+      const host = s.folder()
       writeFileSync(join(host, 'file'), 'precious')
       await s.ok('volume', 'create', '-o', 'type=none', '-o', `device=${host}`, '-o', 'o=bind,ro', 'bound')
       assert.equal(
@@ -243,7 +242,7 @@ export function volumeScenarios(client: ClientName): void {
       await sh(['-v', 'vol:/v'], 'touch /v/old')
       assert.equal(await sh(['-u', '70:71', '-v', 'vol:/v:U'], write), '70:71\n70:71\n70:71')
 
-      const host = folder()
+      const host = s.folder()
       chownSync(host, 4321, 8765)
       // www-data is 33:33 in the image; root stays root.
       assert.equal(
