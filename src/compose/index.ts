@@ -49,7 +49,13 @@ export type { ContainerStep } from './plan/plan-services.ts'
 export type { NetworkStep, VolumeStep } from './plan/plan-resources.ts'
 export { apply, type ApplyOptions } from './apply/apply.ts'
 export { dependencyReady, startServices, type Startable } from './apply/start-services.ts'
-export { removeContainer, stopAndRemove, stopContainer, gone } from './apply/stop-containers.ts'
+export {
+  removeContainer,
+  restartContainer,
+  stopAndRemove,
+  stopContainer,
+  gone,
+} from './apply/stop-containers.ts'
 export { createContainer, type Made } from './apply/create-container.ts'
 export { waitFor, healthOf } from './apply/conditions.ts'
 export { takeDown, type DownOptions } from './apply/take-down.ts'

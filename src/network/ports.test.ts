@@ -29,6 +29,18 @@ test('inherit() hands sockets over; what is not wanted stays, what is missing is
   assert.equal(ports.socketOf(kept), undefined)
 })
 
+test('inherit() leaves to the first what the other one holds without need', () => {
+  const ports = new Ports()
+  const [theirs] = ports.reserve('old', 'old', [request({})])
+  const [own] = ports.reserve('new', 'new', [request({})])
+  assert.ok(theirs && own)
+  assert.deepEqual(ports.inherit({ from: 'old', to: 'new', owner: 'new' }, [request({})]), [theirs])
+  ports.release('old')
+  assert.equal(ports.socketOf(own), undefined)
+  assert.notEqual(ports.socketOf(theirs), undefined)
+  ports.release('new')
+})
+
 test('inherit() leaves all as it was when something cannot be had', () => {
   const ports = new Ports()
   const [own] = ports.reserve('old', 'old', [request({})])

@@ -70,20 +70,28 @@ export class Ports {
 
   /**
    * What `requests` want, for another sandbox, out of what the first one holds: those sockets change hands and are never free
-   * in between. What the first holds beyond stays with it. All or none.
+   * in between. What either of the two holds beyond is the first one's then. All or none.
    */
   inherit(
     o: { readonly from: string; readonly to: string; readonly owner: string },
     requests: readonly PortRequest[],
     { defaultAddress = anyV4 }: { defaultAddress?: string } = {},
   ): HeldPort[] {
-    const left = [...(this.#held.get(o.from) ?? [])]
+    const own = this.#held.get(o.to) ?? []
+    const left = [...(this.#held.get(o.from) ?? []), ...own]
     const missing: PortRequest[] = []
     const taken: Holder[] = []
     for (const request of requests.map(check)) {
-      const found = addressesOf(request.hostIp, defaultAddress).map((address) =>
-        left.find(({ port }) => port.hostIp === address && isWanted(port, request)),
+      const [first, ...others] = addressesOf(request.hostIp, defaultAddress)
+      const one = left.find(({ port }) => port.hostIp === first && isWanted(port, request))
+      // All addresses with one number.
+      const same = others.map((address) =>
+        left.find(
+          ({ port }) =>
+            port.hostIp === address && port.hostPort === one?.port.hostPort && isWanted(port, request),
+        ),
       )
+      const found = [one, ...same]
       const complete = found.filter((holder) => holder !== undefined)
       if (complete.length < found.length) missing.push(request)
       else
@@ -93,8 +101,9 @@ export class Ports {
           taken.push({ owner: o.owner, socket: holder.socket, port })
         }
     }
+    const before = own.length
     const reserved = this.reserve(o.to, o.owner, missing, { defaultAddress })
-    this.#held.set(o.to, [...(this.#held.get(o.to) ?? []), ...taken])
+    this.#held.set(o.to, [...(this.#held.get(o.to) ?? []).slice(before), ...taken])
     this.#held.set(o.from, left)
     return [...taken.map(({ port }) => port), ...reserved]
   }

@@ -55,6 +55,8 @@ export interface HandOver {
   /** What the heir is called from now on, by network, and the other one. */
   readonly names: (networkName: string) => readonly string[]
   readonly left: (networkName: string) => readonly string[]
+  /** What is written together with it. */
+  readonly alongside: () => void
 }
 
 /** A network in use: its record, its place in the kernel, its addresses. */
@@ -193,11 +195,11 @@ export class Sandboxes {
 
   /**
    * One running container takes another one's published ports and names, in one step for everybody outside: no client finds
-   * nobody. Connections to the first one stay with it.
+   * nobody. Connections to the first one stay with it. Where that has ended the heir has its ports from now on.
    */
   async handOver(op: Op, o: HandOver): Promise<void> {
     op.signal.throwIfAborted()
-    const [from, to] = [this.#find(o.from), this.#find(o.to)]
+    const [from, to] = [this.#byId.get(o.from), this.#find(o.to)]
     const renamed = (record: SandboxRecord, names: HandOver['names']): EndpointRecord[] =>
       record.endpoints.map((e) =>
         isPredefined(e.networkName) ? e : { ...e, names: [...names(e.networkName)] },
@@ -207,14 +209,17 @@ export class Sandboxes {
     const wanted = o.ports.map((port) => ({ ...port, hostIp: port.hostIp || binding || '' }))
     const ports = this.#t.ports.inherit({ from: o.from, to: o.to, owner: to.owner }, wanted)
     const heir: SandboxRecord = { ...to, ports, wanted: [...o.ports], endpoints: renamed(to, o.names) }
-    const left: SandboxRecord = { ...from, ports: [], wanted: [], endpoints: renamed(from, o.left) }
+    const left = from && { ...from, ports: [], wanted: [], endpoints: renamed(from, o.left) }
+    const after = left ? [heir, left] : [heir]
     this.#t.transaction(() => {
-      this.#save(left)
-      this.#save(heir)
+      for (const record of after) this.#save(record)
+      o.alongside()
     })
-    const change = { removed: publishedPorts(from), added: publishedPorts(heir) }
+    // One that was not on standby has published something already.
+    const before = from ? [from, to] : [to]
+    const change = { removed: before.flatMap(publishedPorts), added: publishedPorts(heir) }
     if (!this.#t.firewall.handOver(change)) await this.#t.restoreFirewall(detached(op, 10_000))
-    for (const record of [heir, left]) for (const endpoint of record.endpoints) this.#register(endpoint)
+    for (const record of after) for (const endpoint of record.endpoints) this.#register(endpoint)
     this.#t.ports.release(o.from)
     await this.#redirectUdp(change)
   }

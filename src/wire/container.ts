@@ -53,6 +53,9 @@ export interface InspectedConfig extends Omit<ContainerConfig, 'Env' | 'Volumes'
 /** Label: the id of the container whose ports and names this one is to take over. */
 export const standbyLabel = 'dev.gantry.standby'
 
+/** Label, in place of that one: the id of the container whose ports and names it has taken over. */
+export const tookOverLabel = 'dev.gantry.took-over'
+
 export interface PortBinding {
   HostIp?: string
   HostPort?: string

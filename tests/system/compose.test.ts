@@ -1,13 +1,10 @@
 /** `gantry compose` from files to running containers and back, on our engine. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
+import { composeProject, service } from './compose-project.ts'
 import { eventually, finished, system } from './harness.ts'
-
-/** Ends when it is asked to. */
-const polite = ['sh', '-c', "trap 'echo term; exit 0' TERM; echo up; while :; do sleep 1000 & wait $$!; done"]
-const service = (more: object = {}) => ({ image: 'busybox', command: polite, ...more })
 
 interface Shape {
   Id: string
@@ -17,29 +14,7 @@ interface Shape {
 
 suite('compose', () => {
   const s = system()
-  const project = (content: object, name = 'demo') => {
-    const folder = mkdtempSync(join(s.daemon.home, 'c-'))
-    const file = join(folder, 'compose.yaml')
-    const write = (changed: object) => writeFileSync(file, JSON.stringify({ name, ...changed }))
-    write(content)
-    const argv = (...args: string[]) => ['compose', '-f', file, ...args]
-    return {
-      folder,
-      write,
-      argv,
-      ok: (...args: string[]) => s.ok(...argv(...args)),
-      fails: (code: number, text: RegExp, ...args: string[]) => s.fails(code, text, ...argv(...args)),
-      /** What is told of the work. */
-      told: async (...args: string[]) => {
-        const result = await s.run(argv(...args))
-        assert.equal(result.code, 0, result.stderr)
-        return result.stderr
-          .split('\n')
-          .map((line) => line.trim())
-          .filter((line) => line !== '')
-      },
-    }
-  }
+  const project = (content: object) => composeProject(s, content)
 
   test('up makes everything, a second one nothing, a change its service alone; plan says it beforehand', async () => {
     const content = (log: string) => ({
@@ -235,59 +210,6 @@ suite('compose', () => {
       'demo-web-1 demo-web-2 demo-web-3',
     )
     assert.equal(await p.ok('plan'), 'Nothing to do: everything is as the files say.')
-    await p.ok('down')
-  })
-
-  test('--rolling: no request fails, by port or by name, while a new container takes over; one that is not healthy never does', async () => {
-    const serve =
-      'mkdir /www; sleep 0.3; echo $$V > /www/index.html; httpd -f -p 80 -h /www & trap "exit 0" TERM; wait'
-    const content = (version: string, check = 'wget -q -O /dev/null http://127.0.0.1/') => ({
-      services: {
-        web: service({
-          command: ['sh', '-c', serve],
-          environment: { V: version },
-          ports: ['127.0.0.1::80'],
-          healthcheck: { test: ['CMD-SHELL', check], interval: '200ms', retries: 20 },
-        }),
-        client: service({
-          command: [
-            'sh',
-            '-c',
-            'trap "exit 0" TERM; while :; do wget -q -O - http://web/ || echo FAIL; done',
-          ],
-          depends_on: { web: { condition: 'service_healthy' } },
-        }),
-      },
-    })
-    const p = project(content('one'))
-    await p.ok('up', '-d')
-    const address = (await s.ok('port', 'demo-web-1', '80')).split('\n')[0] ?? ''
-    const seen: Record<string, number> = {}
-    const load = new AbortController()
-    const ask = async () => {
-      while (!load.signal.aborted) {
-        const answer = await fetch(`http://${address}/`, { headers: { connection: 'close' } }).then(
-          (response) => response.text(),
-          (error: unknown) => `failed: ${String(error)}`,
-        )
-        seen[answer.trim()] = (seen[answer.trim()] ?? 0) + 1
-      }
-    }
-    const asking = Promise.all([ask(), ask()])
-    p.write(content('two'))
-    await p.ok('up', '-d', '--rolling')
-    await eventually(() => assert.ok((seen['two'] ?? 0) > 10))
-    load.abort()
-    await asking
-    assert.deepEqual(Object.keys(seen).toSorted(), ['one', 'two'])
-    assert.equal((await s.ok('port', 'demo-web-1', '80')).split('\n')[0], address)
-    const logs = await s.ok('logs', 'demo-client-1')
-    assert.deepEqual([...new Set(logs.split('\n'))].toSorted(), ['one', 'two'])
-    const { Id } = await s.inspect<Shape>('demo-web-1')
-    p.write(content('three', 'false'))
-    await p.fails(1, /container [0-9a-f]{12}_demo-web-1 is unhealthy/, 'up', '-d', '--rolling')
-    assert.equal((await s.inspect<Shape>('demo-web-1')).Id, Id)
-    assert.equal(await (await fetch(`http://${address}/`)).text(), 'two\n')
     await p.ok('down')
   })
 

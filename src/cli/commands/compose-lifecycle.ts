@@ -6,6 +6,7 @@ import {
   graphOfContainers,
   isOrphan,
   reported,
+  restartContainer,
   startServices,
   stopAndRemove,
   stopContainer,
@@ -100,11 +101,8 @@ export const composeRestart = command({
     const containers = running.containers.filter(({ service }) => chosen.has(service))
     const timeout = given.has('timeout') ? options.timeout : undefined
     await withProgress(context, { title: 'Restarting' }, async (report) => {
-      const { limit } = workOf(context, report)
-      const visit = ({ id, name }: ObservedContainer) =>
-        reported(report, { id: `Container ${name}`, working: 'Restarting', done: 'Started' }, () =>
-          limit.run(async () => void (await context.client.containers.restart(id, { timeout }))),
-        )
+      const work = workOf(context, report, { timeout })
+      const visit = (container: ObservedContainer) => restartContainer(work, container)
       await eachAlong(within(graph, chosen), { containers, visit })
     })
   },

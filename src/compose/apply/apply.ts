@@ -8,15 +8,15 @@ import { referencesOf } from '../desired/references.ts'
 import { alongGraph, graphOfServices } from '../service-graph.ts'
 import type { Project } from '../model/project-model.ts'
 import type { Service } from '../model/service-model.ts'
-import type { Observed } from '../observe.ts'
+import type { Observed, ObservedContainer } from '../observe.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { ContainerStep } from '../plan/plan-services.ts'
 import { applyNetwork, applyVolume } from './apply-resources.ts'
 import { createContainer, recreateContainer, type Made } from './create-container.ts'
 import { refusedAt } from './refused-at.ts'
-import { checkRolling, rollContainer } from './roll-container.ts'
+import { checkRolling, checkStandby, rollContainer } from './roll-container.ts'
 import { startServices, type Startable } from './start-services.ts'
-import { removeContainer, stopAndRemove, stopContainer } from './stop-containers.ts'
+import { removeContainer, restartContainer, stopAndRemove, stopContainer } from './stop-containers.ts'
 import type { Work } from './work.ts'
 
 export interface ApplyOptions {
@@ -51,8 +51,8 @@ export async function apply(
     ...plan.networks.map((step) => applyNetwork(work, step, o)),
     ...plan.volumes.map((step) => applyVolume(work, step, o)),
     ...(plan.removeOrphans ? plan.orphans : []).map((each) => stopAndRemove(work, each, o)),
-    // Docker: what depends on a service that is made again stops before, and starts after it.
-    ...dependents.flatMap((step) =>
+    // Docker: what depends on a service that is made again stops before, and starts after it. One that rolls is never gone.
+    ...(o.rolling ? [] : dependents).flatMap((step) =>
       'container' in step ? stopContainer(work, step.container, o.project) : [],
     ),
   ])
@@ -74,7 +74,7 @@ class Containers {
   readonly #o: ApplyOptions
   readonly #made = new Map<string, Startable[]>()
   /** By service, what is made anew when all else is done. */
-  readonly #rolls = new Map<string, (() => Promise<void>)[]>()
+  readonly #rolls = new Map<string, (() => Promise<unknown>)[]>()
   readonly #imageVolumes = new Map<string, Promise<readonly string[]>>()
 
   constructor(work: Work, plan: Plan, o: ApplyOptions) {
@@ -110,12 +110,15 @@ class Containers {
     const service = this.#o.project.services.get(name)
     if (!service) return
     const steps = this.#plan.services.get(name) ?? []
-    const tidies = ({ kind }: ContainerStep) => kind === 'discard' || kind === 'rename'
+    const renames = steps.filter(({ kind }) => kind === 'rename')
+    const frees = ({ kind, name: freed }: ContainerStep) =>
+      kind === 'discard' || (kind === 'remove' && renames.some((step) => step.name === freed))
+    const all = (chosen: readonly ContainerStep[]) =>
+      Promise.all(chosen.map((step) => this.#step(step, service)))
     // Names have to be free before they are given.
-    await Promise.all(steps.filter(tidies).map((step) => this.#step(step, service)))
-    const made = await Promise.all(
-      steps.filter((step) => !tidies(step)).map((step) => this.#step(step, service)),
-    )
+    await all(steps.filter(frees))
+    await all(renames)
+    const made = await all(steps.filter((step) => !frees(step) && !renames.includes(step)))
     this.#made.set(
       name,
       made.filter((each) => each !== undefined),
@@ -129,10 +132,16 @@ class Containers {
       case 'keep':
         work.report({ id: `Container ${step.name}`, status: 'done', text: 'Running' })
         return { id: step.container.id, name: step.name, running: true }
-      case 'start':
       case 'restart':
+        if (this.#isRolled(step.container)) {
+          this.#roll(step.service, () => restartContainer(work, step.container))
+          return { id: step.container.id, name: step.name, running: true }
+        }
+        return { id: step.container.id, name: step.name, running: false }
+      case 'start':
         return { id: step.container.id, name: step.name, running: false }
       case 'discard':
+        await checkStandby(work, step.container)
         await removeContainer(work, step.container)
         return undefined
       case 'rename':
@@ -158,15 +167,23 @@ class Containers {
           details: step.reason,
         }
         const { rolling } = this.#o
-        if (!rolling || step.container.state !== 'running')
+        if (!rolling || !this.#isRolled(step.container))
           return started(await recreateContainer(work, step.container, options))
-        const rolls = this.#rolls.get(step.service) ?? []
-        const roll = async () =>
-          void (await rollContainer(work, step.container, { ...options, drain: rolling.drain }))
-        this.#rolls.set(step.service, [...rolls, roll])
+        this.#roll(step.service, () =>
+          rollContainer(work, step.container, { ...options, drain: rolling.drain }),
+        )
         return { id: step.container.id, name: step.name, running: true }
       }
     }
+  }
+
+  /** It goes on until its turn comes. */
+  #isRolled({ state }: ObservedContainer): boolean {
+    return this.#o.rolling !== undefined && (state === 'running' || state === 'restarting')
+  }
+
+  #roll(service: string, roll: () => Promise<unknown>): void {
+    this.#rolls.set(service, [...(this.#rolls.get(service) ?? []), roll])
   }
 
   #body(step: ContainerStep, service: Service) {

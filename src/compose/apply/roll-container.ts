@@ -1,7 +1,8 @@
 /** Puts a new container in place of a running one while clients look on: started and healthy first, then the other one goes. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { DaemonError } from '../../client/index.ts'
 import { EngineError } from '../../lib/errors.ts'
-import { standbyLabel } from '../../wire/container.ts'
+import { standbyLabel, tookOverLabel } from '../../wire/container.ts'
 import { referencesOf } from '../desired/references.ts'
 import { label } from '../labels.ts'
 import type { Project } from '../model/project-model.ts'
@@ -41,6 +42,12 @@ export async function rollContainer(work: Work, replaced: ObservedContainer, o: 
   } catch (error) {
     await gone(client.containers.remove(made.id, { force: true, volumes: false }))
     report({ id, status: 'error', text: 'Error', details: 'the old one goes on' })
+    if (error instanceof DaemonError && error.status === 404)
+      throw new EngineError(
+        'conflict',
+        `container ${temporary} or ${replaced.name} was removed meanwhile: is another up at work?`,
+        { cause: error },
+      )
     throw error
   }
   report({ id, status: 'working', text: 'Draining' })
@@ -64,16 +71,34 @@ export function checkRolling(project: Project, name: string, service: Service): 
     if (referencesOf(each).includes(name)) throw refuse(`service "${other}" shares with its container`)
 }
 
+/** What stood by when it was looked at may serve by now, if another `up` is at work. Throws kind `conflict` then. */
+export async function checkStandby({ client }: Work, container: ObservedContainer): Promise<void> {
+  if (container.summary.Labels?.[standbyLabel] === undefined) return
+  const found = await gone(client.containers.inspect(container.id))
+  if (found?.Config.Labels?.[tookOverLabel] !== undefined)
+    throw new EngineError(
+      'conflict',
+      `container ${container.name} has just taken over from another one: is another up --rolling at work?`,
+    )
+}
+
 /** Healthy, or running for a while where nothing tells. */
 async function ready({ client, signal }: Work, made: Made): Promise<void> {
   const wait = () => waitFor(made, { client, report: () => {}, signal, condition: 'running' })
   await wait()
   const { State } = await client.containers.inspect(made.id)
-  if (State.Health !== undefined) return
-  await sleep(settling, undefined, signal ? { signal } : undefined)
-  // It may have ended meanwhile.
-  await wait()
+  if (State.Health === undefined) {
+    await sleep(settling, undefined, signal ? { signal } : undefined)
+    // It may have ended meanwhile.
+    await wait()
+  }
+  // A restart policy keeps what fails at its start running, in a way.
+  const { RestartCount } = await client.containers.inspect(made.id)
+  if (RestartCount > 0)
+    throw new EngineError('conflict', `container ${made.name} ended and was restarted ${times(RestartCount)}`)
 }
+
+const times = (count: number): string => (count === 1 ? 'once' : `${count} times`)
 
 async function drained({ client }: Work, o: { id: string; seconds: number }): Promise<void> {
   const deadline = Date.now() + o.seconds * 1000

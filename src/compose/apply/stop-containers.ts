@@ -22,6 +22,12 @@ export async function stopContainer(work: Work, target: Target, project?: Projec
   )
 }
 
+export async function restartContainer(work: Work, { id, name }: Pick<Target, 'id' | 'name'>): Promise<void> {
+  await reported(work.report, { id: `Container ${name}`, working: 'Restarting', done: 'Started' }, () =>
+    work.limit.run(() => work.client.containers.restart(id, { timeout: work.timeout })),
+  )
+}
+
 export interface RemoveOptions {
   /** Anonymous volumes, too. */
   readonly volumes?: boolean
@@ -43,11 +49,12 @@ export async function removeContainer(work: Work, target: Target, o: RemoveOptio
 }
 
 /** Somebody else was quicker: what was wanted is so. */
-export async function gone(call: Promise<unknown>): Promise<void> {
+export async function gone<T>(call: Promise<T>): Promise<T | undefined> {
   try {
-    await call
+    return await call
   } catch (error) {
     if (!(error instanceof DaemonError) || (error.status !== 404 && !isBeingRemoved(error))) throw error
+    return undefined
   }
 }
 

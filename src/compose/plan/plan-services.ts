@@ -1,4 +1,5 @@
 /** Which containers have to be made, made again, started or removed. */
+import { tookOverLabel } from '../../wire/container.ts'
 import { changeText, configChanges } from '../config-text.ts'
 import { changedFiles, writtenFiles } from '../desired/file-objects.ts'
 import { containerName, scaleOf } from '../desired/names.ts'
@@ -33,7 +34,7 @@ export type ContainerStep =
   | (Common & { readonly kind: 'remove'; readonly container: ObservedContainer })
   /**
    * Left by an `up` that was interrupted while it put a container in place of another one (its name begins with that one's id): it
-   * goes if the other is still there, else it gets its name.
+   * goes if the other is still there, else it gets its name; also when it serves already in the other one's place, which goes then.
    */
   | (Common & { readonly kind: 'discard' | 'rename'; readonly container: ObservedContainer })
 
@@ -70,6 +71,8 @@ class ServicePlan {
   readonly #planned: Subject['planned']
   readonly #containers: readonly ObservedContainer[]
   readonly #unfinished: readonly ObservedContainer[]
+  /** Their ports and names are another one's. */
+  readonly #succeeded: readonly ObservedContainer[]
 
   constructor(project: Project, o: ServicePlanOptions, { name, service, planned }: Subject) {
     this.#project = project
@@ -79,7 +82,8 @@ class ServicePlan {
     this.#planned = planned
     const own = o.containers.filter((container) => container.service === name)
     this.#unfinished = own.filter((each) => isTemporary(each))
-    this.#containers = own.filter((each) => !this.#isDiscarded(each))
+    this.#succeeded = own.filter((each) => own.some((other) => hasTakenOver(other, each)))
+    this.#containers = own.filter((each) => !this.#isDiscarded(each) && !this.#succeeded.includes(each))
   }
 
   steps(): ContainerStep[] {
@@ -112,21 +116,32 @@ class ServicePlan {
   }
 
   #tidying(): ContainerStep[] {
-    return this.#unfinished.map((container) => ({
-      kind: this.#isDiscarded(container) ? 'discard' : 'rename',
+    const succeeded = this.#succeeded.map((container) => ({
+      kind: 'remove' as const,
+      service: this.#name,
+      number: container.number,
+      name: container.name,
+      container,
+      reason: 'another one has taken over from it',
+    }))
+    const unfinished = this.#unfinished.map((container) => ({
+      kind: this.#isDiscarded(container) ? ('discard' as const) : ('rename' as const),
       service: this.#name,
       number: container.number,
       name: this.#isDiscarded(container) ? container.name : this.#nameOf(container.number),
       container,
       reason: 'an up was interrupted',
     }))
+    return [...succeeded, ...unfinished]
   }
 
   /** What it was to replace is still there. */
   #isDiscarded(container: ObservedContainer): boolean {
     return (
       isTemporary(container) &&
-      this.#o.containers.some(({ id }) => id.startsWith(container.name.slice(0, 12)))
+      this.#o.containers.some(
+        (other) => other.id.startsWith(container.name.slice(0, 12)) && !hasTakenOver(container, other),
+      )
     )
   }
 
@@ -213,6 +228,11 @@ class ServicePlan {
 
 function shortImage(id: string): string {
   return id.replace(/^sha256:/, '').slice(0, 12)
+}
+
+/** `up --rolling` got as far as that. */
+function hasTakenOver({ summary }: ObservedContainer, other: ObservedContainer): boolean {
+  return summary.Labels?.[tookOverLabel] === other.id
 }
 
 /** Docker compose's name for a container that is to take another one's place. */
