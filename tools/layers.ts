@@ -5,7 +5,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize, relative } from 'node:path'
 
-/** A row may import the rows above it, never its neighbours. The two sides meet only in lib and wire. */
+/**
+ * A row may import the rows above it, never its neighbours. The two sides meet only in lib, wire and registry: both are clients of
+ * registries.
+ */
 export const daemonSide: string[][] = [
   ['lib'],
   ['wire', 'host'],
@@ -18,7 +21,7 @@ export const daemonSide: string[][] = [
   ['api'],
   ['daemon'],
 ]
-export const clientSide: string[][] = [['lib'], ['wire'], ['client'], ['compose'], ['cli']]
+export const clientSide: string[][] = [['lib'], ['wire'], ['client', 'registry'], ['compose'], ['cli']]
 
 /** Folders without an index: their files are imported one by one. All others are entered by their index.ts. */
 const byFile = new Set(['lib', 'wire', 'host'])

@@ -157,6 +157,11 @@ export const composeEntries: readonly Entry[] = [
     'View output from containers',
     async () => (await import('./commands/compose-logs.ts')).composeLogs,
   ),
+  one(
+    'publish',
+    'Publish compose application',
+    async () => (await import('./commands/compose-publish.ts')).composePublish,
+  ),
   one('pull', 'Pull service images', async () => (await transfer()).composePull),
   one('push', 'Push service images', async () => (await transfer()).composePush),
   one(
@@ -168,10 +173,5 @@ export const composeEntries: readonly Entry[] = [
     names: ['compose bridge'],
     about: 'Convert compose files into another model',
     missing: 'transformers are images of Docker Desktop; see compose kube',
-  },
-  {
-    names: ['compose publish'],
-    about: 'Publish compose application',
-    missing: 'applications as artifacts of registries are not supported; see compose push for images',
   },
 ]

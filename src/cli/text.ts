@@ -47,12 +47,13 @@ export function ellipsis(text: string, length: number): string {
   return characters.length <= length ? text : `${characters.slice(0, length - 1).join('')}…`
 }
 
-/** Asks on the terminal; anything but y is no. End of input too. */
-export async function confirm(question: string): Promise<boolean> {
-  writeText(1, `${question} [y/N] `)
+/** Asks on the terminal; an empty line is `initial`, else no; so is anything but y, and the end of input. */
+export async function confirm(question: string, { initial = false } = {}): Promise<boolean> {
+  writeText(1, `${question} ${initial ? '[Y/n]' : '[y/N]'} `)
   const { readSync } = await import('node:fs')
   const byte = Buffer.alloc(1)
   let answer = ''
   while (readSync(0, byte) > 0 && byte[0] !== 10) answer += byte.toString('latin1')
+  if (answer.trim() === '') return initial && byte[0] === 10
   return /^y(es)?$/i.test(answer.trim())
 }

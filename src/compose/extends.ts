@@ -14,8 +14,8 @@ import {
   type Path,
   type Place,
 } from './node.ts'
-import { isRemote, resolvePaths } from './paths.ts'
-import { absolute } from './scope.ts'
+import { resolvePaths } from './paths.ts'
+import { locate, type RemoteFiles } from './remote/remote-file.ts'
 
 interface OtherFile {
   readonly root: Node
@@ -29,6 +29,7 @@ export interface ExtendsOptions {
   /** What `!reset` and `!override` of it take out of the services that are extended. */
   readonly cleared: readonly Path[]
   readonly pathResolution: boolean
+  readonly remotes: RemoteFiles
   /** A file with long forms, its own `extends` and `include` not yet looked at. */
   load(path: string, from: Place): OtherFile
 }
@@ -91,10 +92,9 @@ function extended(name: string, { path, all, cleared }: Services, { o, trail }: 
 
 function elsewhere(file: Node, from: string, o: ExtendsOptions): Services {
   const text = textOf(file) ?? ''
-  if (isRemote(text) || text.startsWith('oci:'))
-    throw new ComposeError(file.at, `extends.file: remote files are not supported: ${text}`)
   // Docker: relative to the folder of the project in its own files, to the file's folder elsewhere.
-  const path = absolute(text, from === o.path ? o.folder : dirname(from))
+  const folder = from === o.path ? o.folder : dirname(from)
+  const path = locate(text, { folder, remotes: o.remotes, at: file.at })
   const { root, cleared } = o.load(path, file.at)
   const services = get(root, 'services')
   if (services?.kind !== 'mapping')

@@ -2,7 +2,7 @@
 import { dirname, join } from 'node:path'
 import { beneath, readEnvFiles } from './env-files.ts'
 import { ComposeError, get, mapping, put, textOf, type Entry, type Mapping, type Node } from './node.ts'
-import { isRemote } from './paths.ts'
+import { locate } from './remote/remote-file.ts'
 import { sameNode } from './same-node.ts'
 import { absolute, isFile, type Scope, type SourceFile } from './scope.ts'
 
@@ -40,14 +40,12 @@ function scopeOf(item: Node, scope: Scope): [SourceFile[], Scope] {
   return [paths.map((path) => ({ path, from: item.at })), { ...scope, ...beneath(scope, found), folder }]
 }
 
-function pathsOf(node: Node | undefined, { folder }: Scope): string[] {
+function pathsOf(node: Node | undefined, { folder, remotes }: Scope): string[] {
   const items = node === undefined ? [] : node.kind === 'sequence' ? node.items : [node]
   return items.map((item) => {
     const text = textOf(item)
     if (text === undefined) throw new ComposeError(item.at, 'include: a path must be a string')
-    if (isRemote(text) || text.startsWith('oci:'))
-      throw new ComposeError(item.at, `include: remote files are not supported: ${text}`)
-    return absolute(text, folder)
+    return locate(text, { folder, remotes, at: item.at })
   })
 }
 

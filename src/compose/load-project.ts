@@ -15,6 +15,7 @@ import {
 import type { Shape } from './model/shape.ts'
 import { ComposeError, get, isNull, mapping, nowhere, put, textOf, type Mapping, type Node } from './node.ts'
 import { normalize } from './normalize.ts'
+import type { RemoteFiles } from './remote/remote-file.ts'
 import { projectName } from './project-name.ts'
 import { shownFile, type Environment, type LoadOptions, type SourceFile, type Surroundings } from './scope.ts'
 import { withProfiles } from './selection.ts'
@@ -24,6 +25,10 @@ export interface ProjectSource extends Surroundings {
   readonly files: readonly SourceFile[]
   /** Where relative paths begin; absolute. */
   readonly folder: string
+  /** What the project is called where nothing says so; the folder's name when absent. */
+  readonly calledAfter?: string
+  /** What was fetched of elsewhere; nothing when absent. */
+  readonly remotes?: RemoteFiles
   /** Told by `-p`; empty when it was not. */
   readonly name: string
   readonly profiles: readonly string[]
@@ -39,10 +44,15 @@ export interface LoadedTree {
 
 /** The tree of all files, for those who want it as it is; `normalization` has been done if it was asked for. */
 export function loadModel(source: ProjectSource, options: LoadOptions): LoadedTree {
-  const name = projectName({ ...source, told: source.name, interpolation: options.interpolation })
+  const name = projectName({
+    ...source,
+    folder: source.calledAfter ?? source.folder,
+    told: source.name,
+    interpolation: options.interpolation,
+  })
   const environment = new Map(source.environment).set('COMPOSE_PROJECT_NAME', name)
-  const { folder, sources } = source
-  const tree = loadTree(source.files, { options, folder, environment, sources, includedBy: [] })
+  const { folder, sources, remotes = new Map() } = source
+  const tree = loadTree(source.files, { options, folder, environment, sources, remotes, includedBy: [] })
   if (tree.kind !== 'mapping' || tree.entries.size === 0)
     throw new ComposeError({ ...nowhere, file: shownFile(source.files[0]?.path ?? '') }, 'empty compose file')
   if (name === '') throw new ComposeError(nowhere, 'project name must not be empty')

@@ -35,6 +35,7 @@ function overlaid(before: Node, document: YamlDocument, file: SourceFile, scope:
     folder: scope.folder,
     cleared: document.cleared,
     pathResolution: scope.options.pathResolution,
+    remotes: scope.remotes,
     load: (path, from) => loadBase({ path, from }, scope),
   })
   const whole = applyInclude(own, file.path, { scope, load: loadTree })

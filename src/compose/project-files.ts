@@ -4,7 +4,8 @@ import { dirname, join, resolve } from 'node:path'
 import { EngineError } from '../lib/errors.ts'
 import { booleanOf } from './casts.ts'
 import { beneath, readEnvFiles } from './env-files.ts'
-import { scalar } from './node.ts'
+import { nowhere, scalar } from './node.ts'
+import { isRemoteFile, locate, type RemoteFiles } from './remote/remote-file.ts'
 import type { ProjectSource } from './load-project.ts'
 import { isFile, type Environment, type SourceFile, type Surroundings } from './scope.ts'
 
@@ -21,9 +22,11 @@ interface Caller {
   readonly cwd: string
   readonly environment: NodeJS.ProcessEnv
   readonly warn: (text: string) => void
+  /** What was fetched of elsewhere so far. Throws RemoteNeeded for what was not. */
+  readonly remotes?: RemoteFiles
 }
 
-const mainNames = ['compose.yaml', 'compose.yml', 'docker-compose.yml', 'docker-compose.yaml']
+export const mainNames = ['compose.yaml', 'compose.yml', 'docker-compose.yml', 'docker-compose.yaml']
 const overrideNames = [
   'compose.override.yml',
   'compose.override.yaml',
@@ -31,28 +34,39 @@ const overrideNames = [
   'docker-compose.override.yaml',
 ]
 
-export function findProject(flags: ProjectFlags, { cwd, environment, warn }: Caller): ProjectSource {
+export function findProject(
+  flags: ProjectFlags,
+  { cwd, environment, warn, remotes = new Map() }: Caller,
+): ProjectSource {
   const told = flags.projectDirectory === '' ? undefined : resolve(cwd, flags.projectDirectory)
   const process: Environment = new Map(
     Object.entries({ ...environment, PWD: cwd }).flatMap(([key, value]) =>
       value === undefined ? [] : [[key, value]],
     ),
   )
-  const named = flags.files.map((path) => (path === '-' ? path : resolve(cwd, path)))
+  const here = (path: string) =>
+    path === '-' ? path : resolve(locate(path, { folder: cwd, remotes, at: nowhere }))
   const withDotEnv = (known: Surroundings, folder: string) => {
     const paths = envFilesOf(flags.envFiles, { known: process, folder, cwd })
     return beneath(known, readEnvFiles(paths, known, { warn }))
   }
   // Docker: the .env of where one is decides which files there are; that of the project is beneath it.
-  const first = withDotEnv({ environment: process, sources: new Map() }, told ?? folderOf(named) ?? cwd)
-  const paths =
-    named.length > 0 ? named : (fromEnvironment(first.environment, cwd) ?? search(told ?? cwd, warn))
+  const first = withDotEnv(
+    { environment: process, sources: new Map() },
+    told ?? localFolder(flags.files, cwd),
+  )
+  const named = flags.files.length > 0 ? flags.files : fromEnvironment(first.environment)
+  const paths = named?.map(here) ?? search(told ?? cwd, warn)
   if (paths.length === 0) throw new EngineError('not-found', 'no configuration file provided: not found')
   const folder = told ?? folderOf(paths) ?? cwd
-  const all = flags.envFiles.length > 0 ? first : withDotEnv(first, folder)
+  // Docker: what is elsewhere is called after the folder here, and takes its variables from there.
+  const isRemote = told === undefined && isRemoteFile(named?.find((path) => path !== '-') ?? '')
+  const all = flags.envFiles.length > 0 || isRemote ? first : withDotEnv(first, folder)
   return {
     files: paths.map(source),
     folder,
+    ...(isRemote && { calledAfter: cwd }),
+    remotes,
     ...all,
     name: flags.projectName,
     envFiles: givenEnvFiles(flags.envFiles, process),
@@ -60,8 +74,17 @@ export function findProject(flags: ProjectFlags, { cwd, environment, warn }: Cal
   }
 }
 
+/** It can be read once, and loading may begin again. */
+let standardInput: string | undefined
+
 function source(path: string): SourceFile {
-  return path === '-' ? { path, text: readFileSync(0, 'utf8') } : { path }
+  return path === '-' ? { path, text: (standardInput ??= readFileSync(0, 'utf8')) } : { path }
+}
+
+/** Of the first file that is here. */
+function localFolder(files: readonly string[], cwd: string): string {
+  const [first = '-'] = files.filter((path) => path !== '-')
+  return first === '-' || isRemoteFile(first) ? cwd : dirname(resolve(cwd, first))
 }
 
 function folderOf(paths: readonly string[]): string | undefined {
@@ -93,9 +116,9 @@ function envFilesOf(
   return isFile(path) ? [path] : []
 }
 
-function fromEnvironment(environment: Environment, cwd: string): string[] | undefined {
+function fromEnvironment(environment: Environment): string[] | undefined {
   const paths = listed(environment.get('COMPOSE_FILE'), environment.get('COMPOSE_PATH_SEPARATOR') || ':')
-  return paths.length === 0 ? undefined : paths.map((path) => (path === '-' ? path : resolve(cwd, path)))
+  return paths.length === 0 ? undefined : paths
 }
 
 /** The file of the folder or of the nearest one above it, with its override file. */

@@ -3,6 +3,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { isAbsolute, join, relative } from 'node:path'
 import { hasCode } from '../lib/errors.ts'
 import { ComposeError, type Place } from './node.ts'
+import type { RemoteFiles } from './remote/remote-file.ts'
 
 export type Environment = ReadonlyMap<string, string>
 
@@ -27,6 +28,8 @@ export interface Scope extends Surroundings {
   readonly options: LoadOptions
   /** Where relative paths begin. */
   readonly folder: string
+  /** What was fetched of elsewhere. */
+  readonly remotes: RemoteFiles
   /** The files that led here by `include`. */
   readonly includedBy: readonly string[]
 }

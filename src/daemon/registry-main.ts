@@ -4,7 +4,7 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { EngineError, messageOf } from '../lib/errors.ts'
 import { createLogger, type Logger } from '../lib/log.ts'
 import { background } from '../lib/op.ts'
-import type { Proxies } from '../registry/index.ts'
+import { proxiesOf } from '../registry/index.ts'
 import { parseFlags } from './flags.ts'
 import { resolveRegistry, type RegistryConfig } from './registry-config.ts'
 import { registryFlags } from './registry-flags.ts'
@@ -68,12 +68,6 @@ function readConfig(path: string): ReturnType<typeof parseRegistryFile> {
     throw new EngineError('invalid', `unable to read the configuration file: ${messageOf(cause)}`, { cause })
   }
   return parseRegistryFile(path, text)
-}
-
-/** As other programs of the host reach the world. */
-function proxiesOf(environment: Readonly<Record<string, string | undefined>>): Proxies {
-  const value = (name: string) => environment[name] ?? environment[name.toLowerCase()] ?? ''
-  return { http: value('HTTP_PROXY'), https: value('HTTPS_PROXY'), no: value('NO_PROXY') }
 }
 
 /** The first signal asks for an orderly stop, the second ends the process at once. */

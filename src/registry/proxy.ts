@@ -1,6 +1,12 @@
 import { BlockList, isIP } from 'node:net'
 import type { Proxies } from './settings.ts'
 
+/** As other programs of the host reach the world. */
+export function proxiesOf(environment: Readonly<Record<string, string | undefined>>): Proxies {
+  const value = (name: string) => environment[name] ?? environment[name.toLowerCase()] ?? ''
+  return { http: value('HTTP_PROXY'), https: value('HTTPS_PROXY'), no: value('NO_PROXY') }
+}
+
 /** The proxy for a URL; undefined when it is reached directly. Go's rules, which docker's daemon follows. */
 export function proxyFor(url: URL, proxies: Proxies): string | undefined {
   const proxy = url.protocol === 'https:' ? proxies.https : proxies.http

@@ -48,7 +48,7 @@ export const composeBuild = command({
   arguments: [0, Infinity],
   async run(context, options, names) {
     refuse(options)
-    const all = openProject(context, { services: names, allResources: true })
+    const all = await openProject(context, { services: names, allResources: true })
     const wanted = names.length === 0 || options['with-dependencies'] ? [...all.services.keys()] : [...names]
     const services = servicesToBuild(all, wanted)
     if (services.size === 0) {

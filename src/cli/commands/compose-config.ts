@@ -15,9 +15,11 @@ import {
   type LoadOptions,
   type Project,
   type ProjectSource,
+  type RemoteFiles,
 } from '../../compose/index.ts'
 import { EngineError } from '../../lib/errors.ts'
 import { command, type Context } from '../command.ts'
+import { withRemoteFiles } from '../compose/remote-files.ts'
 import { bool, string } from '../flags.ts'
 import { composeFlags, type ComposeFlags } from './compose.ts'
 
@@ -50,7 +52,9 @@ export const composeConfig = command({
   flags,
   arguments: [0, Infinity],
   run: async (context, options, services) => {
-    const text = await new Config(context, options, services).text()
+    const text = await withRemoteFiles(context, (remotes) =>
+      new Config(context, { options, services, remotes }).text(),
+    )
     if (options.quiet) return
     if (options.output !== '' && text !== '') writeFileSync(options.output, text)
     else context.out(text)
@@ -66,10 +70,10 @@ class Config {
   readonly #source: ProjectSource
   readonly #warn: (text: string) => void
 
-  constructor(context: Context, options: Flags, services: readonly string[]) {
+  constructor(context: Context, o: { options: Flags; services: readonly string[]; remotes: RemoteFiles }) {
     this.#context = context
-    this.#options = options
-    this.#services = services
+    this.#options = o.options
+    this.#services = o.services
     this.#compose = composeFlags(context)
     const told = new Set<string>()
     this.#warn = (text) => {
@@ -80,6 +84,7 @@ class Config {
       cwd: process.cwd(),
       environment: process.env,
       warn: this.#warn,
+      remotes: o.remotes,
     })
   }
 

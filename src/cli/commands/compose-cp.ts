@@ -58,7 +58,7 @@ async function containersOf(
   service: string,
   { all, index }: { all: boolean; index: number },
 ): Promise<readonly ObservedContainer[]> {
-  const { name } = projectOrName(context, [service])
+  const { name } = await projectOrName(context, [service])
   const every = await observeContainers(context.client, name, { oneOff: all ? 'include' : 'exclude' })
   const own = every.filter((each) => each.service === service)
   const found = index > 0 ? own.filter((each) => each.number === index) : own

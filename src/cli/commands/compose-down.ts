@@ -24,7 +24,7 @@ export const composeDown = command({
     const images = options.rmi === '' ? 'none' : options.rmi
     if (images !== 'none' && images !== 'local' && images !== 'all')
       throw new EngineError('invalid', `invalid value for --rmi: ${JSON.stringify(options.rmi)}`)
-    const { name, project } = projectOrName(context, services)
+    const { name, project } = await projectOrName(context, services)
     const observed = await observe(context.client, name)
     await withProgress(context, { title: 'Running' }, async (report) => {
       const work = workOf(context, report, { timeout: given.has('timeout') ? options.timeout : undefined })

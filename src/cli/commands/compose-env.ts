@@ -26,7 +26,7 @@ export const composeEnv = command({
   run: async (context, { format, 'no-image': noImage, 'show-secrets': open }, [name = '']) => {
     if (format !== 'table' && format !== 'json')
       throw new EngineError('invalid', `unsupported format ${JSON.stringify(format)}: table or json`)
-    const project = openProject(context, { services: [name], allResources: true })
+    const project = await openProject(context, { services: [name], allResources: true })
     const service = project.services.get(name)
     if (!service) throw new EngineError('not-found', `no such service: ${name}`)
     const image = imageOf(project, name, service)

@@ -37,7 +37,7 @@ export const composeGraph = command({
         'invalid',
         `unsupported format ${JSON.stringify(format)}: ${Object.keys(writers).join(', ')}`,
       )
-    const text = write(projectGraph(openProject(context, { services })))
+    const text = write(projectGraph(await openProject(context, { services })))
     if (output === '') context.out(text)
     else writeFileSync(output, text)
   },

@@ -38,7 +38,7 @@ export const composeKube = command({
         'invalid',
         `--namespace: Kubernetes allows no such name: ${JSON.stringify(namespace)}`,
       )
-    const project = openProject(context, { services, envResolution: true })
+    const project = await openProject(context, { services, envResolution: true })
     const images = noImage ? new Map<string, ImageConfig>() : await imagesOf(context, project)
     const translated = kubeManifests(project, { namespace, volumeSize, images })
     const lost = translated.notes.filter(({ kind }) => kind === 'lost').length

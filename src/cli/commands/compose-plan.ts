@@ -42,7 +42,7 @@ export const composePlan = command({
       yes: false,
     }
     checkConvergeFlags(all)
-    const project = convergedProject(context, services, all)
+    const project = await convergedProject(context, services, all)
     const { plan } = await convergence(context, project, {
       ...planOptions(services, all),
       start: !options['no-start'],

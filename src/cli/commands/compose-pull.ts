@@ -26,7 +26,7 @@ export const composePull = command({
         'invalid',
         `invalid pull policy ${JSON.stringify(options.policy)}: missing or always`,
       )
-    const project = openProject(context, { services: names, allResources: true })
+    const project = await openProject(context, { services: names, allResources: true })
     const wanted = selected(project, names, options['include-deps'])
     const present = await imagesHere(context)
     const skip = (_: string, service: Service): string | undefined => {
@@ -60,7 +60,7 @@ export const composePush = command({
   },
   arguments: [0, Infinity],
   async run(context, options, names) {
-    const project = openProject(context, { services: names, allResources: true })
+    const project = await openProject(context, { services: names, allResources: true })
     const wanted = selected(project, names, options['include-deps'])
     await withProgress(context, { title: 'Pushing', quiet: options.quiet }, (report) =>
       pushServices(context, project, wanted, {

@@ -67,7 +67,7 @@ export const composeRun = command({
   async run(context, options, [name = '', ...words], given) {
     if (!['always', 'missing', 'never', 'policy', 'build'].includes(options.pull))
       throw new EngineError('invalid', `invalid --pull option ${JSON.stringify(options.pull)}`)
-    const whole = openProject(context, { services: [name], envResolution: true })
+    const whole = await openProject(context, { services: [name], envResolution: true })
     const project = options['no-deps'] ? only(whole, [name]) : whole
     const found = project.services.get(name)
     if (!found) throw new EngineError('not-found', `no such service: ${name}`)

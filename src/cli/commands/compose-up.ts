@@ -4,6 +4,7 @@ import { AttachedUp } from '../compose/attached-up.ts'
 import { bringUp } from '../compose/bring-up.ts'
 import { withDeadline } from '../compose/converge.ts'
 import { LogPrinter } from '../compose/log-printer.ts'
+import { agreeToRemote } from '../compose/remote-consent.ts'
 import { convergeFlags } from '../compose/up-flags.ts'
 import { bool, int, list, string, type Values } from '../flags.ts'
 import { coloured } from './compose-logs.ts'
@@ -62,6 +63,7 @@ export const composeUp = command({
   arguments: [0, Infinity],
   run: async (context, options, services, given) => {
     check(options)
+    await agreeToRemote(context, options)
     const common = {
       ...options,
       start: !options['no-start'],

@@ -14,7 +14,7 @@ export const composeWatch = command({
   },
   arguments: [0, Infinity],
   async run(context, options, services) {
-    const project = openProject(context, { services })
+    const project = await openProject(context, { services })
     if (!options['no-up'])
       await bringUp(context, services, {
         ...convergeDefaults,

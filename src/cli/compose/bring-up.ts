@@ -39,7 +39,7 @@ export async function bringUp(
   o: BringUpOptions,
 ): Promise<BroughtUp> {
   checkConvergeFlags(o)
-  const project = convergedProject(context, services, o)
+  const project = await convergedProject(context, services, o)
   if (o.rolling && !(await isGantry(context)))
     throw new EngineError(
       'unsupported',

@@ -52,7 +52,7 @@ async function findImage(context: Context, image: string): Promise<Found | undef
 }
 
 /** What has to be done for a service to have its image. */
-export function imageNeed(
+function imageNeed(
   name: string,
   service: Service,
   o: ImageOptions & { readonly found: Found | undefined },

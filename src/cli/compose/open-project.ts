@@ -11,26 +11,38 @@ import {
   type LoadOptions,
   type ObservedContainer,
   type Project,
+  type RemoteFiles,
   type ServiceGraph,
 } from '../../compose/index.ts'
 import { EngineError } from '../../lib/errors.ts'
 import type { Context } from '../command.ts'
 import { composeFlags } from '../commands/compose.ts'
+import { withRemoteFiles } from './remote-files.ts'
 
 export interface OpenOptions {
   /** Only these and what they depend on; all when empty. A name activates its service whatever its profiles. */
   readonly services?: readonly string[]
   /** Fill environments from `env_file`: for what makes containers. Else the files need not even be there. */
   readonly envResolution?: boolean
+  /** Instead of those of the command line and the environment. */
+  readonly profiles?: readonly string[]
   /** Keep networks, volumes, … that no selected service uses. */
   readonly allResources?: boolean
 }
 
 /** Commands that need the files. Throws ComposeError with the place of a fault. */
-export function openProject(context: Context, o: OpenOptions = {}): Project {
-  const compose = composeFlags(context)
+export function openProject(context: Context, o: OpenOptions = {}): Promise<Project> {
   const warn = warnOnce(context)
-  const source = findProject(compose, { cwd: process.cwd(), environment: process.env, warn })
+  return withRemoteFiles(context, (remotes) => open(context, { ...o, remotes, warn }))
+}
+
+function open(
+  context: Context,
+  { remotes, warn, ...o }: OpenOptions & { remotes: RemoteFiles; warn: (text: string) => void },
+): Project {
+  const compose = composeFlags(context)
+  const given = o.profiles ? { ...compose, profiles: o.profiles } : compose
+  const source = findProject(given, { cwd: process.cwd(), environment: process.env, warn, remotes })
   const options: LoadOptions = {
     interpolation: true,
     normalization: true,
@@ -61,7 +73,7 @@ export async function openRunning(
   context: Context,
   o: { services?: readonly string[]; oneOff?: 'exclude' | 'include' | 'only'; running?: boolean } = {},
 ): Promise<RunningProject> {
-  const { name, project } = projectOrName(context, o.services ?? [])
+  const { name, project } = await projectOrName(context, o.services ?? [])
   const containers = await observeContainers(context.client, name, {
     oneOff: o.oneOff ?? 'exclude',
     running: o.running ?? false,
@@ -82,15 +94,15 @@ export function graphOf(
 }
 
 /** docker compose: files are asked where some are named or no name is; a name in the environment saves from having none. */
-export function projectOrName(
+export async function projectOrName(
   context: Context,
   services: readonly string[] = [],
-): { name: string; project: Project | undefined } {
+): Promise<{ name: string; project: Project | undefined }> {
   const compose = composeFlags(context)
   if (compose.files.length === 0 && compose.projectName !== '')
     return { name: compose.projectName, project: undefined }
   try {
-    const project = openProject(context, { allResources: true })
+    const project = await openProject(context, { allResources: true })
     // A name activates its service; those that are not in the files may still have containers.
     const known = services.filter((each) => project.services.has(each) || project.disabled.has(each))
     return { name: project.name, project: known.length > 0 ? activated(project, known) : project }

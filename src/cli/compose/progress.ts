@@ -87,7 +87,7 @@ function simple(report: Report): Progress {
 }
 
 /** docker compose: ` Container demo-web-1  Started `, and the reason where there is one. */
-export function plainLine({ id, text, details = '' }: ProgressEvent): string {
+function plainLine({ id, text, details = '' }: ProgressEvent): string {
   return ` ${id}  ${text} ${details}`.trimEnd() + '\n'
 }
 

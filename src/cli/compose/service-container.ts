@@ -16,7 +16,7 @@ export async function serviceContainer(
   service: string,
   o: { index?: number; all?: boolean } = {},
 ): Promise<ObservedContainer> {
-  const { name } = projectOrName(context, [service])
+  const { name } = await projectOrName(context, [service])
   const found = await observeContainers(context.client, name, { oneOff: 'include', running: !o.all })
   const own = found
     .filter((each) => each.service === service)

@@ -52,8 +52,12 @@ export function checkConvergeFlags(o: ConvergeValues): void {
 }
 
 /** The project with the services that are meant, as many of each as was said. */
-export function convergedProject(context: Context, services: readonly string[], o: ConvergeValues): Project {
-  const project = openProject(context, { services, envResolution: true })
+export async function convergedProject(
+  context: Context,
+  services: readonly string[],
+  o: ConvergeValues,
+): Promise<Project> {
+  const project = await openProject(context, { services, envResolution: true })
   checkSupported(project, warnOnce(context))
   const chosen = o['no-deps'] && services.length > 0 ? only(project, services) : project
   const scaled = withScales(chosen, readScales(o.scale))
