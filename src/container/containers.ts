@@ -25,7 +25,7 @@ import { Execs, type ExecSession } from './exec.ts'
 import { sweepViews } from './file-view.ts'
 import { HealthChecks } from './health-checks.ts'
 import { cgroupOf, emit, save, type Host } from './host.ts'
-import { checkName, randomName } from './names.ts'
+import { checkName, checkNewName, randomName } from './names.ts'
 import { connectionsOf, handOver } from './hand-over.ts'
 import { connectNetwork, disconnectNetwork, renameOnNetworks } from './networking.ts'
 import { settleMounts, sweepFolders } from './left-over.ts'
@@ -36,7 +36,7 @@ import { start } from './start.ts'
 import { Restarts } from './restarts.ts'
 import { isLive, isUp } from './state.ts'
 import { sampleOf, stats, type Sample, type Stats } from './stats.ts'
-import { unseenEnd, watchUnseenEnds } from './unseen-ends.ts'
+import { watchUnseenEnds } from './unseen-ends.ts'
 import { kill, pause, stop, unpause, type StopOptions } from './stop.ts'
 import { top } from './top.ts'
 import { createWarnings } from './warnings.ts'
@@ -72,9 +72,12 @@ export class Containers {
     })
     this.#unseen = watchUnseenEnds({
       list: () => this.#index.values(),
-      report: (c) => {
-        op.log.warn('a container ended unseen: its conmon was killed', { id: c.id, name: c.name })
-        this.#track(this.#onExit(c, host.runtime.exitOf(c.id, c.bundle) ?? unseenEnd()))
+      exitOf: (c) => host.runtime.exitOf(c.id, c.bundle),
+      isMonitored: (c) => host.runtime.isMonitored(c.bundle),
+      report: (c, exit) => {
+        if (exit.unseen)
+          op.log.warn('a container ended unseen: its conmon was killed', { id: c.id, name: c.name })
+        this.#track(this.#onExit(c, exit))
       },
     })
   }
@@ -190,7 +193,7 @@ export class Containers {
     const c = this.find(ref)
     using _lock = await c.lock.acquire(op.signal)
     if (!newName) throw new EngineError('invalid', 'Neither old nor new names may be empty')
-    const name = checkName(newName)
+    const name = checkNewName(newName)
     const oldName = c.name
     this.#index.rename(c, name)
     save(this.#host, c, { name })
@@ -254,7 +257,7 @@ export class Containers {
 
   async top(op: Op, ref: string, psArgs: string): Promise<TopResponse> {
     const c = this.find(ref)
-    if (!isLive(c.state)) throw new EngineError('conflict', `Container ${c.id} is not running`)
+    if (!isLive(c.state)) throw new EngineError('conflict', `container ${c.id} is not running`)
     return top(op, this.cgroupOf(c), psArgs)
   }
 

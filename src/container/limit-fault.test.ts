@@ -22,3 +22,12 @@ test('limitFault() names the weight that a runtime cannot set', () => {
   )
   assert.equal(limitFault(message, {}), undefined)
 })
+
+test('limitFault() says which scheduler knows weights of devices', () => {
+  const h = { BlkioWeightDevice: [{ Path: '/dev/sda', Weight: 300 }] }
+  for (const message of [
+    'crun create failed: write io.weight: Operation not supported',
+    'setting device weight "254:0 300": write /sys/fs/cgroup/x/io.bfq.weight: operation not supported',
+  ])
+    assert.match(limitFault(message, h) ?? '', /^--blkio-weight-device needs a device that bfq schedules/)
+})

@@ -21,15 +21,26 @@ export const hasEnded = (c: Container): boolean =>
 
 /**
  * Notices containers that ended without a word: somebody, or the kernel for want of memory, killed the conmon that would
- * have written the exit code. A look costs one small read of /proc for each running container.
+ * have written the exit code. One that lives is waited for: on a busy host it takes its time. A look costs one small read of
+ * /proc for each running container.
  */
-export function watchUnseenEnds(o: { list(): Iterable<Container>; report(c: Container): void }): Disposable {
+export function watchUnseenEnds(o: {
+  list(): Iterable<Container>
+  /** What conmon has written. */
+  exitOf(c: Container): Exit | undefined
+  isMonitored(c: Container): boolean
+  report(c: Container, exit: Exit): void
+}): Disposable {
   const suspects = new Set<Container>()
   const timer = setInterval(() => {
     for (const c of o.list()) {
       if (!hasEnded(c)) suspects.delete(c)
-      else if (suspects.delete(c)) o.report(c)
-      else suspects.add(c)
+      else if (!suspects.delete(c)) suspects.add(c)
+      else {
+        const exit = o.exitOf(c) ?? (o.isMonitored(c) ? undefined : unseenEnd())
+        if (exit) o.report(c, exit)
+        else suspects.add(c)
+      }
     }
   }, lookMs).unref()
   return { [Symbol.dispose]: () => clearInterval(timer) }

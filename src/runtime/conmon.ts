@@ -1,7 +1,7 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { spawnChild } from '../host/child.ts'
-import { EngineError } from '../lib/errors.ts'
+import { EngineError, hasCode } from '../lib/errors.ts'
 import { abortReason, type Op } from '../lib/op.ts'
 
 /** Present in the bundle of a container whose first client's end of input is the process's. */
@@ -37,7 +37,7 @@ export interface ConmonReport {
  */
 export async function launchConmon(op: Op, o: ConmonOptions): Promise<ConmonReport> {
   if (o.stdinOnce) writeFileSync(join(o.bundle, stdinOnceMarker), '')
-  const pidFile = join(o.bundle, 'conmon.pid')
+  const pidFile = pidFileOf(o.bundle)
   const child = spawnChild(o.conmon, conmonArguments(o, pidFile), {
     cwd: o.bundle,
     // The daemon's environment is none of the container's business; the runtime looks things up by PATH alone.
@@ -74,6 +74,20 @@ export async function launchConmon(op: Op, o: ConmonOptions): Promise<ConmonRepo
     // conmon ignores SIGPIPE and the failures of these pipes.
     sync?.destroy()
     child.stderr?.destroy()
+  }
+}
+
+const pidFileOf = (bundle: string) => join(bundle, 'conmon.pid')
+
+/** Whether the bundle's conmon is there, and so will tell how the container ends. */
+export function isMonitored(bundle: string): boolean {
+  try {
+    const pid = Number(readFileSync(pidFileOf(bundle), 'utf8'))
+    // The kernel gives pids again: it is conmon where the bundle is among its arguments.
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(bundle)
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ESRCH')) return false
+    throw error
   }
 }
 

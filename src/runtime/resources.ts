@@ -56,24 +56,20 @@ export function memoryOf(h: HostConfig, facts: HostFacts): OciResources['memory'
   if (reservation !== 0 && reservation < minMemory) throw invalid('Minimum memory reservation allowed is 6MB')
   if (limit > 0 && reservation > limit)
     throw invalid('Minimum memory limit can not be less than memory reservation limit, see usage')
-  if (h.MemorySwap && !facts.swapLimit)
-    throw new EngineError('unsupported', 'this kernel does not count swap: --memory-swap cannot be used')
   const swappiness = h.MemorySwappiness
   const hasSwappiness = swappiness != null && swappiness !== -1
   if (hasSwappiness && (swappiness < 0 || swappiness > 100))
     throw invalid(`Invalid value: ${swappiness}, valid memory swappiness range is 0-100`)
-  if (hasSwappiness && facts.cgroup === 'v2')
-    throw new EngineError('unsupported', '--memory-swappiness needs cgroup version 1')
-  if (h.OomKillDisable && facts.cgroup === 'v2')
-    throw new EngineError('unsupported', '--oom-kill-disable needs cgroup version 1')
+  // Docker goes on without what this kernel cannot do, and says so: `limitWarnings`.
+  const isV1 = facts.cgroup !== 'v2'
   // Docker: without a word about swap, as much swap as memory (the runtime's figure is the sum).
   const total = swap !== 0 ? swap : limit * 2
   const memory = {
     ...(limit > 0 && { limit }),
     ...(limit > 0 && total !== 0 && facts.swapLimit && { swap: total }),
     ...(reservation > 0 && { reservation }),
-    ...(hasSwappiness && { swappiness }),
-    ...(h.OomKillDisable && { disableOOMKiller: true }),
+    ...(hasSwappiness && isV1 && { swappiness }),
+    ...(h.OomKillDisable && isV1 && { disableOOMKiller: true }),
   }
   return Object.keys(memory).length > 0 ? memory : undefined
 }
@@ -99,16 +95,17 @@ export function cpuOf(h: HostConfig, facts: HostFacts): OciResources['cpu'] {
     ...(quota !== 0 && { quota }),
     ...(h.CpuRealtimePeriod && { realtimePeriod: h.CpuRealtimePeriod }),
     ...(h.CpuRealtimeRuntime && { realtimeRuntime: h.CpuRealtimeRuntime }),
-    ...(h.CpusetCpus && { cpus: list('CpusetCpus', h.CpusetCpus, { of: 'CPUs', available: facts.cpuList }) }),
+    ...(h.CpusetCpus && { cpus: list('cpus', h.CpusetCpus, { of: 'CPUs', available: facts.cpuList }) }),
     ...(h.CpusetMems && {
-      mems: list('CpusetMems', h.CpusetMems, { of: 'memory nodes', available: facts.nodeList }),
+      mems: list('mems', h.CpusetMems, { of: 'memory nodes', available: facts.nodeList }),
     }),
   }
   return Object.keys(cpu).length > 0 ? cpu : undefined
 }
 
-function list(name: string, text: string, o: { of: string; available: string }): string {
-  if (!/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(text)) throw invalid(`Invalid value ${text} for ${name}`)
+function list(name: 'cpus' | 'mems', text: string, o: { of: string; available: string }): string {
+  if (!/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(text))
+    throw invalid(`Invalid value ${text} for cpuset ${name}: invalid format: ${text}`)
   const there = ranges(o.available)
   const isThere = ([first, last]: [number, number]) => there.some(([from, to]) => from <= first && last <= to)
   if (!ranges(text).every(isThere))

@@ -6,7 +6,7 @@ import { run } from '../host/spawn.ts'
 import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
 import { attach, reopenLog, resizeTerminal, type AttachOptions, type Attachment } from './attach.ts'
-import { launchConmon } from './conmon.ts'
+import { isMonitored, launchConmon } from './conmon.ts'
 import { Execs, type ExecOptions, type ExecProcess, type ExecRuntime } from './exec.ts'
 import { Exits, type ExitContext, type ExitReport } from './exits.ts'
 import { ContainerLogs } from './log/container-logs.ts'
@@ -222,6 +222,11 @@ export class Runtime {
     if (known) this.#contexts.set(id, known)
     this.#logs.adopt(id, { bundle, reopen: () => reopenLog(bundle) })
     return this.#exits.read(id, known)
+  }
+
+  /** Whether its conmon is there, and so `exitOf` will know in the end. */
+  isMonitored(bundle: string): boolean {
+    return isMonitored(bundle)
   }
 
   forgetExit(id: string): void {
