@@ -19,7 +19,7 @@ export function commandHelp(name: string, entry: Entry, definition: Command): st
   return options === '' ? text : `${text}\nOptions:\n${options}`
 }
 
-export function flagHelp(flags: Flags): string {
+function flagHelp(flags: Flags): string {
   const rows = Object.entries(flags)
     .filter(([, flag]) => !flag.hidden)
     .toSorted(([a], [b]) => (a < b ? -1 : 1))

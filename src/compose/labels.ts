@@ -82,7 +82,7 @@ export interface Dependency {
   readonly required: boolean
 }
 
-export function dependsOnText(service: Service): string {
+function dependsOnText(service: Service): string {
   return Array.from(
     service.depends_on,
     ([name, { condition, restart }]) => `${name}:${condition}:${restart}`,

@@ -32,7 +32,7 @@ export function projectName({ told, files, folder, environment, interpolation }:
 }
 
 /** Docker: letters in lower case, digits, `_` and `-`; the rest falls away. */
-export function normalizeName(text: string): string {
+function normalizeName(text: string): string {
   return text
     .toLowerCase()
     .replace(/[^a-z0-9_-]/g, '')

@@ -10,7 +10,7 @@ import { parsePort } from './ports.ts'
 import { isLive } from './state.ts'
 
 /** Decodes `name`, `name:alias`, and what inspect shows: `/name:/own/alias`. */
-export function parseLink(text: string): { name: string; alias: string } {
+function parseLink(text: string): { name: string; alias: string } {
   if (text === '') throw new EngineError('invalid', 'empty string specified for links')
   const [name = '', alias = name, ...more] = text.split(':')
   if (more.length > 0 || name === '' || alias === '')

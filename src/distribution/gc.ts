@@ -33,9 +33,6 @@ export interface Collected {
   readonly milliseconds: number
 }
 
-const day = 24 * 3_600_000
-export const defaultUploadAgeMs = day
-
 const running = new WeakSet<Registry>()
 
 /**

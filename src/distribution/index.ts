@@ -25,7 +25,7 @@ export { digestOf, isDigest, parseDigest, type Algorithm, type Digest } from './
 export { openS3Storage } from './s3.ts'
 export { parseS3Location, type S3Settings } from './s3-settings.ts'
 export { credentialsOfEnvironment, credentialsOfFile, type S3CredentialsSource } from './s3-credentials.ts'
-export { collect, defaultUploadAgeMs, type Collected, type CollectOptions } from './gc.ts'
+export { collect, type Collected, type CollectOptions } from './gc.ts'
 export { parseRetention, type RetentionPolicy } from './retention-policy.ts'
 export { retain, type RetainOptions, type Retained } from './retention.ts'
 export { evict, type Evicted } from './cache-evict.ts'

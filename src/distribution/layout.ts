@@ -22,7 +22,7 @@ export function blobKey(digest: Digest): string {
   return `${blobsPrefix}/${algorithmOf(digest)}/${hex.slice(0, 2)}/${hex}`
 }
 
-export const repositoryPrefix = (name: string) => `${repositoriesPrefix}/${name}`
+const repositoryPrefix = (name: string) => `${repositoriesPrefix}/${name}`
 
 export const linksPrefix = (name: string) => `${repositoryPrefix(name)}/_blobs`
 export const linkKey = (name: string, digest: Digest) => `${linksPrefix(name)}/${own(digest)}`

@@ -7,7 +7,7 @@ import { bodyOf, type S3Client } from './s3-client.ts'
 import { S3Error } from './s3-errors.ts'
 
 /** Beside the objects; lists of the storage do not show it. */
-export const ownerKey = '.owner'
+const ownerKey = '.owner'
 
 const record = z.object({ id: z.string(), host: z.string(), pid: z.number() })
 type Owner = z.infer<typeof record>

@@ -25,14 +25,12 @@ export const MS_NOEXEC = 0x8
 export const MS_REMOUNT = 0x20
 export const MS_NOATIME = 0x400
 export const MS_BIND = 0x1000
-export const MS_MOVE = 0x2000
 export const MS_REC = 0x4000
 export const MS_UNBINDABLE = 0x20000
 export const MS_PRIVATE = 0x40000
 export const MS_SLAVE = 0x80000
 export const MS_SHARED = 0x100000
 
-export const MNT_FORCE = 1
 /** Takes the mount out of the tree at once, and frees it when nobody uses it any more. */
 export const MNT_DETACH = 2
 

@@ -20,12 +20,12 @@ const SOL_NETLINK = 270
 const NETLINK_CAP_ACK = 10
 const NETLINK_EXT_ACK = 11
 
-export const NETLINK_ROUTE = 0
+const NETLINK_ROUTE = 0
 export const NETLINK_NETFILTER = 12
 
 const NLM_F_REQUEST = 1
 const NLM_F_ACK = 4
-export const NLM_F_DUMP = 0x300
+const NLM_F_DUMP = 0x300
 export const NLM_F_EXCL = 0x200
 export const NLM_F_CREATE = 0x400
 export const NLM_F_REPLACE = 0x100
@@ -53,7 +53,7 @@ export interface Request {
 }
 
 /** The kernel's refusal of a request: a SyscallError with the kernel's own explanation where it gives one. */
-export class NetlinkError extends SyscallError {
+class NetlinkError extends SyscallError {
   constructor(what: string, errno: number, explanation: string | undefined) {
     super('netlink', errno, what)
     if (explanation !== undefined) this.message += `: ${explanation}`

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
 import { hasCode } from '../lib/errors.ts'
 
 /** Clock ticks after boot at which the process started: with the pid it names a process for ever. Undefined when gone. */
@@ -56,18 +56,6 @@ function readWord(pid: number, address: bigint): bigint {
     return word.readBigUInt64LE()
   } finally {
     closeSync(memory)
-  }
-}
-
-/** Direct children, of any thread. */
-export function childrenOf(pid: number): number[] {
-  try {
-    return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-      readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
-    )
-  } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ESRCH')) return []
-    throw error
   }
 }
 

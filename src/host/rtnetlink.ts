@@ -224,12 +224,6 @@ export const setUp = (index: number): Request => ({
   body: linkHeader({ up: true, index }),
 })
 
-export const setMaster = (index: number, master: number): Request => ({
-  what: `set master of link ${index}`,
-  type: RTM_NEWLINK,
-  body: Buffer.concat([linkHeader({ index }), attribute(IFLA_MASTER, master)]),
-})
-
 export const setAlias = (index: number, alias: string): Request => ({
   what: `set alias of link ${index}`,
   type: RTM_NEWLINK,

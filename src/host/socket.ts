@@ -27,7 +27,7 @@ const F_SETFL = 4
 const O_NONBLOCK = 0o4000
 
 /** Longest path that a unix socket's address holds, in bytes. */
-export const maxSocketPath = 107
+const maxSocketPath = 107
 
 /** Two connected stream sockets, non-blocking and close-on-exec. */
 export function socketPair(): [number, number] {

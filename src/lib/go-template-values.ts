@@ -77,7 +77,7 @@ export function formatValue(value: unknown, depth: 'top' | 'inner' = 'inner'): s
 }
 
 /** Go's `%v` of an int64, else of a float64. */
-export function formatNumber(value: number): string {
+function formatNumber(value: number): string {
   if (Number.isInteger(value)) return BigInt(value).toString()
   const exponent = Math.floor(Math.log10(Math.abs(value)))
   if (exponent >= -4 && exponent < 21) return String(value)

@@ -206,7 +206,7 @@ function addressesOf(hostIp: string, defaultAddress: string): string[] {
 }
 
 /** In the one form that is compared: without brackets, IPv6 shortened, IPv4 inside IPv6 as IPv4. */
-export function parseAddress(text: string): string {
+function parseAddress(text: string): string {
   const plain = text.replace(/^\[(.*)\]$/, '$1')
   let bytes: Buffer
   try {

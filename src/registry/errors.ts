@@ -170,7 +170,7 @@ const certificateCodes = [
 ]
 
 /** Waiting does not help against these. */
-export function isCertificateError(error: unknown): boolean {
+function isCertificateError(error: unknown): boolean {
   return hasCode(error, ...certificateCodes)
 }
 

@@ -2,7 +2,7 @@ import { capabilityNames } from '../host/proc.ts'
 import { EngineError } from '../lib/errors.ts'
 
 /** Docker's set for a container that asks for nothing. */
-export const defaultCapabilities: readonly string[] = [
+const defaultCapabilities: readonly string[] = [
   'CAP_CHOWN',
   'CAP_DAC_OVERRIDE',
   'CAP_FSETID',

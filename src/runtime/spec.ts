@@ -121,7 +121,7 @@ export function buildSpec(i: SpecInput, facts: HostFacts = hostFacts()): OciSpec
 }
 
 /** A process of user 0 holds them; any other user's only could through files that grant them, as after execve(2). */
-export function processCapabilities(uid: number, capabilities: readonly string[]): OciCapabilities {
+function processCapabilities(uid: number, capabilities: readonly string[]): OciCapabilities {
   const set = [...capabilities]
   return uid === 0 ? { bounding: set, effective: set, permitted: set } : { bounding: set }
 }

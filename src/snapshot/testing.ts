@@ -46,7 +46,7 @@ function encode(e: TestEntry): Buffer[] {
   return [header, data, Buffer.alloc(padded(data.length) - data.length)]
 }
 
-export function fixChecksum(header: Buffer): void {
+function fixChecksum(header: Buffer): void {
   header.fill(0x20, 148, 156)
   const sum = header.reduce((total, byte) => total + byte, 0)
   header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1')

@@ -54,7 +54,7 @@ export async function readFiles(
  * fsutil’s protocol, the receiving end: the client lists what it has, numbered by its place in the list; we ask for
  * contents by number while the list still comes; both sides say that they are done. Returns the bytes received.
  */
-export async function receiveTree(
+async function receiveTree(
   op: Op,
   session: Session,
   o: { name: string; tree: TreeReceiver; wanted: SyncWants },

@@ -168,7 +168,7 @@ export function endpointMap(c: Container, o: NetworkFacts): Record<string, Endpo
   )
 }
 
-export function encodeNetworkSettings(c: Container, o: NetworkFacts): NetworkSettings {
+function encodeNetworkSettings(c: Container, o: NetworkFacts): NetworkSettings {
   const networks = endpointMap(c, o)
   // Docker: the fields of old repeat the default bridge's alone.
   const endpoint = networks['bridge']

@@ -93,7 +93,7 @@ async function search({ distribution }: Deps, call: Call): Promise<void> {
 }
 
 /** Work that reports as it goes, as docker's JSON stream. */
-export async function sendReports(
+async function sendReports(
   call: Call,
   work: (report: (message: ProgressMessage) => void) => Promise<void>,
 ): Promise<void> {

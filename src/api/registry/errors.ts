@@ -92,7 +92,7 @@ export function sendAnswer(response: ServerResponse, answer: Answer, o: { body: 
 }
 
 /** The disk, or what one may use of it. */
-export function isFull(error: unknown): boolean {
+function isFull(error: unknown): boolean {
   for (let e = error; e instanceof Error; e = e.cause) if (hasCode(e, 'ENOSPC', 'EDQUOT')) return true
   return false
 }

@@ -33,7 +33,7 @@ const userPart = '${user}'
  * Rights to repositories: what no rule allows is refused, and rules only ever add. A rule is for users by name (`*`: all that are
  * logged in), for groups, or for requests without a login (which everybody may make).
  */
-export class Rights {
+class Rights {
   readonly #rules: readonly Rule[]
   readonly #globs = new Map<string, Glob>()
 

@@ -10,7 +10,7 @@ import { checkProgram, checkText, optionsFor, type Checked } from './check.ts'
 import type { BaseImage } from './view.ts'
 
 /** The project's own options, at the top of the context. */
-export const projectFile = '.gantry-checks'
+const projectFile = '.gantry-checks'
 const maxProjectFile = 64 << 10
 /** More names than people look through. */
 const maxFiles = 1000

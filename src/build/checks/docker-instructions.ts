@@ -309,7 +309,7 @@ function wordsOf(i: Instruction): readonly Word[] {
 }
 
 /** A command line in exec form; through the shell when it needs one. */
-export function asJson(text: string): string {
+function asJson(text: string): string {
   const plain = /^[\w@%+=:,./-]+(?:\s+[\w@%+=:,./-]+)*$/.test(text) && !/^[A-Za-z_]\w*=/.test(text)
   const list = plain ? text.split(/\s+/) : ['/bin/sh', '-c', `exec ${text}`]
   return `[${list.map((word) => JSON.stringify(word)).join(', ')}]`

@@ -12,7 +12,7 @@ export interface CheckOptions {
   readonly version?: number
 }
 
-export const noOptions: CheckOptions = { skip: [], experimental: [], levels: {} }
+const noOptions: CheckOptions = { skip: [], experimental: [], levels: {} }
 
 const truths: Readonly<Record<string, boolean>> = {
   true: true,

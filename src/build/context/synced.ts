@@ -25,7 +25,7 @@ export function fetchInto(kept: KeptContext, source: SyncSource, ignore: readonl
 }
 
 /** The paths that hold all that is wanted; undefined when that may be anything. */
-export function followPaths(wanted: readonly string[]): string[] | undefined {
+function followPaths(wanted: readonly string[]): string[] | undefined {
   const paths = new Set<string>()
   for (const pattern of wanted) {
     const parts = cleanPath(`/${splitBelow(pattern).join('/')}`)

@@ -153,7 +153,7 @@ function parseDirectives(source: Source) {
 
 const isComment = (line: string): boolean => line.trimStart().startsWith('#')
 
-export function lineRange(source: Source, first: number, last = first): Range {
+function lineRange(source: Source, first: number, last = first): Range {
   const start = (source.lines[first - 1] ?? '').length - (source.lines[first - 1] ?? '').trimStart().length
   return {
     start: { line: first, column: start + 1 },

@@ -59,7 +59,7 @@ export function pictureOf(vertices: readonly ShownVertex[], o: PictureOptions): 
   return [first, ...lines.slice(-room)]
 }
 
-export function isDone(vertex: VertexEvent): boolean {
+function isDone(vertex: VertexEvent): boolean {
   return vertex.completed !== undefined || vertex.cached || vertex.error !== undefined
 }
 

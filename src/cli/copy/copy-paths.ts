@@ -5,10 +5,10 @@ const { posix } = process.getBuiltinModule('node:path')
 export const cleanPath = (path: string): string => posix.normalize(path).replace(/(?<=.)\/+$/, '')
 
 /** `dir/`: it must be a directory, and a symlink is followed. */
-export const endsInSlash = (path: string): boolean => path.endsWith('/')
+const endsInSlash = (path: string): boolean => path.endsWith('/')
 
 /** `dir/.`: what is in the directory. */
-export const endsInDot = (path: string): boolean => baseOf(path) === '.'
+const endsInDot = (path: string): boolean => baseOf(path) === '.'
 
 function baseOf(path: string): string {
   const bare = path.replace(/\/+$/, '')

@@ -9,7 +9,7 @@ interface EndpointOptions extends ContainerIdentity {
 }
 
 /** Docker: the first by `priority`, then by name, is what the engine calls the container's network mode. */
-export function networksByPriority(service: Service): string[] {
+function networksByPriority(service: Service): string[] {
   const priority = (key: string) => service.networks.get(key)?.priority ?? 0
   return [...service.networks.keys()].toSorted((a, b) => priority(b) - priority(a) || (a < b ? -1 : 1))
 }

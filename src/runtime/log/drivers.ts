@@ -36,7 +36,7 @@ const deliveryOptions = ['mode', 'max-buffer-size']
 
 const invalid = (message: string) => new EngineError('invalid', message)
 
-export function isLogDriver(name: string): name is LogDriver {
+function isLogDriver(name: string): name is LogDriver {
   return (logDrivers as readonly string[]).includes(name)
 }
 

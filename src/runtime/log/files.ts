@@ -10,8 +10,7 @@ export interface LogFile {
   readonly size: number
 }
 
-export const rotatedPath = (path: string, number: number): string =>
-  number === 0 ? path : `${path}.${number}`
+const rotatedPath = (path: string, number: number): string => (number === 0 ? path : `${path}.${number}`)
 
 /** The files of a log, oldest first. One that a rotation renames meanwhile is there, once. */
 export async function logFiles(path: string): Promise<LogFile[]> {

@@ -127,7 +127,7 @@ export const BuildHistoryRequest = message({
   Filter: strings(4),
   Limit: int32(5),
 })
-export const BuildHistoryRecord = message({
+const BuildHistoryRecord = message({
   Ref: string(1),
   Frontend: string(2),
   FrontendAttrs: stringMap(3),

@@ -1,20 +1,7 @@
-import {
-  bool,
-  bytes,
-  byteStrings,
-  bytesMap,
-  int64,
-  message,
-  messageMap,
-  messages,
-  nested,
-  string,
-  stringMap,
-} from './message.ts'
+import { bool, bytesMap, message, messageMap, messages, nested, string, stringMap } from './message.ts'
 import { Definition } from './ops.ts'
-import { Stat } from './fsutil.ts'
 import { Status } from './status.ts'
-import { Platform, Range, WorkerRecord } from './worker.ts'
+import { WorkerRecord } from './worker.ts'
 
 /** Messages of moby.buildkit.v1.frontend.LLBBridge. */
 
@@ -48,30 +35,4 @@ export const PongResponse = message({
   Workers: messages(3, WorkerRecord),
 })
 
-export const ResolveImageConfigRequest = message({
-  Ref: string(1),
-  platform: nested(2, Platform),
-  ResolveMode: string(3),
-})
-export const ResolveImageConfigResponse = message({ Digest: string(1), Config: bytes(2), Ref: string(3) })
-
-export const ReadFileRequest = message({
-  Ref: string(1),
-  FilePath: string(2),
-  Range: nested(3, message({ Offset: int64(1), Length: int64(2) })),
-})
-export const ReadFileResponse = message({ Data: bytes(1) })
-export const ReadDirRequest = message({ Ref: string(1), DirPath: string(2), IncludePattern: string(3) })
-export const ReadDirResponse = message({ entries: messages(1, Stat) })
-export const StatFileRequest = message({ Ref: string(1), Path: string(2) })
-export const StatFileResponse = message({ stat: nested(1, Stat) })
 export const EvaluateRequest = message({ Ref: string(1) })
-
-export const WarnRequest = message({
-  digest: string(1),
-  level: int64(2),
-  short: bytes(3),
-  detail: byteStrings(4),
-  url: string(5),
-  ranges: messages(7, Range),
-})
