@@ -88,13 +88,16 @@ export const entries: readonly Entry[] = [
     about,
     load: async () => (await import('./commands/context.ts'))[key],
   })),
-  ...['export', 'import'].map((name) =>
-    missing(
-      [`context ${name}`],
-      'Exchange contexts',
-      'contexts are files below ~/.docker/contexts, which can be copied',
-    ),
-  ),
+  {
+    names: ['context export'],
+    about: 'Export a context to a tar archive FILE or a tar stream on STDOUT.',
+    load: async () => (await import('./commands/context-archives.ts')).exportContext,
+  },
+  {
+    names: ['context import'],
+    about: 'Import a context from a tar file',
+    load: async () => (await import('./commands/context-archives.ts')).importContext,
+  },
   ...(['bash', 'fish', 'zsh'] as const).map((shell) => ({
     names: [`completion ${shell}`],
     about: `Generate the autocompletion script for ${shell}`,
@@ -117,7 +120,7 @@ export const entries: readonly Entry[] = [
   ...['config', 'node', 'secret', 'service', 'stack', 'swarm'].map((name) =>
     missing([name], 'Manage Swarm', 'Swarm is not supported'),
   ),
-  missing(['volume update'], 'Update a volume (cluster volumes only)', 'Swarm is not supported'),
+  missing(['volume update'], 'Update a volume (cluster volumes only)', 'can only update cluster volumes'),
 ]
 
 export const groups: Readonly<Record<string, string>> = {

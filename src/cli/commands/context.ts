@@ -11,7 +11,7 @@ import { renderList } from '../format.ts'
 
 const { readFileSync } = process.getBuiltinModule('node:fs')
 
-const storeOf = (context: Context) => new ContextStore(context.config.directory)
+export const storeOf = (context: Context) => new ContextStore(context.config.directory)
 
 /** What the environment says: it is in no file. */
 function defaultContext(context: Context): StoredContext {
@@ -44,7 +44,8 @@ const endpoint = value<Readonly<Record<string, string>> | undefined>(
 
 const nameRule = /^[a-zA-Z0-9][a-zA-Z0-9_.+-]+$/
 
-function checkName(name: string): void {
+/** Throws where no context may be called so. */
+export function checkName(name: string): void {
   if (name === defaultName) throw new ExitError(1, '"default" is a reserved context name')
   if (!nameRule.test(name))
     throw new ExitError(
@@ -95,7 +96,8 @@ function skipsVerification(text: string): boolean {
   )
 }
 
-const copied = (context: Context, name: string) =>
+/** One by name, `default` too. */
+export const copied = (context: Context, name: string) =>
   name === defaultName ? defaultContext(context) : storeOf(context).find(name)
 
 export const create = command({
