@@ -1,25 +1,11 @@
-import {
-  constants,
-  createReadStream,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { constants, createReadStream, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
-import { z } from 'zod'
-import { digestSchema } from '../lib/digest-schema.ts'
+import type { Readable } from 'node:stream'
 import type { Digest } from '../lib/digest.ts'
-import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
+import { EngineError } from '../lib/errors.ts'
 import type { FileMode } from '../lib/file-mode.ts'
-import { KeyedLock } from '../lib/lock.ts'
 import type { Op } from '../lib/op.ts'
-import { decompress, peek } from '../host/decompress.ts'
-import { isMountPoint, MNT_DETACH, mountOverlay, mountsUnder, unmount } from '../host/mount.ts'
+import { isMountPoint, mountsUnder } from '../host/mount.ts'
 import { RootDir } from '../host/root-dir.ts'
 import type { Lease, Leases, Store } from '../store/index.ts'
 import type { Change } from './inspect-tree.ts'
@@ -27,7 +13,9 @@ import type { CopyEntry, Linked, Owner, Packed } from './jobs.ts'
 import type { LayerEntry } from './list-layer.ts'
 import { Layers, type DiffId, type Layer } from './layers.ts'
 import { Pool, type Pump } from './pool.ts'
-import { blockSize, bytesOf, encodeHeader, parseHeader } from './tar-header.ts'
+import { bytesOf } from './tar-header.ts'
+import { tarIn, withOwnEntry } from './tree-archive.ts'
+import { Workspaces } from './workspaces.ts'
 
 export type { DiffId, Layer } from './layers.ts'
 
@@ -37,30 +25,27 @@ export interface FileInLayer {
   readonly path: string
 }
 
-const stackRecord = z.array(digestSchema)
-
-/** Layers, and workspaces `<root>/workspaces/<id>/{upper,work,merged}` with the stack last mounted in `lowers`. */
+/** Layers, workspaces over them, and the files that go in and out of both. */
 export class Snapshots {
   readonly #root: string
   readonly #leases: Leases
   readonly #pool: Pool
   readonly #layers: Layers
-  readonly #lock = new KeyedLock()
+  readonly #workspaces: Workspaces
 
   private constructor(o: { root: string; leases: Leases; pool: Pool; layers: Layers }) {
     this.#root = o.root
     this.#leases = o.leases
     this.#pool = o.pool
     this.#layers = o.layers
+    this.#workspaces = new Workspaces(o.root, o.layers)
   }
 
   /** Throws kind `unsupported` when the file system of `root` cannot hold overlays. */
   static async open(op: Op, o: { root: string; store: Store; leases: Leases }): Promise<Snapshots> {
-    mkdirSync(join(o.root, 'workspaces'), { recursive: true, mode: 0o700 })
     const pool = new Pool()
     const layers = new Layers(op, { ...o, pool })
     const snapshots = new Snapshots({ root: o.root, leases: o.leases, pool, layers })
-    snapshots.#probe()
     await layers.verifyUnsynced(op)
     return snapshots
   }
@@ -156,13 +141,8 @@ export class Snapshots {
   // Workspaces
 
   /** Makes a workspace; one that is there is kept. `lowers` (bottom first) lets it be read before its first mount. */
-  async prepare(op: Op, id: string, o: { lowers?: readonly DiffId[] } = {}): Promise<void> {
-    using _lock = await this.#lock.acquire(id, op.signal)
-    const dir = this.#dir(id)
-    mkdirSync(dir, { recursive: true, mode: 0o711 })
-    for (const name of ['upper', 'work', 'merged'])
-      mkdirSync(join(dir, name), { recursive: true, mode: 0o755 })
-    if (o.lowers) this.#writeStack(id, o.lowers)
+  prepare(op: Op, id: string, o: { lowers?: readonly DiffId[] } = {}): Promise<void> {
+    return this.#workspaces.prepare(op, id, o)
   }
 
   /**
@@ -171,43 +151,37 @@ export class Snapshots {
    * `again`: one that was mounted so before, which the kernel refuses since it cannot know whether there was a crash. The
    * caller does.
    */
-  async mount(
+  mount(
     op: Op,
     id: string,
     lowers: readonly DiffId[],
     o: { volatile?: boolean; again?: boolean } = {},
   ): Promise<string> {
-    using _lock = await this.#lock.acquire(id, op.signal)
-    const dir = this.#existing(id)
-    const target = join(dir, 'merged')
-    if (isMountPoint(target)) return target
-    const stack = this.#layers.stack(lowers)
-    this.#writeStack(id, lowers)
-    if (o.again) rmSync(join(dir, 'work/work/incompat'), { recursive: true, force: true })
-    mountOverlay({
-      lowers: stack.length > 0 ? stack : [this.#layers.emptyPath],
-      upper: join(dir, 'upper'),
-      work: join(dir, 'work'),
-      target,
-      ...(o.volatile && { volatile: true }),
-    })
-    return target
+    return this.#workspaces.mount(op, id, { ...o, lowers })
   }
 
   /** One that is not mounted, or not there, is not an error. */
-  async unmount(op: Op, id: string): Promise<void> {
-    using _lock = await this.#lock.acquire(id, op.signal)
-    this.#unmount(op, join(this.#dir(id), 'merged'))
+  unmount(op: Op, id: string): Promise<void> {
+    return this.#workspaces.unmount(op, id)
+  }
+
+  /** Unmounts and deletes; one that is not there is not an error. The files are deleted in the background. */
+  remove(op: Op, id: string): Promise<void> {
+    return this.#workspaces.remove(op, id)
   }
 
   /** Where the workspace's files are seen when it is mounted. */
   mergedPath(id: string): string {
-    return join(this.#dir(id), 'merged')
+    return this.#workspaces.merged(id)
   }
 
   /** What was written in the workspace, in overlayfs form. */
   upperPath(id: string): string {
-    return join(this.#dir(id), 'upper')
+    return this.#workspaces.upper(id)
+  }
+
+  workspaces(): Promise<string[]> {
+    return Promise.resolve(this.#workspaces.list())
   }
 
   /**
@@ -216,9 +190,9 @@ export class Snapshots {
    * is as it was. Throws kind `unsupported` for what a layer cannot hold.
    */
   async commit(op: Op, id: string, o: { lease?: Lease; epoch?: number } = {}): Promise<Layer> {
-    using _lock = await this.#lock.acquire(id, op.signal)
-    const dir = this.#existing(id)
-    this.#unmount(op, join(dir, 'merged'))
+    using _lock = await this.#workspaces.hold(op, id)
+    const dir = this.#workspaces.existing(id)
+    this.#workspaces.detach(op, join(dir, 'merged'))
     const layer = await this.#layers.adopt(op, join(dir, 'upper'), o)
     this.#layers.discard(dir)
     return layer
@@ -233,7 +207,7 @@ export class Snapshots {
     id: string,
     o: { lease?: Lease; mountPoints?: readonly string[] } = {},
   ): Promise<Layer> {
-    const from = join(this.#existing(id), 'upper')
+    const from = join(this.#workspaces.existing(id), 'upper')
     const temporary = this.#layers.makeTemporary()
     try {
       const to = join(temporary, 'fs')
@@ -248,23 +222,23 @@ export class Snapshots {
 
   /** What the workspace changes of its layers, sorted by path. */
   async changes(op: Op, id: string): Promise<Change[]> {
-    const upper = join(this.#existing(id), 'upper')
-    using lower = this.#view(op, this.#layers.stack(this.#readStack(id)))
+    const upper = join(this.#workspaces.existing(id), 'upper')
+    using lower = this.#workspaces.view(op, this.#workspaces.lowersOf(id))
     const changes = await this.#pool.run(op, 'changes', { upper, lower: lower.path })
     return changes.toSorted((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0))
   }
 
   /** Bytes of the files written in the workspace. */
   usage(op: Op, id: string): Promise<number> {
-    return this.#pool.run(op, 'usage', { dir: join(this.#existing(id), 'upper') })
+    return this.#pool.run(op, 'usage', { dir: join(this.#workspaces.existing(id), 'upper') })
   }
 
   /** The whole tree, mounted or not, as a tar stream; `into` a folder, it has no end and more may follow (`endOfTar`). */
   exportTar(op: Op, id: string, o: { into?: string } = {}): Readable {
-    const dir = this.#existing(id)
+    const dir = this.#workspaces.existing(id)
     if (isMountPoint(join(dir, 'merged')))
       return this.#pool.stream(op, 'tar', { input: { dir: join(dir, 'merged'), form: 'tree', ...o } })
-    const view = this.#view(op, [join(dir, 'upper'), ...this.#layers.stack(this.#readStack(id))])
+    const view = this.#workspaces.view(op, [join(dir, 'upper'), ...this.#workspaces.lowersOf(id)])
     const stream = this.#pool.stream(op, 'tar', { input: { dir: view.path, form: 'tree', ...o } })
     stream.once('close', () => view[Symbol.dispose]())
     return stream
@@ -292,7 +266,7 @@ export class Snapshots {
     const { entries, chown, mode, mtime, earlier } = o
     return await this.#pool.run(op, 'copy', {
       from: o.from.dir,
-      to: this.#mounted(o.workspace),
+      to: this.#workspaces.mounted(o.workspace),
       entries,
       ...(chown && { chown }),
       ...(mode !== undefined && { mode }),
@@ -308,7 +282,7 @@ export class Snapshots {
    * layer is leased.
    */
   async linkEarlier(op: Op, o: { workspace: string; layer: DiffId; files: Linked }): Promise<void> {
-    const upper = join(this.#existing(o.workspace), 'upper')
+    const upper = join(this.#workspaces.existing(o.workspace), 'upper')
     if (isMountPoint(this.mergedPath(o.workspace)))
       throw new EngineError('conflict', `workspace ${o.workspace} is mounted`)
     await this.#pool.run(op, 'link', {
@@ -335,7 +309,7 @@ export class Snapshots {
       anySymlinks?: boolean
     },
   ): Promise<boolean> {
-    const root = this.#mounted(o.workspace)
+    const root = this.#workspaces.mounted(o.workspace)
     using source = RootDir.open(o.from?.dir ?? '/')
     if (source.stat(o.archive).kind !== 'file') return false
     const stream = createReadStream('', { fd: source.openFile(o.archive, 0), highWaterMark: 1 << 20 })
@@ -353,29 +327,7 @@ export class Snapshots {
 
   /** Any directory as a tar stream, its own attributes first (`./`). */
   directoryTar(op: Op, dir: string): Readable {
-    using root = RootDir.open(dir)
-    const { mode, uid, gid, mtimeSec, mtimeNsec } = root.stat('.')
-    const head = encodeHeader({
-      name: '.',
-      type: 'directory',
-      mode,
-      uid,
-      gid,
-      size: 0,
-      mtime: { sec: mtimeSec, nsec: mtimeNsec },
-      linkName: '',
-      major: 0,
-      minor: 0,
-      xattrs: new Map(),
-    })
-    const body = this.#pool.stream(op, 'tar', { input: { dir, form: 'tree' } })
-    return Readable.from(
-      (async function* () {
-        yield head
-        yield* body
-      })(),
-      { objectMode: false },
-    )
+    return withOwnEntry(dir, this.#pool.stream(op, 'tar', { input: { dir, form: 'tree' } }))
   }
 
   /** A directory with its own attributes under the name `as`, or `only` one entry of it. `dir` must stay open till it is read. */
@@ -406,19 +358,6 @@ export class Snapshots {
       op.log.warn('attributes that belong to another host were left out', { attributes: skippedXattrs })
   }
 
-  /** Unmounts and deletes; one that is not there is not an error. The files are deleted in the background. */
-  async remove(op: Op, id: string): Promise<void> {
-    using _lock = await this.#lock.acquire(id, op.signal)
-    const dir = this.#dir(id)
-    if (!existsSync(dir)) return
-    this.#unmount(op, join(dir, 'merged'))
-    this.#layers.discard(dir)
-  }
-
-  workspaces(): Promise<string[]> {
-    return Promise.resolve(readdirSync(join(this.#root, 'workspaces')))
-  }
-
   /** At boot, and when much has gone: removes what neither `keep` nor a lease names, and what was left half-made. */
   async reconcile(
     op: Op,
@@ -426,7 +365,7 @@ export class Snapshots {
   ): Promise<void> {
     for (const id of await this.workspaces())
       if (!keep.workspaces.has(id) && !this.#leases.holds(`workspace:${id}`)) await this.remove(op, id)
-    for (const target of mountsUnder(join(this.#root, 'tmp'))) this.#unmount(op, target)
+    for (const target of mountsUnder(join(this.#root, 'tmp'))) this.#workspaces.detach(op, target)
     this.#layers.reconcile(op, keep.layers)
     this.#layers.emptyTrash()
   }
@@ -435,105 +374,5 @@ export class Snapshots {
   async close(): Promise<void> {
     await this.#layers.settle()
     await this.#pool.close()
-  }
-
-  #dir(id: string): string {
-    if (!/^[\w.-]+$/.test(id) || /^\.+$/.test(id))
-      throw new EngineError('internal', `workspace id ${JSON.stringify(id)} is not a name`)
-    return join(this.#root, 'workspaces', id)
-  }
-
-  #existing(id: string): string {
-    const dir = this.#dir(id)
-    if (!existsSync(join(dir, 'upper'))) throw new EngineError('not-found', `workspace ${id} does not exist`)
-    return dir
-  }
-
-  #mounted(id: string): string {
-    const target = join(this.#existing(id), 'merged')
-    if (!isMountPoint(target)) throw new EngineError('conflict', `workspace ${id} is not mounted`)
-    return target
-  }
-
-  #unmount(op: Op, target: string): void {
-    try {
-      unmount(target)
-    } catch (error) {
-      if (!hasCode(error, 'EBUSY')) throw error
-      // Somebody (a shell, a backup) has a file open in it; the mount goes when they close it.
-      op.log.debug('mount is busy: detached', { target })
-      unmount(target, MNT_DETACH)
-    }
-  }
-
-  #writeStack(id: string, lowers: readonly DiffId[]): void {
-    writeFileSync(join(this.#dir(id), 'lowers'), JSON.stringify(lowers), { mode: 0o600 })
-  }
-
-  #readStack(id: string): DiffId[] {
-    try {
-      return stackRecord.parse(JSON.parse(readFileSync(join(this.#dir(id), 'lowers'), 'utf8')))
-    } catch (cause) {
-      if (!hasCode(cause, 'ENOENT'))
-        throw new EngineError('internal', `The layer list of workspace ${id} is damaged`, { cause })
-      throw new EngineError('conflict', `workspace ${id} was never mounted: its layers are not known`, {
-        cause,
-      })
-    }
-  }
-
-  /** A read-only mount of directories (top first). */
-  #view(op: Op, dirs: readonly string[]): Disposable & { path: string } {
-    const path = this.#layers.makeTemporary()
-    const drop = () => {
-      this.#unmount(op, path)
-      // Not recursive: were it still mounted, this would fail rather than delete what is below.
-      rmdirSync(path)
-      this.#layers.dropTemporary(path)
-    }
-    try {
-      // The kernel wants two directories at least when none is writable.
-      if (dirs.length > 0) mountOverlay({ lowers: [...dirs, this.#layers.emptyPath], target: path })
-    } catch (error) {
-      drop()
-      throw error
-    }
-    return { path, [Symbol.dispose]: drop }
-  }
-
-  #probe(): void {
-    const dir = this.#layers.makeTemporary()
-    const target = join(dir, 'merged')
-    try {
-      for (const name of ['upper', 'work', 'merged']) mkdirSync(join(dir, name))
-      mountOverlay({
-        lowers: [this.#layers.emptyPath],
-        upper: join(dir, 'upper'),
-        work: join(dir, 'work'),
-        target,
-      })
-      unmount(target)
-    } catch (cause) {
-      throw new EngineError(
-        'unsupported',
-        `Cannot mount an overlay in ${this.#root} (${messageOf(cause)}): its file system must be able to hold overlayfs upper directories, as ext4, xfs and btrfs are`,
-        { cause },
-      )
-    } finally {
-      this.#layers.dropTemporary(dir)
-    }
-  }
-}
-
-/** The tar archive in a file that may be compressed; undefined when there is none, damaged beginnings included. */
-async function tarIn(op: Op, file: Readable): Promise<Readable | undefined> {
-  try {
-    const { head, whole } = await peek(await decompress(op, file), blockSize)
-    if (head.length === blockSize && parseHeader(head)) return whole
-    whole.destroy()
-    return undefined
-  } catch (error) {
-    if (error instanceof EngineError && error.kind === 'invalid') return undefined
-    throw error
   }
 }
