@@ -26,7 +26,7 @@ test('applyChanges() without lines changes nothing', async () => {
 })
 
 test('applyChanges() refuses what touches files, in docker’s words', async () => {
-  await assert.rejects(applyChanges(op, {}, ['RUN true']), { message: 'run is not a valid change command' })
-  await assert.rejects(applyChanges(op, {}, ['FROM x']), { message: 'from is not a valid change command' })
+  await assert.rejects(applyChanges(op, {}, ['RUN true']), { message: 'RUN is not a valid change command' })
+  await assert.rejects(applyChanges(op, {}, ['FROM x']), { message: 'FROM is not a valid change command' })
   await assert.rejects(applyChanges(op, {}, ['NOPE x']), { kind: 'invalid' })
 })

@@ -34,9 +34,10 @@ export async function applyChanges(
   const program = parseProgram('--change', ['FROM scratch', ...lines].join('\n'))
   const stage = program.stages[0]
   if (!stage || program.stages.length > 1)
-    throw new EngineError('invalid', 'from is not a valid change command')
+    throw new EngineError('invalid', 'FROM is not a valid change command')
   for (const { kind } of stage.body)
-    if (!allowed.has(kind)) throw new EngineError('invalid', `${kind} is not a valid change command`)
+    if (!allowed.has(kind))
+      throw new EngineError('invalid', `${kind.toUpperCase()} is not a valid change command`)
   // The graph that comes of it is never solved: only the config counts.
   const converter = new Converter(program, {
     buildArgs: {},

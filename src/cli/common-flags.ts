@@ -26,7 +26,7 @@ export const filter = (help: string, short?: string): Flag<readonly string[]> =>
     kind: 'filter',
     ...(short !== undefined && { short }),
     check: (text) => {
-      if (text !== '' && !text.includes('=')) throw new Error(`invalid filter '${text}'`)
+      if (text !== '' && !text.includes('=')) throw new Error('bad format of filter (expected name=value)')
       return text
     },
   })

@@ -110,6 +110,10 @@ function refuse({ flags, given }: CreateInput): void {
   if (flags['use-api-socket']) throw unsupported('--use-api-socket is not supported')
   if (given.has('kernel-memory'))
     throw unsupported('--kernel-memory is not supported: the kernel has dropped this limit')
+  if (!/^(?:[\w.-]+(?:\/[\w.-]+){0,2})?$/.test(flags.platform))
+    throw new Error(
+      `error parsing specified platform: ${JSON.stringify(flags.platform)}: cannot parse platform specifier: invalid argument`,
+    )
   if (flags.rm && flags.restart !== 'no' && flags.restart !== '')
     throw new Error('conflicting options: cannot specify both --restart and --rm')
 }

@@ -18,6 +18,8 @@ export interface Listing<Row> {
   readonly table: readonly string[]
   /** The column that `--quiet` prints. */
   readonly quiet?: string | undefined
+  /** How a template's fault is introduced, where docker does it in words of its own. */
+  readonly faults?: { readonly parse: string; readonly execute: string }
 }
 
 /** What the list prints. `format` is the flag, or the configured default, or empty. */
@@ -56,6 +58,7 @@ async function renderTemplates<Row>(
 ): Promise<string> {
   const { MethodSet, Template, TemplateError } = await import('../lib/go-template.ts')
   const { columns, methods = {}, rows, typeName } = listing
+  const { faults = { parse: 'template parsing error', execute: 'template parsing error' } } = listing
   const source = spec === 'json' ? '{{json .}}' : (table ?? spec)
   // Docker: these two escapes work in formats as typed in a shell.
   const text = source.replaceAll('\\t', '\t').replaceAll('\\n', '\n')
@@ -63,7 +66,7 @@ async function renderTemplates<Row>(
   try {
     template = Template.parse(text)
   } catch (error) {
-    if (error instanceof TemplateError) throw new ExitError(1, `failed to parse template: ${error.message}`)
+    if (error instanceof TemplateError) throw new ExitError(1, `${faults.parse}: ${error.message}`)
     throw error
   }
   const lines: string[] = []
@@ -86,13 +89,34 @@ async function renderTemplates<Row>(
         }),
       )
     } catch (error) {
-      if (error instanceof TemplateError)
-        throw new ExitError(1, `failed to execute template: ${error.message}`)
+      if (error instanceof TemplateError) throw new ExitError(1, `${faults.execute}: ${error.message}`)
       throw error
     }
   }
   if (table === undefined) return lines.map((line) => `${line}\n`).join('')
   return alignTable(lines.flatMap((line) => line.split('\n')).map((line) => line.split('\t')))
+}
+
+/** One object through a template: exit code 64 for one that cannot be read, 1 for one that does not fit. */
+export async function renderOne(
+  format: string,
+  data: object,
+  options: { readonly typeName: string; readonly name?: string },
+): Promise<string> {
+  const { Template, TemplateError } = await import('../lib/go-template.ts')
+  let template
+  try {
+    template = Template.parse(format)
+  } catch (error) {
+    if (error instanceof TemplateError) throw new ExitError(64, `template parsing error: ${error.message}`)
+    throw error
+  }
+  try {
+    return `${template.execute(data, options)}\n`
+  } catch (error) {
+    if (error instanceof TemplateError) throw new ExitError(1, error.message)
+    throw error
+  }
 }
 
 /** `key=value` pairs of repeated `--filter` flags. */

@@ -20,7 +20,7 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     parsed = parseFlags(globals, argv, { interspersed: false })
   } catch (error) {
-    if (error instanceof HelpRequest) return rootHelp()
+    if (error instanceof HelpRequest) return rootHelp(1)
     if (!(error instanceof FlagError)) throw error
     throw new ExitError(
       125,
@@ -45,7 +45,7 @@ async function runCommand(values: Globals, found: Found): Promise<number> {
 
 async function notFound(words: readonly string[]): Promise<number> {
   const [first, second] = words
-  if (first === undefined || first === '--help') return rootHelp()
+  if (first === undefined || first === '--help') return rootHelp(first === undefined ? 2 : 1)
   if (!Object.hasOwn(groups, first))
     throw new ExitError(
       1,
@@ -53,7 +53,8 @@ async function notFound(words: readonly string[]): Promise<number> {
     )
   if (second === undefined || second.startsWith('-')) {
     const { groupHelp } = await import('./help.ts')
-    writeText(1, groupHelp(first))
+    // Docker: help that was not asked for goes where errors go.
+    writeText(second === undefined ? 2 : 1, groupHelp(first))
     return 0
   }
   throw new ExitError(
@@ -62,9 +63,9 @@ async function notFound(words: readonly string[]): Promise<number> {
   )
 }
 
-async function rootHelp(): Promise<number> {
+async function rootHelp(stream: 1 | 2): Promise<number> {
   const help = await import('./help.ts')
-  writeText(1, help.rootHelp(globals))
+  writeText(stream, help.rootHelp(globals))
   return 0
 }
 

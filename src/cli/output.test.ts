@@ -123,7 +123,7 @@ test('lists: table, own table, template, json, quiet', async () => {
   assert.equal(await renderList('json', listing), '{"ID":"1","Name":"n1"}\n{"ID":"2","Name":"n2"}\n')
   assert.equal(await renderList('', { ...listing, quiet: 'ID' }), '1\n2\n')
   await assert.rejects(renderList('{{.Nope}}', listing), {
-    message: `failed to execute template: template: :1:2: executing "" at <.Nope>: can't evaluate field Nope in type *formatter.T`,
+    message: `template parsing error: template: :1:2: executing "" at <.Nope>: can't evaluate field Nope in type *formatter.T`,
   })
 })
 

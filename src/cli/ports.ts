@@ -1,3 +1,4 @@
+import { messageOf } from '../lib/errors.ts'
 import type { PortMap } from '../wire/container.ts'
 import { splitCsv } from './run-values.ts'
 
@@ -49,7 +50,9 @@ export function parseExposed(values: readonly string[]): Record<string, object> 
     try {
       ends = range(ports, 'containerPort')
     } catch (error) {
-      throw new Error(`invalid range format for --expose: ${value}`, { cause: error })
+      throw new Error(`invalid range format for --expose: ${value}, error: ${messageOf(error)}`, {
+        cause: error,
+      })
     }
     for (let port = ends.start; port <= ends.end; port++) exposed[`${port}/${proto.toLowerCase()}`] = {}
   }

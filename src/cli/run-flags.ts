@@ -31,6 +31,27 @@ export function map(help: string): Flag<Readonly<Record<string, string>>> {
   )
 }
 
+/** Docker's client lets only those through that a container has for itself; the daemon looks again. */
+function sysctls(help: string): Flag<Readonly<Record<string, string>>> {
+  const plain = map(help)
+  const own = new Set([
+    ...['kernel.msgmax', 'kernel.msgmnb', 'kernel.msgmni', 'kernel.sem', 'kernel.shmall', 'kernel.shmmax'],
+    ...['kernel.shmmni', 'kernel.shm_rmid_forced'],
+  ])
+  const read = (text: string, previous: Readonly<Record<string, string>>) => {
+    const name = text.split('=', 1)[0] ?? ''
+    if (!own.has(name) && !/^(net|fs\.mqueue)\./.test(name))
+      throw new Error(`sysctl '${text}' is not allowed`)
+    return plain.read(text, previous)
+  }
+  return { ...plain, read }
+}
+
+function labelled(text: string): string {
+  if (text.startsWith('=')) throw new Error(`invalid label '${text}': empty name`)
+  return text
+}
+
 function many<T>(kind: string, help: string, read: (text: string) => T, shown?: string): Flag<readonly T[]> {
   return value<readonly T[]>(
     kind,
@@ -56,7 +77,8 @@ function stream(text: string): string {
 }
 
 function dnsAddress(text: string): string {
-  if (!process.getBuiltinModule('node:net').isIP(text.trim())) throw new Error(`${text} is not an ip address`)
+  if (!process.getBuiltinModule('node:net').isIP(text.trim()))
+    throw new Error(`IP address is not correctly formatted: ${text}`)
   return text.trim()
 }
 
@@ -148,7 +170,7 @@ export const createFlags = {
   ipc: string('IPC mode to use'),
   isolation: string('Container isolation technology'),
   'kernel-memory': bytes('Kernel memory limit'),
-  label: list('Set meta data on a container', { short: 'l' }),
+  label: list('Set meta data on a container', { short: 'l', check: labelled }),
   'label-file': list('Read in a line delimited file of labels'),
   link: list('Add link to another container'),
   'link-local-ip': list('Container IPv4/IPv6 link-local addresses'),
@@ -190,7 +212,7 @@ export const createFlags = {
   'stop-signal': string('Signal to stop the container'),
   'stop-timeout': int('Timeout (in seconds) to stop a container'),
   'storage-opt': list('Storage driver options for the container'),
-  sysctl: map('Sysctl options'),
+  sysctl: sysctls('Sysctl options'),
   tmpfs: list('Mount a tmpfs directory'),
   tty: bool('Allocate a pseudo-TTY', { short: 't' }),
   ulimit: many('ulimit', 'Ulimit options', parseUlimit, '[]'),

@@ -21,6 +21,11 @@ export function networking(flags: NetworkFlags): {
 } {
   const networks = [...flags.network, ...flags.net].map(parseNetwork)
   const first = networks[0] ?? { name: 'default', settings: {} }
+  const mac = flags['mac-address']
+  if (mac !== '' && !/^[\da-f]{2}([:-][\da-f]{2}){5}$/i.test(mac))
+    throw new Error(`${mac} is not a valid mac address`)
+  if ([...flags['network-alias'], ...flags['net-alias']].length > 0 && !isOwn(first.name))
+    throw new Error('network-scoped aliases are only supported for user-defined networks')
   const all = [{ name: first.name, settings: withFlags(first.settings, flags) }, ...networks.slice(1)]
   const endpoints: Record<string, EndpointSettings> = {}
   for (const { name, settings } of all) {

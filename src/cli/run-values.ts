@@ -133,7 +133,9 @@ export function parseMount(text: string): MountSpec {
     switch (key) {
       case 'type': {
         const type = mountTypes.find((name) => name === text_.toLowerCase())
-        if (!type) throw new Error(`mount type unknown: ${JSON.stringify(text_)}`)
+        // The daemon's words for a type that there is not.
+        if (!type)
+          throw new Error(`invalid mount config for type ${JSON.stringify(text_)}: mount type unknown`)
         mount.Type = type
         break
       }

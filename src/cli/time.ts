@@ -8,10 +8,20 @@ import { parseDuration } from '../lib/units.ts'
 export function parseTimestamp(text: string, now: number = Date.now()): string {
   if (/^\d+(\.\d{1,9})?$/.test(text)) return text
   if (/^\d{4}-/.test(text)) return parseDate(text)
-  const milliseconds = now - parseDuration(text) / 1e6
+  const milliseconds = now - durationOf(text) / 1e6
   const seconds = Math.floor(milliseconds / 1000)
   return `${seconds}.${String(Math.round((milliseconds - seconds * 1000) * 1e6)).padStart(9, '0')}`
 }
+
+function durationOf(text: string): number {
+  try {
+    return parseDuration(text)
+  } catch (error) {
+    throw new EngineError('invalid', unreadable(text), { cause: error })
+  }
+}
+
+const unreadable = (text: string) => `failed to parse value as time or duration: ${JSON.stringify(text)}`
 
 function parseDate(text: string): string {
   const match = /^(\d{4}-\d\d-\d\d)(?:T(\d\d)(?::(\d\d))?(?::(\d\d))?(\.\d{1,9})?)?(Z|[-+]\d\d:\d\d)?$/.exec(
@@ -19,8 +29,7 @@ function parseDate(text: string): string {
   )
   const [, date = '', hour = '00', minute = '00', second = '00', fraction = '', zone = ''] = match ?? []
   const milliseconds = Date.parse(`${date}T${hour}:${minute}:${second}${zone}`)
-  if (!match || Number.isNaN(milliseconds))
-    throw new EngineError('invalid', `invalid value for timestamp: ${JSON.stringify(text)}`)
+  if (!match || Number.isNaN(milliseconds)) throw new EngineError('invalid', unreadable(text))
   return `${Math.floor(milliseconds / 1000)}.${fraction.slice(1).padEnd(9, '0')}`
 }
 

@@ -53,7 +53,7 @@ export function parseBind(text: string): MountRequest {
       `create ${first}: "${first}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`,
     )
   return {
-    ...baseRequest(checkTarget(second)),
+    ...baseRequest(checkBindTarget(text, second)),
     type: isPath ? 'bind' : 'volume',
     source: isPath ? withoutEndSlash(posix.normalize(first)) : first,
     createSource: true,
@@ -235,6 +235,20 @@ export function parseTmpfs(target: string, text: string): MountRequest {
     source: '',
     options,
     readOnly: options.includes('ro'),
+  }
+}
+
+function checkBindTarget(text: string, path: string): string {
+  try {
+    return checkTarget(path)
+  } catch (error) {
+    if (!(error instanceof EngineError) || path.startsWith('/')) throw error
+    const kind = text.startsWith('/') ? 'bind' : 'volume'
+    throw new EngineError(
+      'invalid',
+      `invalid volume specification: '${text}': invalid mount config for type "${kind}": ${error.message}`,
+      { cause: error },
+    )
   }
 }
 

@@ -14,6 +14,17 @@ export function checkName(text: string): string {
   return name
 }
 
+/** The same for `rename`, in docker's words there. */
+export function checkNewName(text: string): string {
+  try {
+    return checkName(text)
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error
+    const why = error.message.replace(`(${text})`, `(/${text.replace(/^\//, '')})`)
+    throw new EngineError(error.kind, `Error when allocating new name: ${why}`, { cause: error })
+  }
+}
+
 const qualities =
   'able agile amber ample azure bold brave brisk broad calm civil clear coral crisp deft early eager fair fleet fresh glad grand green hardy keen kind lucid lunar merry mild neat noble polar prime proud quick quiet rapid sharp solid sound spry steady stout sunny swift tidal true vivid warm wise'.split(
     ' ',

@@ -28,7 +28,7 @@ export async function remove(op: Op, host: Host, c: Container, o: RemoveOptions)
   }
   using _lock = await c.lock.acquire(op.signal)
   if (c.state.status === 'removing')
-    throw new EngineError('conflict', `removal of container ${c.id} is already in progress`)
+    throw new EngineError('conflict', `removal of container ${c.name} is already in progress`)
   assertCan(c.state, 'removing')
   save(host, c, { state: { status: 'removing' } })
   await removeFiles(op, host, c, o)

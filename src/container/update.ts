@@ -25,7 +25,8 @@ export async function update(op: Op, host: Host, c: Container, change: ResourceU
     save(host, c, { hostConfig })
     applyRestartPolicy(host, c)
   } catch (error) {
-    if (!(error instanceof EngineError)) throw error
+    // Docker: what was asked wrongly is said as at create.
+    if (!(error instanceof EngineError) || error.kind === 'invalid') throw error
     throw new EngineError(error.kind, `Cannot update container ${c.id}: ${messageOf(error)}`, {
       cause: error,
     })

@@ -6,6 +6,9 @@ type Fn = (...parameters: unknown[]) => unknown
 const escapeHtml = (text: string) =>
   text.replaceAll(/[<>&\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
+/** What Go's JSEscape has shorter words for. */
+const scriptEscapes: Readonly<Record<string, string>> = { '\\': '\\\\', "'": "\\'", '"': '\\"' }
+
 const lazy: Readonly<Record<string, (call: (() => unknown)[]) => unknown>> = {
   and: (call) => shortCircuit(call, false),
   or: (call) => shortCircuit(call, true),
@@ -37,7 +40,14 @@ const functions: Readonly<Record<string, Fn>> = {
     if (start < 0 || end > value.length || start > end) throw new TypeError(`index out of range: ${end}`)
     return value.slice(start, end)
   },
-  print: (...values) => values.map((value) => formatValue(value)).join(''),
+  // Go: a space between two operands of which neither is a string.
+  print: (...values) =>
+    values
+      .map((value, at) => {
+        const apart = at > 0 && typeof value !== 'string' && typeof values[at - 1] !== 'string'
+        return `${apart ? ' ' : ''}${formatValue(value)}`
+      })
+      .join(''),
   println: (...values) => `${values.map((value) => formatValue(value)).join(' ')}\n`,
   printf: (format, ...values) => sprintf(text(format), values),
   // Docker: rows of lists are written by Go's own encoder, which escapes what HTML would see; plain data are not.
@@ -63,6 +73,11 @@ const functions: Readonly<Record<string, Fn>> = {
     formatValue(value).replace(
       /[&<>"']/g,
       (ch) => `&${{ '&': 'amp', '<': 'lt', '>': 'gt', '"': '#34', "'": '#39' }[ch] ?? ''};`,
+    ),
+  js: (value) =>
+    formatValue(value).replace(
+      /[\\'"<>&=\p{Cc}\u2028\u2029]/gu,
+      (ch) => scriptEscapes[ch] ?? `\\u${ch.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`,
     ),
   urlquery: (value) => encodeURIComponent(formatValue(value)).replaceAll('%20', '+'),
 }

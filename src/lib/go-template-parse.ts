@@ -19,6 +19,14 @@ export type Node =
       readonly otherwise: Node[]
     }
   | { readonly type: 'break' | 'continue' }
+  /** `{{template "name" pipe}}`; a `{{block}}` is a definition and this. */
+  | { readonly type: 'template'; readonly name: string; readonly pipe: Pipe | undefined; readonly at: At }
+
+export interface Tree {
+  readonly nodes: readonly Node[]
+  /** Bodies of `{{define}}` and `{{block}}` by their names. */
+  readonly definitions: ReadonlyMap<string, readonly Node[]>
+}
 
 export interface Pipe {
   /** Variables that the pipeline sets, with their `$`. */
@@ -80,7 +88,7 @@ export function position(source: string, offset: number): { line: number; column
   return { line: before.split('\n').length, column: Buffer.byteLength(before.slice(start)) }
 }
 
-export function parseTemplate(source: string, isFunction: (name: string) => boolean): Node[] {
+export function parseTemplate(source: string, isFunction: (name: string) => boolean): Tree {
   return new Parser(source, tokenize(source), isFunction).parse()
 }
 
@@ -202,6 +210,7 @@ class Parser {
   #index = 0
   #variables: string[] = ['$']
   #loops = 0
+  readonly #definitions = new Map<string, readonly Node[]>()
 
   constructor(source: string, tokens: readonly Token[], isFunction: (name: string) => boolean) {
     this.#source = source
@@ -209,10 +218,10 @@ class Parser {
     this.#isFunction = isFunction
   }
 
-  parse(): Node[] {
+  parse(): Tree {
     const { nodes, end } = this.#list()
     if (end) throw this.#fail(`unexpected {{${end}}}`)
-    return nodes
+    return { nodes, definitions: this.#definitions }
   }
 
   /** Nodes up to `{{end}}`, `{{else …}}` or the end of the text. */
@@ -235,7 +244,8 @@ class Parser {
         this.#next()
         return { nodes, end: 'else' }
       }
-      nodes.push(this.#action(word))
+      if (word === 'define') this.#define()
+      else nodes.push(this.#action(word))
     }
   }
 
@@ -251,11 +261,45 @@ class Parser {
       this.#close(word)
       return { type: word }
     }
-    if (word === 'define' || word === 'template' || word === 'block')
-      throw this.#fail(`{{${word}}} is not supported: a format is one template`)
+    if (word === 'template' || word === 'block') return this.#template(word)
     const pipe = this.#pipe('command')
     this.#close('command')
     return { type: 'action', pipe }
+  }
+
+  #define(): void {
+    this.#next()
+    const { name } = this.#name('define')
+    this.#close('define')
+    this.#body(name)
+  }
+
+  #template(word: 'template' | 'block'): Node {
+    this.#next()
+    const { name, at } = this.#name(word)
+    const pipe = this.#peek().type === 'close' ? undefined : this.#pipe(word)
+    this.#close(word)
+    if (word === 'block') this.#body(name)
+    return { type: 'template', name, pipe, at }
+  }
+
+  #name(context: string): { name: string; at: At } {
+    const token = this.#next()
+    if (token.type !== 'literal' || typeof token.value !== 'string')
+      throw this.#fail(`unexpected ${JSON.stringify(token.text)} in ${context} clause`)
+    return { name: token.value, at: { offset: token.offset, text: `{{template ${token.text}}}` } }
+  }
+
+  /** Up to `{{end}}`. Go: a definition sees no variables but `$`, which is what it is given. */
+  #body(name: string): void {
+    const [variables, loops] = [this.#variables, this.#loops]
+    this.#variables = ['$']
+    this.#loops = 0
+    const { nodes, end } = this.#list()
+    if (end !== 'end') throw this.#fail(end === undefined ? 'unexpected EOF' : `unexpected {{${end}}}`)
+    this.#definitions.set(name, nodes)
+    this.#variables = variables
+    this.#loops = loops
   }
 
   #block(type: (typeof blocks)[number]): Node {

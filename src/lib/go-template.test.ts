@@ -60,6 +60,30 @@ test('templates render as in Go', () => {
     assert.equal(text === '{{.}}' ? render(text, { A: 'a', B: 'b' }) : render(text), expected, text)
 })
 
+test('templates may define others, and call them', () => {
+  for (const [text, expected] of [
+    ['{{define "T"}}<{{.}}>{{end}}{{template "T" .Name}}{{template "T" "x"}}', '</web><x>'],
+    ['{{block "B" .Name}}[{{.}} {{$}}]{{end}}', '[/web /web]'],
+    ['{{range .Config.Env}}{{template "E" .}}{{end}}{{define "E"}}{{len .}} {{end}}', '3 3 '],
+    ['{{define "T"}}x{{end}}', ''],
+    ['{{print 1 2 "a" "b" 3}} {{js "it\'s <b>"}}', `1 2ab3 it\\'s \\u003Cb\\u003E`],
+  ] as const)
+    assert.equal(render(text), expected, text)
+  for (const [text, message] of [
+    [
+      '{{template "none"}}',
+      'template: :1:11: executing "" at <{{template "none"}}>: template "none" not defined',
+    ],
+    ['{{define "x"}}', 'template: :1: unexpected EOF'],
+    ['{{template x}}', 'template: :1: unexpected "x" in template clause'],
+  ] as const)
+    assert.throws(() => render(text), { message }, text)
+  assert.throws(
+    () => render('{{define "T"}}{{template "T"}}{{end}}{{template "T"}}'),
+    /maximum template depth/,
+  )
+})
+
 test("bad templates and wrong fields are reported in Go's words", () => {
   for (const [text, message] of [
     ['{{.Foo', 'template: :1: unclosed action'],

@@ -1,6 +1,6 @@
 /**
  * Go's text/template, as far as docker's `--format` uses it, over JSON data: fields, methods, variables, pipelines,
- * if/else, with, range, docker's and Go's functions. Errors read as Go's.
+ * if/else, with, range, define, template, block, docker's and Go's functions. Errors read as Go's.
  *
  * JSON does not say which objects are structs and which are maps; Go's output depends on it. Objects in the set that
  * `asMap` fills are maps (`map[a:1]`, a missing key is `<no value>`), all others are structs (`{1 2}`, a missing field
@@ -17,6 +17,7 @@ import {
   type Node,
   type Operand,
   type Pipe,
+  type Tree,
 } from './go-template-parse.ts'
 
 export { TemplateError } from './go-template-parse.ts'
@@ -25,16 +26,18 @@ export { asMap, formatValue, MethodSet, nilList, nilMap } from './go-template-va
 export interface ExecuteOptions {
   /** Go type that a missing field is reported for; without it: `map has no entry for key`. */
   readonly typeName?: string
+  /** What faults call the template. */
+  readonly name?: string
 }
 
 /** A parsed template: parse once, execute for each row. */
 export class Template {
   readonly #source: string
-  readonly #nodes: readonly Node[]
+  readonly #tree: Tree
 
-  private constructor(source: string, nodes: readonly Node[]) {
+  private constructor(source: string, tree: Tree) {
     this.#source = source
-    this.#nodes = nodes
+    this.#tree = tree
   }
 
   /** Throws TemplateError: `template: :1: unclosed action`. */
@@ -44,15 +47,15 @@ export class Template {
 
   /** Throws TemplateError: `template: :1:2: executing "" at <.X>: …`. */
   execute(data: unknown, options: ExecuteOptions = {}): string {
-    const run = new Execution(this.#source, options, data)
-    run.nodes(this.#nodes, data)
+    const run = new Execution(this.#source, this.#tree, options)
+    run.template(this.#tree.nodes, data)
     return run.output
   }
 
   /** Top-level fields that the template names (`.ID`, `$.ID`): lets a command fetch only what is asked for. */
   fields(): Set<string> {
     const names = new Set<string>()
-    JSON.stringify(this.#nodes, (_key, value: unknown) => {
+    JSON.stringify([this.#tree.nodes, ...this.#tree.definitions.values()], (_key, value: unknown) => {
       if (typeof value === 'object' && value !== null && 'type' in value && value.type === 'field') {
         const first = 'names' in value && Array.isArray(value.names) ? (value.names[0] as unknown) : undefined
         if (typeof first === 'string') names.add(first)
@@ -70,6 +73,9 @@ function isLeftOut(value: unknown, name: string): value is object {
   return field !== undefined && field.enumerable === false && field.value === null
 }
 
+/** Definitions may call themselves, with JavaScript's stack in mind. */
+const deepest = 500
+
 class Break extends Error {}
 class Continue extends Error {}
 
@@ -77,12 +83,24 @@ class Execution {
   output = ''
   readonly #source: string
   readonly #options: ExecuteOptions
-  readonly #variables: { name: string; value: unknown }[]
+  readonly #tree: Tree
+  #variables: { name: string; value: unknown }[] = []
+  #depth = 0
 
-  constructor(source: string, options: ExecuteOptions, root: unknown) {
+  constructor(source: string, tree: Tree, options: ExecuteOptions) {
     this.#source = source
+    this.#tree = tree
     this.#options = options
-    this.#variables = [{ name: '$', value: root }]
+  }
+
+  /** The format itself, or one that it defines: `$` is what it is given. */
+  template(nodes: readonly Node[], data: unknown): void {
+    const outer = this.#variables
+    this.#variables = [{ name: '$', value: data }]
+    this.#depth++
+    this.nodes(nodes, data)
+    this.#depth--
+    this.#variables = outer
   }
 
   nodes(nodes: readonly Node[], dot: unknown): void {
@@ -97,6 +115,13 @@ class Execution {
       case 'action': {
         const value = this.#pipe(node.pipe, dot)
         if (node.pipe.variables.length === 0) this.output += formatValue(value, 'top')
+        return
+      }
+      case 'template': {
+        const body = this.#tree.definitions.get(node.name)
+        if (!body) throw this.#fail(node.at, `template ${JSON.stringify(node.name)} not defined`)
+        if (this.#depth > deepest) throw this.#fail(node.at, `exceeded maximum template depth (${deepest})`)
+        this.template(body, node.pipe && this.#pipe(node.pipe, dot))
         return
       }
       case 'break':
@@ -251,6 +276,9 @@ class Execution {
 
   #fail(at: At, message: string): TemplateError {
     const { line, column } = position(this.#source, at.offset)
-    return new TemplateError(`template: :${line}:${column}: executing "" at <${at.text}>: ${message}`)
+    const { name = '' } = this.#options
+    return new TemplateError(
+      `template: ${name}:${line}:${column}: executing "${name}" at <${at.text}>: ${message}`,
+    )
   }
 }

@@ -133,7 +133,9 @@ function bridgePart(o: NetworkRequest, id: string): Drivers {
           throw new EngineError('unsupported', `${key}=${value} is not supported: Gantry's bridges do nat`)
         break
       default:
-        throw new EngineError('unsupported', `network option ${key} is not supported`)
+        // Docker: labels of others, shown and no more. What the driver itself would obey is refused by name.
+        if (key.startsWith(bridgePrefix) || key.startsWith('com.docker.network.endpoint.'))
+          throw new EngineError('unsupported', `network option ${key} is not supported`)
     }
   }
   return { mtu, interfacePrefix, bridge }
@@ -149,7 +151,10 @@ function readMtu(value: string): number {
 function readFlag(key: string, value: string): boolean {
   const flag = parseBool(value)
   if (flag === undefined)
-    throw new EngineError('invalid', `invalid value for ${key}: ${value}: want true or false`)
+    throw new EngineError(
+      'invalid',
+      `failed to parse ${key} value: ${value} (strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax)`,
+    )
   return flag
 }
 

@@ -301,12 +301,12 @@ function checkDriver(netlink: NetlinkSocket, driver: string): void {
   if (driver === 'host' || driver === 'null')
     throw new EngineError('forbidden', `only one instance of "${driver}" network is allowed`)
   if (driver === 'overlay')
-    throw new EngineError('unsupported', 'network driver overlay is not supported: Gantry has no swarm mode')
+    throw new EngineError(
+      'unavailable',
+      'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',
+    )
   if (driver === 'macvlan' || driver === 'ipvlan') return checkKernel(netlink, driver)
-  throw new EngineError(
-    'not-found',
-    `could not find a network driver "${driver}": plugin "${driver}" not found`,
-  )
+  throw new EngineError('not-found', `plugin "${driver}" not found`)
 }
 
 function checkKernel(netlink: NetlinkSocket, driver: 'macvlan' | 'ipvlan'): void {

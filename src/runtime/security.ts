@@ -63,5 +63,5 @@ export function seccompFor(
 }
 
 function invalid(option: string): EngineError {
-  return new EngineError('invalid', `invalid --security-opt: ${JSON.stringify(option.slice(0, 100))}`)
+  return new EngineError('invalid', `invalid --security-opt 2: ${JSON.stringify(option.slice(0, 100))}`)
 }

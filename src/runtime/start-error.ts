@@ -24,13 +24,13 @@ export function startError(o: {
   command: string
 }): RuntimeStartError {
   const reason = reasonIn(o.text)
-  const { exitCode, text } = classify(reason, o.command)
+  const { exitCode, text, suffix = ': unknown' } = classify(reason, o)
   const process = 'unable to start container process: '
   const inner = text.startsWith('exec: ') ? process + text : text
   const message =
     o.action === 'exec'
-      ? `OCI runtime exec failed: exec failed: ${inner}: unknown`
-      : `failed to create task for container: failed to create shim task: OCI runtime ${o.action} failed: ${o.runtime} ${o.action} failed: ${inner}: unknown`
+      ? `OCI runtime exec failed: exec failed: ${inner}${suffix}`
+      : `failed to create task for container: failed to create shim task: OCI runtime ${o.action} failed: ${o.runtime} ${o.action} failed: ${inner}${suffix}`
   return new RuntimeStartError(message, exitCode)
 }
 
@@ -45,7 +45,10 @@ export function reasonIn(text: string): string {
     .replace(/^unable to start container process: /, '')
 }
 
-function classify(reason: string, command: string): { exitCode: 125 | 126 | 127; text: string } {
+function classify(
+  reason: string,
+  { command, action }: { command: string; action: 'create' | 'start' | 'exec' },
+): { exitCode: 125 | 126 | 127; text: string; suffix?: string } {
   const quoted = JSON.stringify(command)
   if (/^executable file .* not found/.test(reason)) {
     return command.includes('/')
@@ -54,11 +57,15 @@ function classify(reason: string, command: string): { exitCode: 125 | 126 | 127;
   }
   // crun opens the file before it runs it; for a directory the kernel answers EPERM there. Newer ones (1.21) look first.
   if (/^open executable: Operation not permitted$|^the path .* is not a regular file/.test(reason))
-    return { exitCode: 126, text: `exec: ${quoted}: is a directory: permission denied` }
+    return { exitCode: 126, text: `exec: ${quoted}: is a directory`, suffix: ': unknown: permission denied' }
   if (/^open executable: Permission denied$|^the path .* exists but it is not executable/.test(reason))
     return { exitCode: 126, text: `exec: ${quoted}: permission denied` }
   if (/^exec: .*(executable file not found|no such file or directory)/.test(reason))
     return { exitCode: 127, text: reason }
   if (/^exec: .*(permission denied|is a directory)/.test(reason)) return { exitCode: 126, text: reason }
-  return { exitCode: 125, text: reason === '' ? 'the runtime gave no reason' : reason }
+  // Docker: a command in a running container that cannot start is never the engine's fault.
+  return {
+    exitCode: action === 'exec' ? 126 : 125,
+    text: reason === '' ? 'the runtime gave no reason' : reason,
+  }
 }

@@ -54,7 +54,7 @@ export function checkName(name: string): void {
   if (name.length < 2)
     throw new EngineError(
       'invalid',
-      'volume name is too short, names should be at least two alphanumeric characters',
+      `create ${name}: volume name is too short, names should be at least two alphanumeric characters`,
     )
   if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name))
     throw new EngineError(

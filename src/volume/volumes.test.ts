@@ -47,7 +47,7 @@ test('names, drivers and options that cannot be are refused with one clear sente
     await assert.rejects(volumes.create(op, { name }), { kind: 'invalid', message: /invalid characters/ })
   await assert.rejects(volumes.create(op, { name: 'a' }), /too short/)
   await assert.rejects(volumes.create(op, { name: 'db', driver: 'nfs' }), {
-    kind: 'unsupported',
+    kind: 'not-found',
     message: /"nfs"/,
   })
   for (const [options, message] of [

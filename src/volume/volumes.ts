@@ -76,8 +76,8 @@ export class Volumes {
   async create(op: Op, o: VolumeRequest): Promise<Volume> {
     if (o.driver && o.driver !== 'local')
       throw new EngineError(
-        'unsupported',
-        `volume driver "${o.driver}" is not supported: only "local" is, and plugins are not`,
+        'not-found',
+        `create ${o.name ?? ''}: error looking up volume plugin ${o.driver}: plugin ${JSON.stringify(o.driver)} not found`,
       )
     const name = o.name || newId()
     checkName(name)

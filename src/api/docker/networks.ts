@@ -88,7 +88,8 @@ async function create(engine: Deps, call: Call): Promise<void> {
   if (body.Scope === 'swarm' || body.Scope === 'global')
     throw refuse(`network scope ${body.Scope}: Gantry has no swarm mode, which`)
   const { IPAM: ipam } = body
-  if (ipam?.Driver && ipam.Driver !== 'default') throw refuse(`IPAM driver ${ipam.Driver}`)
+  if (ipam?.Driver && ipam.Driver !== 'default')
+    throw new EngineError('not-found', `plugin ${JSON.stringify(ipam.Driver)} not found`)
   const [option] = Object.keys(ipam?.Options ?? {})
   if (option !== undefined) throw refuse(`IPAM option ${option}`)
   const { id } = await engine.networks.create(call.committed, {

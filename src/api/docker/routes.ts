@@ -1,5 +1,6 @@
 import type { Engine } from '../../engine/index.ts'
 import { archiveRoutes } from './archive.ts'
+import { absentRoutes } from './absent.ts'
 import { attachRoutes } from './attach.ts'
 import { buildCacheRoutes } from './build-cache.ts'
 import { buildRoutes } from './build.ts'
@@ -17,7 +18,7 @@ import { gantryVolumeRoutes } from './gantry-volumes.ts'
 import { imageRoutes } from './images.ts'
 import { networkRoutes } from './networks.ts'
 import { registryRoutes } from './registry.ts'
-import type { Method, Route } from './route.ts'
+import type { Route } from './route.ts'
 import { statsRoutes } from './stats.ts'
 import { systemRoutes } from './system.ts'
 import { updateRoutes } from './update.ts'
@@ -48,64 +49,6 @@ export function dockerRoutes(engine: Engine): Route[] {
     ...gantryPortRoutes(engine),
     ...gantryHandOverRoutes(engine),
     ...networkRoutes(engine),
-    ...refusals,
+    ...absentRoutes,
   ]
 }
-
-function refuse(refusal: string, ...routes: readonly `${Method} /${string}`[]): Route[] {
-  return routes.map((text) => {
-    const [method, path] = text.split(' ') as [Method, string]
-    return { method, path, refusal }
-  })
-}
-
-const refusals: readonly Route[] = [
-  ...refuse('cluster volumes are not supported', 'PUT /volumes/:name'),
-  ...refuse(
-    'plugins are not supported',
-    'GET /plugins',
-    'GET /plugins/privileges',
-    'POST /plugins/pull',
-    'GET /plugins/:name/json',
-    'DELETE /plugins/:name',
-    'POST /plugins/:name/enable',
-    'POST /plugins/:name/disable',
-    'POST /plugins/:name/upgrade',
-    'POST /plugins/create',
-    'POST /plugins/:name/push',
-    'POST /plugins/:name/set',
-  ),
-  ...refuse(
-    'Gantry has no swarm mode',
-    'GET /nodes',
-    'GET /nodes/:id',
-    'DELETE /nodes/:id',
-    'POST /nodes/:id/update',
-    'GET /swarm',
-    'POST /swarm/init',
-    'POST /swarm/join',
-    'POST /swarm/leave',
-    'POST /swarm/update',
-    'GET /swarm/unlockkey',
-    'POST /swarm/unlock',
-    'GET /services',
-    'POST /services/create',
-    'GET /services/:id',
-    'DELETE /services/:id',
-    'POST /services/:id/update',
-    'GET /services/:id/logs',
-    'GET /tasks',
-    'GET /tasks/:id',
-    'GET /tasks/:id/logs',
-    'GET /secrets',
-    'POST /secrets/create',
-    'GET /secrets/:id',
-    'DELETE /secrets/:id',
-    'POST /secrets/:id/update',
-    'GET /configs',
-    'POST /configs/create',
-    'GET /configs/:id',
-    'DELETE /configs/:id',
-    'POST /configs/:id/update',
-  ),
-]

@@ -56,7 +56,7 @@ export const hostConfigRules: Readonly<Record<keyof HostConfig, Rule>> = {
   IOMaximumIOps: never('--io-maxiops'),
   Init: 'obeyed',
   IpcMode: 'obeyed',
-  Isolation: { ...only('--isolation', 'default'), hint: "linux only supports 'default'" },
+  Isolation: only('--isolation', 'default'),
   Links: 'obeyed',
   LogConfig: 'obeyed',
   MaskedPaths: 'obeyed',
@@ -171,6 +171,11 @@ function apply(rules: Readonly<Record<string, Rule>>, object: object, prefix: st
 
 function check(rule: Rule, o: { name: string; value: unknown }): void {
   if (rule === 'obeyed' || rule.passes(o.value)) return
+  if (o.name === 'HostConfig.Isolation')
+    throw new EngineError(
+      'invalid',
+      `Invalid isolation: ${JSON.stringify(o.value)} - linux only supports 'default'`,
+    )
   const hint = rule.hint === undefined ? '' : `: ${rule.hint}`
   const value = typeof o.value === 'string' ? ` ${JSON.stringify(o.value)}` : ''
   throw new EngineError('unsupported', `${rule.flag}${value} is not supported (${o.name})${hint}`)

@@ -127,7 +127,7 @@ async function assertWritable(path: string, what: string): Promise<void> {
     await stat(dirname(path)).catch(() => {
       throw new ExitError(
         1,
-        `failed to ${what}: invalid output path: directory ${JSON.stringify(dirname(path))} does not exist`,
+        `failed to ${what}: invalid output path: stat ${dirname(path)}: no such file or directory`,
       )
     })
   }

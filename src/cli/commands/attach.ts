@@ -1,6 +1,5 @@
 import type { ContainerInspect } from '../../wire/container.ts'
 import { command, ExitError, forEach, type Context } from '../command.ts'
-import { describeError } from '../errors.ts'
 import { bool, string } from '../flags.ts'
 
 export const attach = command({
@@ -123,10 +122,7 @@ export async function followContainer(
     await o.start?.()
   } catch (error) {
     session.close()
-    throw new ExitError(
-      1,
-      `${describeError(error)}\nError: failed to start containers: ${container.Name.replace(/^\//, '')}`,
-    )
+    throw error
   }
   session.started()
   if ((await session.ended) === 'detached') {

@@ -1,9 +1,9 @@
-import { messageOf } from '../../lib/errors.ts'
 import { humanBinarySize } from '../../lib/units.ts'
 import type { SystemInfo } from '../../wire/system.ts'
 import { command, ExitError } from '../command.ts'
 import { inspectFormat } from '../common-flags.ts'
 import { describeError } from '../errors.ts'
+import { renderOne } from '../format.ts'
 import { clientVersion } from './version.ts'
 
 export const info = command({
@@ -25,8 +25,10 @@ export const info = command({
       ClientInfo: { Debug: false, ...client, Plugins: [], Warnings: null },
     }
     if (flags.format === 'json') context.out(`${JSON.stringify(data)}\n`)
-    else if (flags.format !== '') context.out(await render(flags.format, data))
-    else {
+    else if (flags.format !== '') {
+      const { goView } = await import('../go-view.ts')
+      context.out(await renderOne(flags.format, goView(data), { typeName: 'system.dockerInfo' }))
+    } else {
       context.out(
         `Client: Gantry\n Version:    ${client.Version}\n Context:    default\n Debug Mode: false\n\nServer:\n${server ? describe(server) : ''}`,
       )
@@ -36,17 +38,6 @@ export const info = command({
     if (failure !== undefined) throw new ExitError(1, describeError(failure))
   },
 })
-
-async function render(format: string, data: object): Promise<string> {
-  const { Template, TemplateError } = await import('../../lib/go-template.ts')
-  const { goView } = await import('../go-view.ts')
-  try {
-    return `${Template.parse(format).execute(goView(data), { typeName: 'system.dockerInfo' })}\n`
-  } catch (error) {
-    if (error instanceof TemplateError) throw new ExitError(64, `template parsing error: ${messageOf(error)}`)
-    throw error
-  }
-}
 
 function describe(s: SystemInfo): string {
   const lines: string[] = []

@@ -35,7 +35,10 @@ export const inspect = command({
         1,
         foreign.includes(flags.type)
           ? `--type ${flags.type}: Swarm and plugins are not supported`
-          : `unknown type: ${JSON.stringify(flags.type)}: must be one of ${all.map((kind) => JSON.stringify(kind)).join(', ')}`,
+          : `unknown type: ${JSON.stringify(flags.type)}: must be one of ${[...all, ...foreign]
+              .toSorted()
+              .map((kind) => JSON.stringify(kind))
+              .join(', ')}`,
       )
     return show(context, { names, format: flags.format, size: flags.size, kinds: chosen })
   },
@@ -101,12 +104,12 @@ async function show(context: Context, o: Show): Promise<number> {
       const object = await find(context.client, name, o)
       found.push(object)
       if (template) text += await execute(template, object)
-      else if (o.format === 'json') text += `${JSON.stringify(object)}\n`
     } catch (error) {
       errors.push(describeError(error))
     }
   }
   if (o.format === '') text = found.length === 0 ? '[]\n' : `${JSON.stringify(found, null, 4)}\n`
+  else if (o.format === 'json') text = `${JSON.stringify(found)}\n`
   context.out(text === '' ? '\n' : text)
   if (errors.length > 0) throw new ExitError(1, errors.join('\n'))
   return 0
@@ -120,7 +123,7 @@ async function find(client: Client, name: string, o: Show): Promise<object> {
       if (o.kinds.length === 1 || !(error instanceof DaemonError) || error.status !== 404) throw error
     }
   }
-  throw new Error(`error: no such object: ${name}`)
+  throw new Error(`Error: No such object: ${name}`)
 }
 
 type Template = Awaited<ReturnType<typeof parse>>

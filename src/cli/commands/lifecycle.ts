@@ -186,10 +186,10 @@ export const port = command({
       return
     }
     const key = asked.includes('/') ? asked : `${asked}/tcp`
-    if (!/^\d+\/[a-z]+$/.test(key)) throw new ExitError(1, `invalid port: ${asked}`)
+    if (!/^\d+\/[a-z]+$/.test(key)) throw new ExitError(1, `Error: invalid port (${asked})`)
     const bindings = ports[key]
     if (!bindings || bindings.length === 0)
-      throw new ExitError(1, `no public port '${asked}' published for ${name}`)
+      throw new ExitError(1, `Error: No public port '${asked}' published for ${name}`)
     context.out(bindings.map((binding) => `${text(binding)}\n`).join(''))
   },
 })

@@ -1,4 +1,5 @@
-import { command } from '../command.ts'
+import { messageOf } from '../../lib/errors.ts'
+import { command, ExitError } from '../command.ts'
 import { bool, string } from '../flags.ts'
 import { OutputQueue } from '../output-queue.ts'
 import { copyOutput } from '../streams.ts'
@@ -25,11 +26,19 @@ export const logs = command({
       timestamps: flags.timestamps,
       details: flags.details,
       tail: flags.tail,
-      since: flags.since === '' ? undefined : parseTimestamp(flags.since),
-      until: flags.until === '' ? undefined : parseTimestamp(flags.until),
+      since: moment('since', flags.since),
+      until: moment('until', flags.until),
     })
     const queue = new OutputQueue()
     await copyOutput(stream, queue, { raw })
     await queue.flushed()
   },
 })
+
+function moment(flag: string, text: string): string | undefined {
+  try {
+    return text === '' ? undefined : parseTimestamp(text)
+  } catch (error) {
+    throw new ExitError(1, `invalid value for ${JSON.stringify(flag)}: ${messageOf(error)}`)
+  }
+}

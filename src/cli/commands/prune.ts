@@ -176,7 +176,7 @@ export const pruneSystem = command({
   async run(context, flags) {
     const filters = readFilters(flags.filter)
     if (flags.volumes && Object.hasOwn(filters, 'until'))
-      throw new ExitError(1, 'The "until" filter is not supported with "--volumes"')
+      throw new ExitError(1, 'ERROR: The "until" filter is not supported with "--volumes"')
     const will = [
       'all stopped containers',
       'all networks not used by at least one container',

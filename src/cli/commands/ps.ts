@@ -40,6 +40,7 @@ export const ps = command({
         rows,
         table: flags.size ? [...table, 'Size'] : table,
         quiet: flags.quiet ? 'ID' : undefined,
+        faults: { parse: 'failed to parse template', execute: 'failed to execute template' },
       }),
     )
   },
@@ -75,6 +76,7 @@ export function containerColumns(short: boolean): Record<string, Column<Containe
       value: (c) =>
         Object.entries(c.Labels ?? {})
           .map(([key, value]) => `${key}=${value}`)
+          .toSorted()
           .join(','),
     },
     Mounts: {
@@ -102,8 +104,8 @@ function imageName(c: ContainerSummary, short: boolean): string {
   return at > 0 && /:[^/]*$/.test(c.Image.slice(0, at)) ? c.Image.slice(0, at) : c.Image
 }
 
-/** `0.0.0.0:8080->80/tcp, 90/tcp`, consecutive ports joined: `0.0.0.0:8000-8002->80-82/tcp`. */
-export function portsText(ports: readonly PortSummary[]): string {
+/** `80-82/tcp, 0.0.0.0:8080->80/tcp`. Docker: consecutive ports are joined only where both sides have one number. */
+function portsText(ports: readonly PortSummary[]): string {
   const sorted = ports.toSorted(
     (a, b) =>
       a.PrivatePort - b.PrivatePort ||
@@ -111,28 +113,30 @@ export function portsText(ports: readonly PortSummary[]): string {
       (a.PublicPort ?? 0) - (b.PublicPort ?? 0) ||
       compare(a.Type, b.Type),
   )
-  const groups: { ip: string; type: string; first: PortSummary; last: PortSummary; length: number }[] = []
-  for (const port of sorted) {
-    const group = groups.find(
-      (g) =>
-        g.ip === (port.IP ?? '') &&
-        g.type === port.Type &&
-        g.last.PrivatePort + 1 === port.PrivatePort &&
-        // Docker joins only ports published under their own distance.
-        (g.last.PublicPort === undefined) === (port.PublicPort === undefined) &&
-        (port.PublicPort === undefined || (g.last.PublicPort ?? 0) + 1 === port.PublicPort),
-    )
-    if (group) group.last = port
-    else groups.push({ ip: port.IP ?? '', type: port.Type, first: port, last: port, length: 1 })
+  const groups = new Map<string, [first: number, last: number]>()
+  const joined: string[] = []
+  const mapped: string[] = []
+  const flush = (place: string, [first, last]: [number, number]) => {
+    const [host = '', type = ''] = place.split(' ')
+    const span = spanText(first, last)
+    joined.push(host === '' ? `${span}/${type}` : `${host}:${span}->${span}/${type}`)
   }
-  return groups
-    .map(({ ip, type, first, last }) => {
-      const inside = spanText(first.PrivatePort, last.PrivatePort)
-      if (first.PublicPort === undefined) return `${inside}/${type}`
-      const host = ip.includes(':') ? `[${ip}]` : ip
-      return `${host}:${spanText(first.PublicPort, last.PublicPort ?? 0)}->${inside}/${type}`
-    })
-    .join(', ')
+  for (const { IP: ip = '', PublicPort: outside, PrivatePort: inside, Type: type } of sorted) {
+    const host = ip.includes(':') ? `[${ip}]` : ip
+    if (ip !== '' && outside !== inside) {
+      mapped.push(`${host}:${outside ?? 0}->${inside}/${type}`)
+      continue
+    }
+    const place = `${host} ${type}`
+    const group = groups.get(place)
+    if (group && group[1] + 1 === inside) group[1] = inside
+    else {
+      if (group) flush(place, group)
+      groups.set(place, [inside, inside])
+    }
+  }
+  for (const place of [...groups.keys()].toSorted(compare)) flush(place, groups.get(place) ?? [0, 0])
+  return [...joined, ...mapped].join(', ')
 }
 
 function spanText(first: number, last: number): string {

@@ -1,9 +1,9 @@
-import { messageOf } from '../../lib/errors.ts'
 import { apiVersion } from '../../wire/version.ts'
 import type { VersionResponse } from '../../wire/system.ts'
 import { command, ExitError } from '../command.ts'
 import { inspectFormat } from '../common-flags.ts'
 import { describeError } from '../errors.ts'
+import { renderOne } from '../format.ts'
 
 const { readFileSync } = process.getBuiltinModule('node:fs')
 
@@ -64,13 +64,7 @@ export const version = command({
 
 async function render(format: string, data: object): Promise<string> {
   if (format === 'json') return `${JSON.stringify(data)}\n`
-  const { Template, TemplateError } = await import('../../lib/go-template.ts')
-  try {
-    return `${Template.parse(format).execute(data, { typeName: 'system.versionInfo' })}\n`
-  } catch (error) {
-    if (error instanceof TemplateError) throw new ExitError(64, `template parsing error: ${messageOf(error)}`)
-    throw error
-  }
+  return renderOne(format, data, { typeName: 'system.versionInfo', name: 'version' })
 }
 
 function describe(client: ClientVersion, server: VersionResponse | null): string {
