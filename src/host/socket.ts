@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import koffi from 'koffi'
 import { hasCode } from '../lib/errors.ts'
 import { check, libc, SyscallError } from './libc.ts'
@@ -107,6 +108,14 @@ export function duplicateFd(fd: number): number {
 /** close(2), whose failures tell nothing that a caller could act on: the descriptor is gone in any case. */
 export function closeFd(fd: number): void {
   close(fd)
+}
+
+/** The descriptor below a connection, which stays the connection's; undefined where there is none, or what it carries is encrypted. */
+export function descriptorOf(socket: Socket): number | undefined {
+  if ('encrypted' in socket) return undefined
+  // Node gives no public way to it; a missing one means that we cannot know.
+  const fd = (socket as unknown as { _handle?: { fd?: number } })._handle?.fd
+  return fd === undefined || fd < 0 ? undefined : fd
 }
 
 function unixAddress(path: string): Buffer {

@@ -2,11 +2,15 @@ import { existsSync, closeSync, openSync, writeSync, constants } from 'node:fs'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
+import { enlargeSendBuffers } from '../host/foreign-fds.ts'
 import { connectSeqpacket, duplicateFd } from '../host/socket.ts'
 import { EngineError, hasCode } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
-import { stdinOnceMarker } from './conmon.ts'
+import { conmonPid, stdinOnceMarker } from './conmon.ts'
 import type { Relay } from './relay.ts'
+
+/** What conmon may have on its way to a client who reads fast: more than it sends while the relay rests. Bytes. */
+const sendBuffer = 1 << 20
 
 export interface AttachOptions {
   readonly bundle: string
@@ -40,6 +44,8 @@ export async function attach(op: Op, relay: Relay, o: AttachOptions): Promise<At
     stdout: o.stdout,
     stderr: o.stderr,
     whenClientGone: mustStay ? 'drain' : 'detach',
+    // At its own size, twelve packets of conmon's wait, and conmon with them.
+    whenLoud: () => enlargeSendBuffers(conmonPid(o.bundle), sendBuffer),
   })
   return { stream }
 }

@@ -79,10 +79,13 @@ export async function launchConmon(op: Op, o: ConmonOptions): Promise<ConmonRepo
 
 const pidFileOf = (bundle: string) => join(bundle, 'conmon.pid')
 
+/** The conmon that was started for a bundle. */
+export const conmonPid = (bundle: string): number => Number(readFileSync(pidFileOf(bundle), 'utf8'))
+
 /** Whether the bundle's conmon is there, and so will tell how the container ends. */
 export function isMonitored(bundle: string): boolean {
   try {
-    const pid = Number(readFileSync(pidFileOf(bundle), 'utf8'))
+    const pid = conmonPid(bundle)
     // The kernel gives pids again: it is conmon where the bundle is among its arguments.
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(bundle)
   } catch (error) {

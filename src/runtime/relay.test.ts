@@ -2,7 +2,10 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { connect, createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -16,7 +19,10 @@ const relay = new Relay(silentLogger)
 after(() => relay.close())
 
 /** A shell with its stdio on the relay. */
-function shell(script: string, o: { framed: boolean; relay?: Relay } = { framed: true }) {
+function shell(
+  script: string,
+  o: { framed: boolean; relay?: Relay; whenLoud?: () => void } = { framed: true },
+) {
   const [input, output, errors] = [pipe(), pipe(), pipe()]
   for (const fd of [input.write, output.read, errors.read]) setNonBlocking(fd)
   const child = spawn('sh', ['-c', script], { stdio: [input.read, output.write, errors.write] })
@@ -31,6 +37,7 @@ function shell(script: string, o: { framed: boolean; relay?: Relay } = { framed:
     stdout: true,
     stderr: true,
     whenClientGone: 'drain',
+    ...(o.whenLoud && { whenLoud: o.whenLoud }),
   })
   return { child, ...session }
 }
@@ -70,6 +77,78 @@ test('large output and input pass byte for byte', async () => {
   }
   sum.stream.end()
   assert.ok((await result).startsWith(hash.digest('hex')))
+})
+
+/** A client's connection: what is written to the first socket is read from the second. */
+async function connection() {
+  const path = join(mkdtempSync(join(tmpdir(), 'gantry-relay-')), 's')
+  const server = createServer({ allowHalfOpen: true }).listen(path)
+  await once(server, 'listening')
+  const client = connect(path)
+  const [near] = (await once(server, 'connection')) as [Socket]
+  server.close()
+  rmSync(dirname(path), { recursive: true })
+  return { near, client }
+}
+
+/** Numbers of 4 bytes: a byte that is lost, doubled or misplaced is seen. */
+const expected = Array.from({ length: 900 }, (_, i) => `${i + 100}\n`).join('')
+const numbers = (count: number) => `seq -f %03.0f 100 999 | yes "$(cat)" | head -c ${count * 4}`
+
+for (const framed of [true, false])
+  test(`a loud session is written to the client's connection itself, framed: ${framed}`, async () => {
+    let loud = 0
+    const size = 40 << 20
+    const session = shell(numbers(size / 4), { framed, whenLoud: () => loud++ })
+    const { near, client } = await connection()
+    session.stream.pour(near)
+    let seen = ''
+    let received = 0
+    const take = (data: Buffer) => {
+      for (let at = 0; at < data.length; at += 4096) {
+        const text = seen + data.toString('latin1', at, Math.min(at + 4096, data.length))
+        const whole = text.length - (text.length % 3600)
+        for (let i = 0; i < whole; i += 3600) assert.equal(text.slice(i, i + 3600), expected)
+        seen = text.slice(whole)
+      }
+      received += data.length
+    }
+    const decoder = new FrameDecoder((_id, data) => take(data))
+    let passedHere = 0
+    session.stream.once('end', () => (passedHere = session.stream.bytesRead))
+    client.on('data', (chunk: Buffer) => (framed ? decoder.push(chunk) : take(chunk)))
+    await once(session.stream, 'end')
+    near.end()
+    await once(client, 'end')
+    assert.equal(received, size)
+    assert.equal(loud, 1)
+    assert.ok(passedHere < 8 << 20, `${passedHere} bytes passed here`)
+    session.stream.destroy()
+    client.destroy()
+  })
+
+test('a client who stands still makes a loud process wait; one who leaves does not', async () => {
+  const { stream, child } = shell('head -c 30000000 /dev/zero; exit 5', { framed: false })
+  const { near, client } = await connection()
+  stream.pour(near)
+  let received = 0
+  await new Promise<void>((resolve) => {
+    client.on('data', (chunk: Buffer) => {
+      received += chunk.length
+      if (received < 10_000_000) return
+      client.removeAllListeners('data').pause()
+      resolve()
+    })
+  })
+  await delay(100)
+  assert.equal(child.exitCode, null)
+  // The connection may break rather than end: what was sent has not been read.
+  near.on('error', () => {})
+  const closed = new Promise((resolve) => near.resume().once('close', resolve))
+  client.destroy()
+  await closed
+  stream.destroy()
+  assert.deepEqual(await once(child, 'exit'), [5, null])
 })
 
 test('a reader who stands still makes the process wait', async () => {

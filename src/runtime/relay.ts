@@ -1,9 +1,8 @@
 import { closeSync, writeSync } from 'node:fs'
 import { extname } from 'node:path'
-import type { Duplex } from 'node:stream'
 import { Worker } from 'node:worker_threads'
 import { pipe } from '../host/pipe.ts'
-import { socketPair } from '../host/socket.ts'
+import { duplicateFd, socketPair } from '../host/socket.ts'
 import { isAbort } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { RelayStream } from './relay-stream.ts'
@@ -30,7 +29,17 @@ export interface RelaySession {
 export type RelayCommand =
   | { readonly op: 'open'; readonly session: RelaySession }
   | { readonly op: 'finish'; readonly id: number }
+  /** Output is to go to the client's connection, a descriptor of the worker's own, … */
+  | { readonly op: 'move'; readonly id: number; readonly connection: number }
+  /** … and now it may: what went through the main thread is there. */
+  | { readonly op: 'moved'; readonly id: number }
   | { readonly op: 'stop' }
+
+/** What the worker says of a session that moves: how many bytes the main thread has to pass on before. */
+export interface RelayReport {
+  readonly id: number
+  readonly total: number
+}
 
 /** How long a reader who has seen the end of the output may keep the stream half open. Milliseconds. */
 const closeGrace = 5_000
@@ -39,6 +48,7 @@ const closeGrace = 5_000
 export class Relay {
   readonly #log: Logger
   #worker: { thread: Worker; control: number; ended: Promise<void> } | undefined
+  readonly #streams = new Map<number, RelayStream>()
   #nextId = 1
 
   constructor(log: Logger) {
@@ -55,6 +65,7 @@ export class Relay {
       // It holds no data but what is under way.
       resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2 },
     })
+    thread.on('message', ({ id, total }: RelayReport) => this.#streams.get(id)?.moveAfter(total))
     thread.unref()
     // The thread is blocked in a system call: without this, exit() would wait for it for ever.
     const onExit = () => this.#send({ op: 'stop' })
@@ -74,14 +85,24 @@ export class Relay {
 
   /**
    * A stream of the session's output, whose writable side is the process's input: `end()` closes that, `destroy()` leaves.
-   * 'end' comes after the last byte of output. `finish` does not wait for the output's end beyond what is there.
+   * 'end' comes after the last byte of output. `finish` does not wait for the output's end beyond what is there. `whenLoud` is called
+   * once, when much has passed.
    */
-  open(o: Omit<RelaySession, 'id' | 'client'>): { stream: Duplex; finish: () => void } {
+  open({ whenLoud, ...o }: Omit<RelaySession, 'id' | 'client'> & { whenLoud?: () => void }): {
+    stream: RelayStream
+    finish: () => void
+  } {
     this.start()
     const id = this.#nextId++
     const [ours, client] = socketPair()
     this.#send({ op: 'open', session: { ...o, id, client } })
-    const stream = new RelayStream(ours)
+    const stream = new RelayStream(ours, {
+      loud: () => whenLoud?.(),
+      move: (connection) => this.#send({ op: 'move', id, connection: duplicateFd(connection) }),
+      moved: () => this.#send({ op: 'moved', id }),
+    })
+    this.#streams.set(id, stream)
+    stream.once('close', () => this.#streams.delete(id))
     // A reset can only come from the worker's death, which is reported there; 'close' tells the reader.
     stream.on('error', (error) => {
       if (!isAbort(error)) this.#log.debug('a stdio session broke', { error })

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { releaseControllers, removeTree } from '../host/cgroup.ts'
+import { enlargeOutputPipes } from '../host/foreign-fds.ts'
 import { run } from '../host/spawn.ts'
 import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
 import type { Op } from '../lib/op.ts'
@@ -43,6 +44,8 @@ export interface RuntimeState {
 
 const bpfAnnotation = 'run.oci.seccomp_bpf_data'
 const maxFilters = 64
+/** conmon takes 8 KiB at a time: with the system's 64 KiB, it and the container would wake each other for each. Bytes. */
+const outputPipe = 256 << 10
 
 /** The OCI runtime with conmon: processes in containers, independent of the daemon's life. */
 export class Runtime {
@@ -148,6 +151,7 @@ export class Runtime {
         command: commandOf(c.spec),
       })
     }
+    if (!c.tty) enlargeOutputPipes(report.pid, outputPipe)
     if (filter && filter.compiled === undefined) this.#keepFilter(filter.key, join(root, c.id, 'seccomp.bpf'))
     return { pid: report.pid, conmonPid: report.conmonPid }
   }
