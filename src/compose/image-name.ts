@@ -3,9 +3,9 @@ import type { Service } from './model/service-model.ts'
 
 /** Docker: an image without a name is called after project and service. */
 export function imageOf(
-  project: Pick<Project, 'name'>,
+  project: Pick<Project, 'name' | 'separator'>,
   service: string,
   { image }: Pick<Service, 'image'>,
 ): string {
-  return image === '' ? `${project.name}-${service}` : image
+  return image === '' ? `${project.name}${project.separator}${service}` : image
 }

@@ -27,6 +27,8 @@ export interface ProjectSource extends Surroundings {
   readonly folder: string
   /** What the project is called where nothing says so; the folder's name when absent. */
   readonly calledAfter?: string
+  /** Told by `--compatibility`, or COMPOSE_COMPATIBILITY. */
+  readonly compatibility?: boolean
   /** What was fetched of elsewhere; nothing when absent. */
   readonly remotes?: RemoteFiles
   /** Told by `-p`; empty when it was not. */
@@ -72,6 +74,7 @@ export function loadProject(source: ProjectSource, options: LoadOptions): Projec
     if (isNull(value)) throw new ComposeError(value.at, `services.${key} must be a mapping`)
   const project: Project = {
     name,
+    separator: source.compatibility ? '_' : '-',
     folder: source.folder,
     files: source.files.map(({ path }) => path),
     envFiles: source.envFiles ?? [],

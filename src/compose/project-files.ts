@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { EngineError } from '../lib/errors.ts'
+import { parseBool } from '../lib/parse-bool.ts'
 import { booleanOf } from './casts.ts'
 import { beneath, readEnvFiles } from './env-files.ts'
 import { nowhere, scalar } from './node.ts'
@@ -16,6 +17,7 @@ export interface ProjectFlags {
   readonly profiles: readonly string[]
   readonly projectDirectory: string
   readonly projectName: string
+  readonly compatibility: boolean
 }
 
 interface Caller {
@@ -65,6 +67,8 @@ export function findProject(
   return {
     files: paths.map(source),
     folder,
+    compatibility:
+      flags.compatibility || (parseBool(all.environment.get('COMPOSE_COMPATIBILITY') ?? '') ?? false),
     ...(isRemote && { calledAfter: cwd }),
     remotes,
     ...all,

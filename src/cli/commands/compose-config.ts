@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import {
   checkContainerNames,
   findProject,
+  imageOf,
   inDependencyOrder,
   loadModel,
   loadProject,
@@ -183,8 +184,8 @@ function profilesOf({ services, disabled }: Project): string[] {
   return sorted(new Set(all.flatMap((service) => service.profiles)))
 }
 
-function imagesOf({ services, name }: Project): string[] {
-  return Array.from(services, ([key, { image }]) => (image === '' ? `${name}-${key}` : image))
+function imagesOf(project: Project): string[] {
+  return Array.from(project.services, ([name, service]) => imageOf(project, name, service))
 }
 
 function environmentOf({ environment }: Project): string[] {

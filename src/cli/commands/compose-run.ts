@@ -11,6 +11,7 @@ import {
   type Service,
   type Startable,
   type Work,
+  containerName,
 } from '../../compose/index.ts'
 import { EngineError } from '../../lib/errors.ts'
 import { command, type Context } from '../command.ts'
@@ -195,6 +196,6 @@ function create(
     attachStdin: options.interactive && !options.detach,
     autoRemove: options.rm,
     serviceAliases: options['use-aliases'],
-    containerName: service.container_name || `${project.name}-${name}-run-${slug.slice(0, 12)}`,
+    containerName: containerName(project, { name, service, number: ['run', slug.slice(0, 12)] }),
   })
 }

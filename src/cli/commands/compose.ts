@@ -11,7 +11,7 @@ const flags = {
   ansi: string('Control when to print ANSI control characters ("never"|"always"|"auto")', {
     initial: 'auto',
   }),
-  compatibility: bool('', { hidden: true }),
+  compatibility: bool('Run compose in backward compatibility mode'),
   'dry-run': bool('Execute command in dry run mode'),
   'env-file': list('Specify an alternate environment file', { kind: 'stringArray' }),
   file: list('Compose configuration files', { short: 'f', kind: 'stringArray' }),
@@ -66,6 +66,7 @@ export const compose = command({
       profiles: options.profile,
       projectDirectory: options['project-directory'],
       projectName: options['project-name'],
+      compatibility: options.compatibility,
       allResources: options['all-resources'],
       ansi: options.ansi === 'auto' ? ansiOf(process.env['COMPOSE_ANSI']) : options.ansi,
       progress: options.progress,
@@ -85,6 +86,7 @@ export function composeFlags(context: Context): ComposeFlags {
     profiles: [],
     projectDirectory: '',
     projectName: '',
+    compatibility: false,
     allResources: false,
     ansi: ansiOf(process.env['COMPOSE_ANSI']),
     progress: '',
@@ -140,8 +142,6 @@ function parallelOf(told = ''): number {
 }
 
 function refuse(options: Flags): void {
-  if (options.compatibility)
-    throw new EngineError('unsupported', '--compatibility: names of docker-compose v1 are not supported')
   if (!['never', 'always', 'auto'].includes(options.ansi))
     throw new EngineError(
       'invalid',

@@ -4,6 +4,7 @@
  */
 import { EngineError } from '../../lib/errors.ts'
 import { imageOf } from '../image-name.ts'
+import { containerName } from '../desired/names.ts'
 import { referencesOf } from '../desired/references.ts'
 import { alongGraph, graphOfServices } from '../service-graph.ts'
 import type { Project } from '../model/project-model.ts'
@@ -195,7 +196,7 @@ class Containers {
       number: step.number,
       image: images.get(step.service),
       find: (other: string) => this.#find(step.service, other),
-      containerName: service.container_name || `${project.name}-${step.service}-${step.number}`,
+      containerName: containerName(project, { name: step.service, service, number: step.number }),
     }
   }
 

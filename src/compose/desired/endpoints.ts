@@ -39,7 +39,7 @@ const interfaceName = 'com.docker.network.endpoint.ifname'
 function endpoint(o: EndpointOptions, key: string, links: readonly string[]): EndpointSettings {
   const { service, name, number, project, serviceAliases = true } = o
   const settings = service.networks.get(key) ?? undefined
-  const own = containerName(project.name, { name, service, number })
+  const own = containerName(project, { name, service, number })
   const driverOptions = {
     ...Object.fromEntries(settings?.driver_opts ?? []),
     ...(settings?.interface_name && { [interfaceName]: settings.interface_name }),
@@ -67,12 +67,12 @@ export function linksOf({ project, service, number }: ContainerIdentity): string
     const linked = project.services.get(other)
     if (!linked) return []
     const containers = Array.from({ length: scaleOf(linked) }, (_, index) =>
-      containerName(project.name, { name: other, service: linked, number: index + 1 }),
+      containerName(project, { name: other, service: linked, number: index + 1 }),
     )
     return containers.flatMap((name) => [
       `${name}:${alias}`,
       `${name}:${other}-${number}`,
-      `${name}:${project.name}-${other}-${number}`,
+      `${name}:${[project.name, other, number].join(project.separator)}`,
     ])
   })
   const external = service.external_links.map((link) => {

@@ -26,7 +26,14 @@ function explained(
   try {
     for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
     const source = findProject(
-      { files: o.use ?? [], envFiles: [], profiles: [], projectDirectory: '', projectName: 'p' },
+      {
+        files: o.use ?? [],
+        envFiles: [],
+        profiles: [],
+        projectDirectory: '',
+        projectName: 'p',
+        compatibility: false,
+      },
       { cwd: folder, environment: o.environment ?? {}, warn: options.warn },
     )
     const place = (at: EnvSource['at']) =>

@@ -43,6 +43,8 @@ export type FileObject = Model<typeof secret>
 
 export interface Project {
   readonly name: string
+  /** Between the parts of a container's name, and of an image's that has none: `_` for compatibility with docker-compose v1. */
+  readonly separator: '-' | '_'
   /** Absolute; relative paths begin here. */
   readonly folder: string
   /** Absolute, in the order in which they were given; `-` is standard input. */

@@ -146,7 +146,7 @@ class ServicePlan {
   }
 
   #nameOf(number: number): string {
-    return containerName(this.#project.name, { name: this.#name, service: this.#service, number })
+    return containerName(this.#project, { name: this.#name, service: this.#service, number })
   }
 
   #kept({ state }: ObservedContainer): { kind: 'keep' | 'start' | 'restart'; reason: string } {

@@ -49,6 +49,7 @@ test('a project from elsewhere is called after the folder here, and finds its pa
     profiles: [],
     projectDirectory: '',
     projectName: '',
+    compatibility: false,
   }
   const o = { cwd: '/tmp/some-where', environment: {}, warn: () => {}, remotes: here.remotes }
   const { folder, calledAfter, files } = findProject(flags, o)
