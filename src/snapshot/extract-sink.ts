@@ -1,23 +1,19 @@
 import type { RootDir } from '../host/root-dir.ts'
 import { EngineError } from '../lib/errors.ts'
-import { checkSymlink, explain, partsOf, refused, whiteoutPrefix } from './entry-name.ts'
+import { checkSymlink, partsOf, refused, whiteoutPrefix } from './entry-name.ts'
 import { bytesOf, showName, type TarEntry } from './tar-header.ts'
-import type { TarSink } from './tar-parser.ts'
-import { TreeWriter } from './tree-writer.ts'
+import { TreeSink } from './tree-sink.ts'
 
 /**
  * Unpacks an archive over an existing tree, as ADD and a build context do: directories merge, everything else is
  * replaced, the last entry of a name wins. Symlinks that are in the way are followed within the root.
  */
-export class ExtractSink implements TarSink {
-  readonly #dir: RootDir
+export class ExtractSink extends TreeSink {
   readonly #target: string
   readonly #chown: { uid: number; gid: number } | undefined
   readonly #anySymlinks: boolean
   readonly #whole: boolean
   readonly #copied: { readonly keepKinds: boolean } | undefined
-  readonly #writer: TreeWriter
-  #current = ''
 
   /**
    * `target`: bytes as characters, relative to the root. `anySymlinks`: also relative ones that climb above it, which
@@ -35,53 +31,17 @@ export class ExtractSink implements TarSink {
       copied?: { readonly keepKinds: boolean }
     },
   ) {
-    this.#dir = dir
+    super(dir)
     this.#copied = o.copied
     this.#anySymlinks = o.anySymlinks ?? o.copied !== undefined
     this.#whole = o.whole ?? false
     this.#target = o.target.replace(/^\/+|\/+$/g, '')
     this.#chown = o.chown
-    this.#writer = new TreeWriter(dir)
     for (const made of dir.mkdirAll(bytesOf(this.#target), 0o755)) if (o.chown) dir.chown(made, o.chown)
   }
 
-  get size(): number {
-    return this.#writer.size
-  }
-  get skippedXattrs(): ReadonlySet<string> {
-    return this.#writer.skippedXattrs
-  }
-
-  entry(entry: TarEntry): void {
-    this.#current = entry.name
-    try {
-      this.#apply(this.#chown ? { ...entry, ...this.#chown } : entry)
-    } catch (error) {
-      throw explain(entry.name, error)
-    }
-  }
-
-  data(chunk: Buffer): void {
-    this.#writer.write(chunk)
-  }
-
-  endEntry(): void {
-    try {
-      this.#writer.endFile()
-    } catch (error) {
-      throw explain(this.#current, error)
-    }
-  }
-
-  finish(): void {
-    this.#writer.finish()
-  }
-
-  abandon(): void {
-    this.#writer.abandon()
-  }
-
-  #apply(entry: TarEntry): void {
+  protected override make(given: TarEntry): void {
+    const entry = this.#chown ? { ...given, ...this.#chown } : given
     const parts = this.#partsOf(entry.name)
     if (entry.type === 'char' || entry.type === 'block')
       throw refused(entry.name, `it is a device node (${entry.major}:${entry.minor})`)
@@ -90,37 +50,37 @@ export class ExtractSink implements TarSink {
     // The target directory itself keeps what it has: people ADD archives to "/" and "/usr/local".
     if (parts.length === 0) {
       if (entry.type !== 'directory') throw refused(entry.name, 'it would replace the root')
-      if (this.#whole) this.#writer.directory(this.#path([]) || '.', entry, { exists: true })
+      if (this.#whole) this.writer.directory(this.#path([]) || '.', entry, { exists: true })
       return
     }
     const path = this.#path(parts)
-    if (parts.length > 1) this.#dir.mkdirAll(bytesOf(this.#path(parts.slice(0, -1))), 0o755)
-    const before = this.#dir.tryLstat(bytesOf(path))
+    if (parts.length > 1) this.dir.mkdirAll(bytesOf(this.#path(parts.slice(0, -1))), 0o755)
+    const before = this.dir.tryLstat(bytesOf(path))
     const merge = before?.kind === 'directory' && entry.type === 'directory'
     if (before && !merge) this.#checkKinds(entry, path, before.kind === 'directory')
     if (entry.type === 'hardlink') return this.#link(entry, path)
-    if (before && !merge) this.#dir.removeAll(bytesOf(path))
+    if (before && !merge) this.dir.removeAll(bytesOf(path))
     switch (entry.type) {
       case 'file':
-        return this.#writer.beginFile(path, entry)
+        return this.writer.beginFile(path, entry)
       case 'directory':
-        return this.#writer.directory(path, entry, { exists: merge })
+        return this.writer.directory(path, entry, { exists: merge })
       case 'symlink':
         if (!this.#anySymlinks) checkSymlink(entry, parts)
-        return this.#writer.symlink(path, entry)
+        return this.writer.symlink(path, entry)
       case 'fifo':
-        return this.#writer.fifo(path, entry)
+        return this.writer.fifo(path, entry)
     }
   }
 
   #link(entry: TarEntry, path: string): void {
     const target = this.#path(this.#partsOf(entry.linkName, entry.name))
-    const stat = this.#dir.tryLstat(bytesOf(target))
+    const stat = this.dir.tryLstat(bytesOf(target))
     if (stat?.kind !== 'file' && stat?.kind !== 'symlink')
       throw refused(entry.name, `it is a hard link to ${showName(entry.linkName)}, which is not a file`)
     if (target === path) return
-    this.#dir.removeAll(bytesOf(path))
-    this.#dir.link(bytesOf(target), bytesOf(path))
+    this.dir.removeAll(bytesOf(path))
+    this.dir.link(bytesOf(target), bytesOf(path))
   }
 
   /** Docker's texts. */

@@ -1,8 +1,6 @@
-import type { RootDir } from '../host/root-dir.ts'
-import { checkSymlink, explain, opaqueName, partsOf, refused, whiteoutPrefix } from './entry-name.ts'
+import { checkSymlink, opaqueName, partsOf, refused, whiteoutPrefix } from './entry-name.ts'
 import { bytesOf, showName, type TarEntry } from './tar-header.ts'
-import type { TarSink } from './tar-parser.ts'
-import { TreeWriter } from './tree-writer.ts'
+import { TreeSink } from './tree-sink.ts'
 
 /**
  * The nodes of a fresh /dev, which system images made by debootstrap and the like carry. They are left out: a container
@@ -24,57 +22,13 @@ const standardNodes: ReadonlyMap<string, string> = new Map([
  * device 0:0 named `x`, `.wh..wh..opq` the attribute trusted.overlay.opaque. The root must be opened with
  * `symlinks: false`: a layer's paths never lead through its own symlinks, so an entry that tries is hostile.
  */
-export class LayerSink implements TarSink {
-  readonly #dir: RootDir
-  readonly #writer: TreeWriter
+export class LayerSink extends TreeSink {
   /** What this archive has made. `implicit`: a directory that entries below it called for. */
   readonly #seen = new Map<string, 'directory' | 'implicit' | 'whiteout' | 'other'>([['', 'directory']])
-  #current = ''
   /** The archive deletes everything below it, which an overlay cannot express for its own root. */
   opaqueRoot = false
 
-  constructor(dir: RootDir) {
-    this.#dir = dir
-    this.#writer = new TreeWriter(dir)
-  }
-
-  get size(): number {
-    return this.#writer.size
-  }
-  get skippedXattrs(): ReadonlySet<string> {
-    return this.#writer.skippedXattrs
-  }
-
-  entry(entry: TarEntry): void {
-    this.#current = entry.name
-    try {
-      this.#apply(entry)
-    } catch (error) {
-      throw explain(entry.name, error)
-    }
-  }
-
-  data(chunk: Buffer): void {
-    this.#writer.write(chunk)
-  }
-
-  endEntry(): void {
-    try {
-      this.#writer.endFile()
-    } catch (error) {
-      throw explain(this.#current, error)
-    }
-  }
-
-  finish(): void {
-    this.#writer.finish()
-  }
-
-  abandon(): void {
-    this.#writer.abandon()
-  }
-
-  #apply(entry: TarEntry): void {
+  protected override make(entry: TarEntry): void {
     const parts = partsOf(entry.name)
     const path = parts.join('/')
     const base = parts.at(-1) ?? ''
@@ -97,25 +51,25 @@ export class LayerSink implements TarSink {
     if (before !== undefined && wasDirectory !== directory && before !== 'whiteout')
       throw refused(entry.name, 'the archive has an entry of this name already')
     // Docker: of two entries with one name the later counts, as in any tar that was appended to.
-    if (before === 'other') this.#writer.replace(path)
-    if (before === 'whiteout') this.#dir.unlink(bytesOf(path))
+    if (before === 'other') this.writer.replace(path)
+    if (before === 'whiteout') this.dir.unlink(bytesOf(path))
     switch (entry.type) {
       case 'file':
-        this.#writer.beginFile(path, entry)
+        this.writer.beginFile(path, entry)
         break
       case 'directory':
-        this.#writer.directory(path, entry, { exists: wasDirectory })
+        this.writer.directory(path, entry, { exists: wasDirectory })
         if (before === 'whiteout') this.#setOpaque(path)
         break
       case 'symlink':
         checkSymlink(entry, parts)
-        this.#writer.symlink(path, entry)
+        this.writer.symlink(path, entry)
         break
       case 'hardlink':
         this.#link(entry, path)
         break
       case 'fifo':
-        this.#writer.fifo(path, entry)
+        this.writer.fifo(path, entry)
     }
     this.#seen.set(path, directory ? 'directory' : 'other')
   }
@@ -127,7 +81,7 @@ export class LayerSink implements TarSink {
         entry.name,
         `it is a hard link to ${showName(entry.linkName)}, which is no earlier file of the archive`,
       )
-    this.#dir.link(bytesOf(target), bytesOf(path))
+    this.dir.link(bytesOf(target), bytesOf(path))
   }
 
   #whiteout(entry: TarEntry, parent: string, base: string): void {
@@ -149,7 +103,7 @@ export class LayerSink implements TarSink {
     // A whiteout speaks of the layers below only: beside an entry of its own layer it hides what that would merge with.
     if (before === 'directory' || before === 'implicit') this.#setOpaque(path)
     if (before !== undefined) return
-    this.#dir.mknod(bytesOf(path), { kind: 'char', mode: 0 })
+    this.dir.mknod(bytesOf(path), { kind: 'char', mode: 0 })
     this.#seen.set(path, 'whiteout')
   }
 
@@ -160,18 +114,18 @@ export class LayerSink implements TarSink {
     if (before === 'other')
       throw refused(
         entry,
-        this.#dir.lstat(bytesOf(path)).kind === 'symlink'
+        this.dir.lstat(bytesOf(path)).kind === 'symlink'
           ? `its path leads through the symlink ${showName(path)}`
           : `its path leads through ${showName(path)}, which is not a directory`,
       )
     this.#ensureDirectory(parts.slice(0, -1), entry)
-    if (before === 'whiteout') this.#dir.unlink(bytesOf(path))
-    this.#dir.mkdir(bytesOf(path), 0o755)
+    if (before === 'whiteout') this.dir.unlink(bytesOf(path))
+    this.dir.mkdir(bytesOf(path), 0o755)
     if (before === 'whiteout') this.#setOpaque(path)
     this.#seen.set(path, 'implicit')
   }
 
   #setOpaque(path: string): void {
-    this.#dir.setXattr(bytesOf(path), 'trusted.overlay.opaque', Buffer.from('y'))
+    this.dir.setXattr(bytesOf(path), 'trusted.overlay.opaque', Buffer.from('y'))
   }
 }
