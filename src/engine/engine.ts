@@ -1,31 +1,24 @@
-import { createHash } from 'node:crypto'
-import { mkdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { Builder } from '../build/index.ts'
-import { Containers, decodeContainer, type Container } from '../container/index.ts'
-import { ContentStore } from '../content/index.ts'
-import * as cgroup from '../host/cgroup.ts'
-import { Distribution, Images, type Image } from '../image/index.ts'
+import type { Builder } from '../build/index.ts'
+import type { Container, Containers } from '../container/index.ts'
+import type { Distribution, Image, Images } from '../image/index.ts'
 import type { Digest } from '../lib/digest.ts'
-import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
-import { newId } from '../lib/id.ts'
-import { KeyedLock } from '../lib/lock.ts'
+import { Lock } from '../lib/lock.ts'
 import { detached, type Op } from '../lib/op.ts'
-import { Networks } from '../network/index.ts'
-import { Registries } from '../registry/index.ts'
-import { Runtime } from '../runtime/index.ts'
-import { Snapshots } from '../snapshot/index.ts'
-import { Leases, Store } from '../store/index.ts'
-import { Volumes, type TrashedVolume, type Volume } from '../volume/index.ts'
+import type { Networks } from '../network/index.ts'
+import type { Runtime } from '../runtime/index.ts'
+import type { Snapshots } from '../snapshot/index.ts'
+import type { TrashedVolume, Volume, Volumes } from '../volume/index.ts'
 import type { ImageDeleteItem } from '../wire/image.ts'
 import type { Platform } from '../wire/registry.ts'
 import type { SystemInfo, VersionResponse } from '../wire/system.ts'
 import type { Config } from './config.ts'
 import { directorySize, diskUsageOf, type DiskUsage } from './disk-usage.ts'
-import { EventLog } from './events.ts'
+import type { EventLog } from './events.ts'
 import { infoOf, versionOf } from './info.ts'
+import { openParts, type Parts } from './parts.ts'
 import { pruneContainers, pruneImages, pruneVolumes, type Pruned } from './prune.ts'
+import { removeGroup, stopContainers } from './shutdown.ts'
 import {
   exportVolume,
   importVolume,
@@ -34,22 +27,6 @@ import {
   type PruneOutcome,
   type PrunePlan,
 } from './volumes.ts'
-
-interface Parts {
-  readonly id: string
-  readonly config: Config
-  readonly store: Store
-  readonly content: ContentStore
-  readonly snapshots: Snapshots
-  readonly images: Images
-  readonly distribution: Distribution
-  readonly runtime: Runtime
-  readonly networks: Networks
-  readonly volumes: Volumes
-  readonly containers: Containers
-  readonly builder: Builder
-  readonly events: EventLog
-}
 
 /** The whole engine, built from its configuration: what every protocol is served from. */
 export class Engine {
@@ -65,7 +42,7 @@ export class Engine {
   readonly events: EventLog
   readonly snapshots: Snapshots
   readonly #parts: Parts
-  readonly #collecting = new KeyedLock()
+  readonly #collecting = new Lock()
 
   private constructor(parts: Parts) {
     this.#parts = parts
@@ -84,143 +61,13 @@ export class Engine {
 
   /** Builds everything and brings records and kernel in line: half-made things of an earlier daemon go. */
   static async open(op: Op, config: Config): Promise<Engine> {
-    const { dataRoot, execRoot } = config
-    await mkdir(dataRoot, { recursive: true, mode: 0o710 })
-    await mkdir(execRoot, { recursive: true, mode: 0o711 })
-    const events = new EventLog()
-    const { emit } = events
-    const store = Store.open(join(dataRoot, 'gantry.db'))
-    await using undo = new AsyncDisposableStack()
-    undo.defer(() => store.close())
-    const leases = new Leases()
-    // Several daemons may share a host: what they make outside their own folders carries this tag.
-    const instance = createHash('sha256').update(execRoot).digest('hex').slice(0, 6)
-
-    const [content, snapshots, volumes] = await Promise.all([
-      ContentStore.open(join(dataRoot, 'content')),
-      Snapshots.open(op, { root: join(dataRoot, 'overlay'), store, leases }),
-      Volumes.open(op, { root: join(dataRoot, 'volumes'), store, emit }),
-    ])
-    const parts = [
-      Images.open(op, { store, content, snapshots, leases, emit }),
-      Runtime.probe(op, {
-        ...(config.runtime.name === '' ? {} : { name: config.runtime.name }),
-        ...(config.runtime.path === '' ? {} : { path: config.runtime.path }),
-        others: config.runtime.others,
-        stateDir: join(execRoot, 'runtime'),
-        exitDir: join(execRoot, 'exits'),
-      }).then((made) => {
-        undo.defer(() => made.close())
-        return made
-      }),
-      Networks.open(op, {
-        store,
-        runDir: execRoot,
-        bridge: {
-          name: config.bridge.name,
-          mtu: config.bridge.mtu,
-          ...(config.bridge.address === '' ? {} : { address: config.bridge.address }),
-          range: config.bridge.range,
-          icc: config.bridge.icc,
-          masquerade: config.bridge.masquerade,
-          hostBinding: config.bridge.hostBinding,
-        },
-        respectHostFirewall: config.respectHostFirewall,
-        ipForward: config.ipForward,
-        relay: config.relay,
-        hostGateway: config.hostGateway,
-        defaultOptions: config.networkOptions,
-        addressPools: config.addressPools,
-        instance,
-        emit,
-      }).then((made) => {
-        undo.defer(() => made.close(detached(op, 10_000)))
-        return made
-      }),
-    ] as const
-    // When one fails, what the others make is there to be undone.
-    await Promise.allSettled(parts)
-    const [images, runtime, networks] = await Promise.all(parts)
-    const containers = await Containers.open(
-      op,
-      {
-        table: store.table('containers', decodeContainer),
-        images,
-        snapshots,
-        runtime,
-        networks,
-        volumes,
-        emit,
-        log: op.log,
-        defaults: {
-          cgroupParent: config.cgroupParent,
-          dns: config.dns,
-          dnsSearch: config.dnsSearch,
-          dnsOptions: config.dnsOptions,
-          init: config.init,
-          initPath: config.initPath,
-          seccompProfile: await readSeccompProfile(config.seccompProfile),
-          cdiDirectories: config.cdiDirectories,
-          ipcMode: config.defaultIpcMode,
-          cgroupnsMode: config.defaultCgroupnsMode,
-          logDriver: config.logDriver,
-          logOptions: config.logOptions,
-          noNewPrivileges: config.noNewPrivileges,
-          shmSize: config.defaultShmSize,
-          ulimits: config.defaultUlimits,
-        },
-      },
-      { data: join(dataRoot, 'containers'), bundles: join(execRoot, 'c') },
-    )
-    const distribution = new Distribution({
-      registries: new Registries(config.registries),
-      images,
-      content,
-      snapshots,
-      leases,
-      store,
-      downloads: config.maxDownloads,
-      uploads: config.maxUploads,
-    })
     const collectLayers = (inner: Op): Promise<void> => engine.collect(inner)
-    const builder = await Builder.open(op, {
-      store,
-      snapshots,
-      images,
-      content,
-      runtime,
-      networks,
-      leases,
-      root: join(dataRoot, 'build'),
-      runDir: join(execRoot, 'build'),
-      cgroupParent: config.cgroupParent,
-      emit,
-      gc: config.builderGc,
-      historyLimits: config.builderHistory,
-      checks: config.builderChecks,
-      collectLayers,
-      distribution,
-      web: config.registries,
-    })
-    const id = engineId(store)
-    const engine: Engine = new Engine({
-      id,
-      config,
-      store,
-      content,
-      snapshots,
-      images,
-      distribution,
-      runtime,
-      networks,
-      volumes,
-      containers,
-      builder,
-      events,
-    })
-    await networks.reconcile(op, new Set(containers.live().map((c) => c.id)))
+    const { parts, undo: opened } = await openParts(op, config, collectLayers)
+    await using undo = opened
+    const engine: Engine = new Engine(parts)
+    await engine.networks.reconcile(op, new Set(engine.containers.live().map((c) => c.id)))
     await engine.#sweep(op)
-    containers.resumeRestarts()
+    engine.containers.resumeRestarts()
     undo.move()
     return engine
   }
@@ -293,7 +140,7 @@ export class Engine {
 
   /** Removes layers and blobs that nothing reaches any more. */
   async collect(op: Op): Promise<void> {
-    using _lock = await this.#collecting.acquire('collect', op.signal)
+    using _lock = await this.#collecting.acquire(op.signal)
     await this.images.collect(op, { layers: this.#heldLayers() })
   }
 
@@ -306,22 +153,7 @@ export class Engine {
     await builder.close()
     await containers.endRestarts()
     if (config.liveRestore) return await this.detach(op)
-    const deadline =
-      config.shutdownTimeout < 0 ? op.signal : AbortSignal.timeout(config.shutdownTimeout * 1000)
-    await Promise.all(
-      containers.live().map(async (c) => {
-        const graceful: Op = { ...op, signal: AbortSignal.any([op.signal, deadline]) }
-        try {
-          await containers.stop(graceful, c.id, { by: 'shutdown' }).catch((error: unknown) => {
-            if (!deadline.aborted) throw error
-            return containers.kill(detached(op, 15_000), c.id, { signal: 'SIGKILL', by: 'shutdown' })
-          })
-        } catch (error) {
-          // It ended by itself meanwhile, or it hangs: the next daemon finds it.
-          op.log.warn('shutdown: container not stopped', { id: c.id, error })
-        }
-      }),
-    )
+    await stopContainers(op, containers, config.shutdownTimeout)
     await this.detach(op)
   }
 
@@ -352,39 +184,4 @@ export class Engine {
     await snapshots.reconcile(op, { layers: held.layers, workspaces })
     await content.reconcile(op, (digest) => held.blobs.has(digest))
   }
-}
-
-/** The parent of all containers' cgroups goes with the last of them; another daemon may still have some in it. */
-async function removeGroup(op: Op, path: string): Promise<void> {
-  try {
-    await cgroup.removeTree(path)
-  } catch (error) {
-    if (!hasCode(error, 'EBUSY', 'ENOTEMPTY')) throw error
-    op.log.debug('cgroup parent stays: it is in use', { path })
-  }
-}
-
-/** The profile's text, or the word that stands for one. */
-async function readSeccompProfile(choice: string): Promise<string> {
-  if (choice === '' || choice === 'builtin' || choice === 'unconfined') return choice
-  try {
-    return await readFile(choice, 'utf8')
-  } catch (cause) {
-    throw new EngineError('invalid', `opening seccomp profile (${choice}) failed: ${messageOf(cause)}`, {
-      cause,
-    })
-  }
-}
-
-/** Made once, kept for the life of the data root. */
-function engineId(store: Store): string {
-  const table = store.table('meta', (value) => {
-    if (typeof value !== 'string') throw new EngineError('internal', 'the engine id is not a string')
-    return value
-  })
-  const known = table.get('engine-id')
-  if (known !== undefined) return known
-  const id = newId()
-  table.put('engine-id', id)
-  return id
 }
