@@ -21,7 +21,6 @@ const lists = new Set(
 const optional: Readonly<Record<string, readonly string[]>> = {
   '': ['SizeRw', 'SizeRootFs', 'UsageData'],
   State: ['Health'],
-  Swarm: ['RemoteManagers'],
   Config: [
     'ExposedPorts',
     'Healthcheck',

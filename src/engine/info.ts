@@ -129,7 +129,7 @@ export async function infoOf(engine: Engine): Promise<SystemInfo> {
       `name=seccomp,profile=${config.seccompProfile || 'builtin'}`,
       ...(cgroupVersion === 'v2' ? ['name=cgroupns'] : []),
     ],
-    CDISpecDirs: [...config.cdiSpecDirs],
+    CDISpecDirs: [...config.cdiDirectories],
     Warnings: [
       ...(forwarding ? [] : ['WARNING: IPv4 forwarding is disabled']),
       ...(controllers.has('memory') ? [] : ['WARNING: No memory limit support']),

@@ -1,5 +1,5 @@
 import { constants, createReadStream, mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Digest } from '../lib/digest.ts'
 import { EngineError } from '../lib/errors.ts'
@@ -178,6 +178,22 @@ export class Snapshots {
   /** What was written in the workspace, in overlayfs form. */
   upperPath(id: string): string {
     return this.#workspaces.upper(id)
+  }
+
+  /**
+   * The overlay's folders, in docker's words (`GraphDriver.Data`): of a workspace on its layers, or of an image, whose newest
+   * layer is the upper one.
+   */
+  graphData(layers: readonly DiffId[], workspace?: string): Record<string, string> {
+    const paths = layers.map((diffId) => this.#layers.path(diffId)).toReversed()
+    const lower = (rest: readonly string[]) => (rest.length > 0 ? { LowerDir: rest.join(':') } : {})
+    if (workspace === undefined) {
+      const [upper, ...rest] = paths
+      return { ...lower(rest), ...(upper !== undefined && { UpperDir: upper }) }
+    }
+    const upper = this.upperPath(workspace)
+    const work = join(dirname(upper), 'work')
+    return { ...lower(paths), MergedDir: this.mergedPath(workspace), UpperDir: upper, WorkDir: work }
   }
 
   workspaces(): Promise<string[]> {

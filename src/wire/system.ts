@@ -63,10 +63,18 @@ export interface SystemInfo {
   Name: string
   Labels: string[]
   ExperimentalBuild: boolean
+  GenericResources: null
   ServerVersion: string
   Runtimes: Record<string, { path: string; runtimeArgs?: string[] }>
   DefaultRuntime: string
-  Swarm: { LocalNodeState: 'inactive' }
+  Swarm: {
+    NodeID: string
+    NodeAddr: string
+    LocalNodeState: 'inactive'
+    ControlAvailable: boolean
+    Error: string
+    RemoteManagers: null
+  }
   LiveRestoreEnabled: boolean
   Isolation: string
   InitBinary: string
@@ -74,6 +82,7 @@ export interface SystemInfo {
   RuncCommit: { ID: string }
   InitCommit: { ID: string }
   SecurityOptions: string[]
+  CDISpecDirs: string[]
   Warnings: string[]
 }
 

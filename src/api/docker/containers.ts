@@ -170,6 +170,7 @@ async function inspect(engine: Deps, call: Call): Promise<void> {
   const inspected = encodeInspect(c, {
     ...networkFacts(engine)(c),
     execIds: engine.containers.execIds(c),
+    graph: engine.snapshots.graphData(c.layers, c.id),
     sizes: call.query.flag('size') ? await sizes(engine, call.op, c) : undefined,
   })
   sendJson(call.response, inspected)

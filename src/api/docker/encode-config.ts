@@ -2,6 +2,8 @@
 import { hostFacts, maskedPaths, readonlyPaths } from '../../runtime/index.ts'
 import type { ContainerConfig, HostConfig, InspectedConfig } from '../../wire/container.ts'
 
+import { sortedByKey } from './sorted-by-key.ts'
+
 /** Docker writes every field; clients index into them without asking. */
 const configDefaults = {
   Hostname: '',
@@ -127,6 +129,7 @@ export function encodeConfig(given: ContainerConfig): InspectedConfig {
     ...configDefaults,
     ...config,
     ...(!config.Env?.length && { Env: null }),
+    ...(config.Labels && { Labels: sortedByKey(config.Labels) }),
     ...(isEmpty(config.Volumes) && { Volumes: null }),
     ...(ports && !isEmpty(ports) && { ExposedPorts: ports }),
   }

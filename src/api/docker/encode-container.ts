@@ -1,4 +1,5 @@
 /** Containers as docker shows them. Pure: everything comes in as arguments. */
+import { sortedByKey } from './sorted-by-key.ts'
 import type { Container, ContainerRecord, Health, State } from '../../container/index.ts'
 import { endOf, isLive, isUp, parsePort, shownLogPath } from '../../container/index.ts'
 import { humanDuration } from '../../lib/units.ts'
@@ -196,7 +197,11 @@ function encodeNetworkSettings(c: Container, o: NetworkFacts): NetworkSettings {
 
 export function encodeInspect(
   c: Container,
-  o: NetworkFacts & { execIds: string[]; sizes: { rw: number; rootFs: number } | undefined },
+  o: NetworkFacts & {
+    execIds: string[]
+    graph: Record<string, string>
+    sizes: { rw: number; rootFs: number } | undefined
+  },
 ): ContainerInspect {
   return {
     Id: c.id,
@@ -218,7 +223,7 @@ export function encodeInspect(
     AppArmorProfile: '',
     ExecIDs: o.execIds.length > 0 ? o.execIds : null,
     HostConfig: encodeHostConfig(c.hostConfig),
-    GraphDriver: { Name: 'overlayfs', Data: {} },
+    GraphDriver: { Name: 'overlayfs', Data: o.graph },
     ...(o.sizes ? { SizeRw: o.sizes.rw, SizeRootFs: o.sizes.rootFs } : {}),
     Mounts: c.mounts,
     Config: encodeConfig(c.config),
@@ -242,7 +247,7 @@ export function encodeSummary(
     Created: Math.floor(Date.parse(c.createdAt) / 1000),
     Ports: portSummaries(portMap(c, o.sandbox)),
     ...(o.sizes ? { SizeRw: o.sizes.rw, SizeRootFs: o.sizes.rootFs } : {}),
-    Labels: c.config.Labels ?? {},
+    Labels: sortedByKey(c.config.Labels ?? {}),
     State: c.status,
     Status: statusText(c.state, { health: c.record.health }),
     ...reasonOf(c.state),

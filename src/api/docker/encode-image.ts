@@ -1,5 +1,6 @@
 import type { Image, ImageManifests, ManifestPart } from '../../image/index.ts'
 import { familiar, parseReference } from '../../lib/reference.ts'
+import { sortedByKey } from './sorted-by-key.ts'
 import type {
   ImageInspect,
   ImageManifestSummary,
@@ -27,7 +28,7 @@ export function encodeSummary(
     Created: seconds(image.createdAt),
     Size: image.size,
     SharedSize: o.sharedSize,
-    Labels: image.config.config?.Labels ?? null,
+    Labels: image.config.config?.Labels ? sortedByKey(image.config.config.Labels) : null,
     Containers: o.containers,
   }
 }
@@ -50,7 +51,7 @@ export function olderInspect({ config, size }: Image, { minor, agent }: Asking):
   }
 }
 
-export function encodeInspect(image: Image): ImageInspect {
+export function encodeInspect(image: Image, graph: Record<string, string>): ImageInspect {
   const { config } = image
   return {
     Id: image.id,
@@ -65,7 +66,7 @@ export function encodeInspect(image: Image): ImageInspect {
     ...(config.variant === undefined ? {} : { Variant: config.variant }),
     Os: config.os,
     Size: image.size,
-    GraphDriver: { Name: 'overlayfs', Data: {} },
+    GraphDriver: { Name: 'overlayfs', Data: graph },
     RootFS: { Type: 'layers', Layers: [...image.layers] },
     Metadata: { LastTagTime: image.lastTaggedAt ?? '0001-01-01T00:00:00Z' },
   }

@@ -79,7 +79,11 @@ async function inspect(engine: Deps, call: Call): Promise<void> {
   const manifests = wanted ? await manifestsOf(engine, call, image) : {}
   const agent = call.request.headers['user-agent'] ?? ''
   const older = olderInspect(image, { minor: call.minor, agent })
-  sendJson(call.response, { ...encodeInspect(image), ...older, ...manifests })
+  sendJson(call.response, {
+    ...encodeInspect(image, engine.snapshots.graphData(image.layers)),
+    ...older,
+    ...manifests,
+  })
 }
 
 async function load(engine: Deps, call: Call): Promise<void> {

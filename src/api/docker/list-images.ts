@@ -43,7 +43,8 @@ export async function listImages(engine: Deps, call: Call): Promise<void> {
   for (const image of selected) {
     const row = encodeSummary(image, {
       sharedSize: shared ? images.sharedSize(image) : -1,
-      containers: usersOf(engine, image.id).length,
+      // Docker: counted for `system df` alone.
+      containers: -1,
       minor: call.minor,
     })
     try {

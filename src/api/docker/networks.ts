@@ -6,6 +6,7 @@ import { decode, readJson } from './body.ts'
 import { Filters, matchesName, parseTime } from './filters.ts'
 import { sendEmpty, sendJson } from './respond.ts'
 import type { Call, Route } from './route.ts'
+import { sortedByKey } from './sorted-by-key.ts'
 import { networkBody, networkConnectBody, networkDisconnectBody } from './schema.ts'
 import { refuseEndpoint } from './unsupported.ts'
 
@@ -175,8 +176,8 @@ function encodeNetwork(network: Network): NetworkInfo {
     ConfigFrom: { Network: '' },
     ConfigOnly: false,
     Containers: {},
-    Options: { ...network.options },
-    Labels: { ...network.labels },
+    Options: sortedByKey(network.options),
+    Labels: sortedByKey(network.labels),
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Engine } from '../../engine/index.ts'
 import { EngineError } from '../../lib/errors.ts'
-import type { EventMessage } from '../../wire/system.ts'
+import type { EventMessage, SystemInfo } from '../../wire/system.ts'
 import { encodeCacheItem } from './build-cache.ts'
 import { encodeSummary } from './encode-container.ts'
 import { Filters, parseTime } from './filters.ts'
@@ -19,11 +19,38 @@ export function systemRoutes(engine: Deps): Route[] {
     {
       method: 'GET',
       path: '/info',
-      handler: async ({ response }) => sendJson(response, await engine.info()),
+      handler: async ({ response, minor }) => {
+        const info = await engine.info()
+        sendJson(response, { ...info, ...olderInfo(info, minor) })
+      },
     },
     { method: 'GET', path: '/events', handler: (call) => events(engine, call) },
     { method: 'GET', path: '/system/df', handler: (call) => diskUsage(engine, call) },
   ]
+}
+
+/** What docker has left out since, and older clients may index into. */
+function olderInfo(info: SystemInfo, minor: number): object {
+  const {
+    ContainerdCommit: containerd,
+    RuncCommit: runc,
+    InitCommit: init,
+    RegistryConfig: registries,
+  } = info
+  const expected = (commit: { ID: string }) => ({ ...commit, Expected: commit.ID })
+  return {
+    ...(minor < 50 && { BridgeNfIptables: false, BridgeNfIp6tables: false }),
+    ...(minor < 49 && {
+      ContainerdCommit: expected(containerd),
+      RuncCommit: expected(runc),
+      InitCommit: expected(init),
+      RegistryConfig: {
+        AllowNondistributableArtifactsCIDRs: null,
+        AllowNondistributableArtifactsHostnames: null,
+        ...registries,
+      },
+    }),
+  }
 }
 
 function ping({ request, response }: Call): void {
@@ -102,7 +129,14 @@ function matches(event: EventMessage, filters: Filters): boolean {
     filters.any('volume', isActor('volume')) &&
     filters.any('network', isActor('network')) &&
     filters.any('daemon', isActor('daemon')) &&
-    filters.any('image', (value) => isActor('image')(value) || attributes['image'] === value) &&
+    filters.any(
+      'image',
+      (value) =>
+        isActor('image')(value) ||
+        attributes['image'] === value ||
+        // Docker: without its tag, too.
+        (event.Type === 'image' && attributes['name']?.replace(/:[^:/]*$/, '') === value),
+    ) &&
     ['config', 'node', 'plugin', 'secret', 'service'].every(noneOf)
   )
 }
@@ -116,6 +150,8 @@ async function diskUsage(engine: Deps, call: Call): Promise<void> {
   const wants = (type: string) => types.length === 0 || types.includes(type)
   const usage = await engine.diskUsage(call.op)
   sendJson(call.response, {
+    // Docker: what was not asked for is there, and empty.
+    ...{ LayersSize: 0, Images: null, Containers: null, Volumes: null, BuildCache: null },
     ...(wants('image') && {
       LayersSize: usage.layersBytes,
       Images: usage.images.map(({ image, sharedBytes, containers }) =>

@@ -7,6 +7,7 @@ import { Filters, matchesName } from './filters.ts'
 import { sendEmpty, sendJson, unsupported } from './respond.ts'
 import type { Call, Route } from './route.ts'
 import { volumeBody } from './schema.ts'
+import { sortedByKey } from './sorted-by-key.ts'
 
 type Deps = Pick<Engine, 'volumes' | 'volumeUsers' | 'pruneVolumes'>
 
@@ -39,7 +40,7 @@ export function encodeVolume(volume: Volume): VolumeInfo {
   return {
     CreatedAt: volume.createdAt,
     Driver: volume.driver,
-    Labels: Object.keys(volume.labels).length > 0 ? { ...volume.labels } : null,
+    Labels: Object.keys(volume.labels).length > 0 ? sortedByKey(volume.labels) : null,
     Mountpoint: volume.mountpoint,
     Name: volume.name,
     Options: Object.keys(volume.options).length > 0 ? { ...volume.options } : null,
