@@ -24,7 +24,8 @@ export function filesOf(stage: Stage, cwd: string = root): string[] {
 
 /** Arguments for node: system tests load the machine, so few files at once and generous limits. */
 export function runnerArguments(stage: Stage, files: readonly string[]): string[] {
-  const limit = stage === 'unit' ? 30_000 : 120_000
+  const patience = Number(process.env['GANTRY_TEST_PATIENCE'] ?? 1)
+  const limit = (stage === 'unit' ? 30_000 : 120_000) * patience
   const atOnce = stage === 'unit' ? availableParallelism() : Math.min(2, availableParallelism())
   return [
     '--test',

@@ -6,7 +6,7 @@ import { request } from 'node:http'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Places } from '../leaks.ts'
-import { eventually, finished, type Result } from './run.ts'
+import { eventually, finished, patience, type Result } from './run.ts'
 
 /** The checkout. */
 export const root = dirname(dirname(dirname(import.meta.dirname)))
@@ -80,7 +80,7 @@ export class Daemon {
   async stop(): Promise<Result | undefined> {
     if (!this.#child || !this.#ended) return undefined
     this.#child.kill('SIGTERM')
-    const result = await Promise.race([this.#ended, sleep(20_000, undefined, { ref: false })])
+    const result = await Promise.race([this.#ended, sleep(20_000 * patience, undefined, { ref: false })])
     if (result) return result
     this.#child.kill('SIGKILL')
     await this.#ended

@@ -9,6 +9,9 @@ export interface Result {
   readonly stderr: string
 }
 
+/** How many times longer everything may take: machines whose processors are emulated need it. */
+export const patience = Number(process.env['GANTRY_TEST_PATIENCE'] ?? 1)
+
 export interface RunOptions {
   /** Written to stdin, which is then closed. Without it stdin is empty from the start. */
   readonly input?: string | Uint8Array
@@ -33,9 +36,11 @@ export function finished(
     const timer = setTimeout(() => {
       child.kill('SIGKILL')
       reject(
-        new Error(`${what}: still running after ${timeout} ms\nstdout: ${text(out)}\nstderr: ${text(err)}`),
+        new Error(
+          `${what}: still running after ${timeout * patience} ms\nstdout: ${text(out)}\nstderr: ${text(err)}`,
+        ),
       )
-    }, timeout)
+    }, limitOf(timeout))
     child.on('error', reject)
     child.on('close', (code, signal) => {
       clearTimeout(timer)
@@ -43,6 +48,9 @@ export function finished(
     })
   })
 }
+
+/** A timer takes no more than 31 bits. */
+const limitOf = (ms: number) => Math.min(ms * patience, 2 ** 31 - 1)
 
 /** Runs any program of the machine to its end. */
 export async function command(argv: readonly string[], options: RunOptions = {}): Promise<Result> {
@@ -59,7 +67,7 @@ export async function command(argv: readonly string[], options: RunOptions = {})
 
 /** Tries until the check passes; then returns what it returned. Fails with the check's last complaint. */
 export async function eventually<T>(check: () => T | Promise<T>, limit = 10_000): Promise<T> {
-  const end = Date.now() + limit
+  const end = Date.now() + limitOf(limit)
   for (;;) {
     try {
       return await check()
