@@ -44,10 +44,8 @@ const places: Plugin = {
 }
 
 /** The command tables load one command of many: what the others are made of does not matter to it. */
-const loadsCommand = (importer: string, { kind, path }: Import) =>
-  kind === 'dynamic-import' &&
-  /^src\/cli\/(?:\w+-)?table\.ts$/.test(importer) &&
-  path.startsWith('src/cli/commands/')
+const loadsCommand = (importer: string, { kind }: Import) =>
+  kind === 'dynamic-import' && /^src\/cli\/(?:\w+-)?table\.ts$/.test(importer)
 
 /** Names of the files and their texts; `main.cjs` is the one to run. */
 export async function bundleCli(): Promise<Map<string, string>> {
@@ -121,7 +119,9 @@ async function cut(): Promise<{ chunks: Map<string, Chunk>; inputs: Metafile['in
       imports.filter((one) => one.kind === kind && !one.external).map((one) => idOf(one.path))
     chunks.set(idOf(path), {
       id: idOf(path),
-      code: code.replaceAll(/\bimport\((?="\.\/[\w-]+\.js"\))/g, '__load('),
+      code: code
+        .replaceAll(/\bimport\((?="\.\/[\w-]+\.js"\))/g, '__load(')
+        .replaceAll(/\b(import_\w+=)require\((?="node:(?!fs"|path"))/g, '$1__onUse('),
       imports: idsOf('import-statement'),
       loads: idsOf('dynamic-import'),
       module: entryPoint,
@@ -138,7 +138,7 @@ function table(ids: Iterable<string>, chunks: ReadonlyMap<string, Chunk>): strin
   const entries = Array.from(
     ids,
     (id) =>
-      `${JSON.stringify(id)}: (function (require, module, exports, __load, __root) {${chunks.get(id)?.code}})`,
+      `${JSON.stringify(id)}: (function (require, module, exports, __load, __onUse, __root) {${chunks.get(id)?.code}})`,
   )
   return `{\n${entries.join(',\n')}\n}`
 }
@@ -156,23 +156,24 @@ function get(id) {
   const make = chunks[id]
   if (!make) return fetch(id), get(id)
   const module = (modules[id] = { exports: {} })
-  make(get, module, module.exports, load, root)
+  make(get, module, module.exports, start.has(id) ? loadFresh : load, onUse, root)
   return module.exports
 }
+const start = new Set(Object.keys(chunks))
+const sources = Object.create(null)
 function fetch(id) {
   const file = require(__dirname + id.slice(1, -3) + '.cjs')
   Object.assign(chunks, file.chunks)
-  return file.sources
+  sources[id] = file.sources
 }
-// All that a command can come to load is looked at before it has done anything, and never again: it runs once.
-let looked = false
-async function load(id) {
-  const sources = chunks[id] ? undefined : fetch(id)
-  if (sources && !looked) {
-    if (!isFresh(sources)) return fromSources()
-    looked = true
-  }
-  return get(id)
+// A module of Node is loaded with the first function of it that is called: node:crypto takes 8 ms, and few commands call any.
+const onUse = (id) => new Proxy({}, { get: (_, name) => require(id)[name] })
+const load = async (id) => get(id)
+// What the command table loads is looked at with all that it can come to load, before it has done anything: a command never
+// begins here and ends in the sources.
+async function loadFresh(id) {
+  if (!chunks[id]) fetch(id)
+  return isFresh(sources[id] ?? []) ? get(id) : fromSources()
 }
 // To the end: nothing of what waits here goes on.
 function fromSources() {

@@ -41,9 +41,12 @@ export function stamps(ids: Iterable<string>): string {
   )
 }
 
-/** Declares `isFresh(stamps)`, for scripts that know `root`, `existsSync` and `statSync`. */
+/** Declares `isFresh(stamps)`, for scripts that know `root`, `existsSync` and `statSync`. Each source is looked at once. */
 export const isFresh = `const inCheckout = existsSync(root + 'src')
+const seen = new Set()
 const isFresh = (sources) => !inCheckout || sources.every(([id, size, mtimeMs]) => {
+  if (seen.has(id)) return true
+  seen.add(id)
   const now = statSync(root + id, { throwIfNoEntry: false })
   return now !== undefined && now.size === size && now.mtimeMs === mtimeMs
 })`
