@@ -1,5 +1,5 @@
 import type { Op } from '../lib/op.ts'
-import { EngineError } from '../lib/errors.ts'
+import { EngineError, messageOf } from '../lib/errors.ts'
 import type { ImageConfig } from '../wire/container.ts'
 import type { Instruction } from './dockerfile/instructions.ts'
 import { parseProgram } from './dockerfile/stages.ts'
@@ -31,7 +31,7 @@ export async function applyChanges(
   lines: readonly string[],
 ): Promise<ImageConfig> {
   if (lines.length === 0) return config
-  const program = parseProgram('--change', ['FROM scratch', ...lines].join('\n'))
+  const program = parseChanges(lines)
   const stage = program.stages[0]
   if (!stage || program.stages.length > 1)
     throw new EngineError('invalid', 'FROM is not a valid change command')
@@ -56,4 +56,14 @@ export async function applyChanges(
   })
   await builder.build(op)
   return draft.config
+}
+
+function parseChanges(lines: readonly string[]): ReturnType<typeof parseProgram> {
+  try {
+    return parseProgram('--change', ['FROM scratch', ...lines].join('\n'))
+  } catch (error) {
+    const [, word] = /unknown instruction: (\S+)/.exec(messageOf(error)) ?? []
+    if (word === undefined) throw error
+    throw new EngineError('invalid', `${word} is not a valid change command`, { cause: error })
+  }
 }

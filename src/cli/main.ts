@@ -75,12 +75,14 @@ async function makeContext(values: Globals, path: string): Promise<Context> {
   // Commands about contexts work with one that is broken, too.
   const about = path.startsWith('gantry context')
   const { text: host, chosen, context: contextName, tls } = await chooseHost(values, { lenient: about })
+  // What the levels above hide is nothing that this command line says.
+  const debug = values.debug || values['log-level'] === 'debug'
   const context = {
     path,
     host,
     environmentHost: hostOfEnvironment() ?? defaultHost,
     contextName,
-    debug: values.debug,
+    debug,
     get config(): Config {
       return (config ??= readConfig(values.config, (text) => writeText(2, `${text}\n`)))
     },
@@ -90,7 +92,7 @@ async function makeContext(values: Globals, path: string): Promise<Context> {
         tls: tls ?? readTls(values),
         headers: context.config.httpHeaders,
         version: environment['GANTRY_API_VERSION'] || environment['DOCKER_API_VERSION'] || undefined,
-        ...(values.debug && { trace: (line: string) => writeText(2, `debug: ${line}\n`) }),
+        ...(debug && { trace: (line: string) => writeText(2, `debug: ${line}\n`) }),
         // Starting a daemon nobody asked for is only right where it will be the one that is meant.
         ...(!chosen &&
           process.getuid?.() === 0 && {

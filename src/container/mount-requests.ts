@@ -57,7 +57,8 @@ export function parseBind(text: string): MountRequest {
     type: isPath ? 'bind' : 'volume',
     source: isPath ? withoutEndSlash(posix.normalize(first)) : first,
     createSource: true,
-    mode: options,
+    // Docker: shown of every named volume that nothing else is asked of.
+    mode: options === '' && !isPath ? 'z' : options,
     propagation: isPath ? 'rprivate' : '',
     ...shortOptions(options, isPath),
   }

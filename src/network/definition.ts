@@ -144,7 +144,10 @@ function bridgePart(o: NetworkRequest, id: string): Drivers {
 function readMtu(value: string): number {
   const mtu = Number(value)
   if (!/^\d+$/.test(value) || mtu < 68 || mtu > 65_535)
-    throw new EngineError('invalid', `invalid value for com.docker.network.driver.mtu: ${value}`)
+    throw new EngineError(
+      'invalid',
+      `failed to parse com.docker.network.driver.mtu value: ${value}${/^\d+$/.test(value) ? '' : ` (strconv.Atoi: parsing ${JSON.stringify(value)}: invalid syntax)`}`,
+    )
   return mtu
 }
 

@@ -63,6 +63,13 @@ function classify(
   if (/^exec: .*(executable file not found|no such file or directory)/.test(reason))
     return { exitCode: 127, text: reason }
   if (/^exec: .*(permission denied|is a directory)/.test(reason)) return { exitCode: 126, text: reason }
+  const [, folder, why = ''] = /^chdir `(.*)`: (.+)$/.exec(reason) ?? []
+  if (folder !== undefined && action === 'exec') {
+    const text = folder.startsWith('/')
+      ? `unable to start container process: chdir to cwd (${JSON.stringify(folder)}) set in config.json failed: ${why.toLowerCase()}`
+      : 'Cwd must be an absolute path'
+    return { exitCode: 126, text }
+  }
   // Docker: a command in a running container that cannot start is never the engine's fault.
   return {
     exitCode: action === 'exec' ? 126 : 125,

@@ -5,12 +5,12 @@ import { EngineError } from '../../lib/errors.ts'
 const defaultKeys = Buffer.from([16, 17])
 
 /** Decodes `ctrl-p,ctrl-q`, `a,ctrl-]`; empty means docker's default. Throws kind `invalid`. */
-export function parseDetachKeys(text: string): Buffer {
+export function parseDetachKeys(text: string, called = 'detach'): Buffer {
   if (text === '') return defaultKeys
   const codes = text.split(',').map((key) => {
     if (/^[\x21-\x7e]$/.test(key)) return key.charCodeAt(0)
     const control = /^ctrl-([a-z@[\\\]^_])$/i.exec(key)?.[1]
-    if (control === undefined) throw new EngineError('invalid', `Invalid detach keys (${text}) provided`)
+    if (control === undefined) throw new EngineError('invalid', `Invalid ${called} keys (${text}) provided`)
     return control.toUpperCase().charCodeAt(0) - 64
   })
   return Buffer.from(codes)

@@ -1,6 +1,6 @@
 import type { Engine } from '../../engine/index.ts'
 import type { ExecSession } from '../../container/index.ts'
-import { messageOf } from '../../lib/errors.ts'
+import { EngineError, messageOf } from '../../lib/errors.ts'
 import type { ExecInspect } from '../../wire/container.ts'
 import { frameHeader } from '../../wire/frame.ts'
 import { decode, readJson } from './body.ts'
@@ -22,7 +22,7 @@ export function execRoutes({ containers }: Deps): Route[] {
       path: '/containers/:id/exec',
       handler: async (call) => {
         const { ConsoleSize, ...config } = decode(execBody, (await readJson(call.request)) ?? {})
-        parseDetachKeys(config.DetachKeys ?? '')
+        parseDetachKeys(config.DetachKeys ?? '', 'escape')
         const size = ConsoleSize && !isDefault(ConsoleSize) ? { ConsoleSize } : {}
         sendJson(
           call.response,
@@ -65,7 +65,8 @@ async function start({ containers }: Deps, call: HijackCall): Promise<void> {
     started = await containers.startExec(call.op, id, options)
   } catch (error) {
     // Docker: the command's own failure is part of its output; the exit code (126, 127) is in the exec's state.
-    if (!(error instanceof Error && 'exitCode' in error)) throw error
+    const own = error instanceof EngineError && (error.kind === 'invalid' || 'exitCode' in error)
+    if (!own) throw error
     const connection = call.accept(contentType(call, { tty }))
     const text = Buffer.from(`${messageOf(error)}\r\n`)
     if (!tty) connection.output.write(frameHeader(1, text.length))

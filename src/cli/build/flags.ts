@@ -9,6 +9,7 @@ const refusals: Readonly<Record<string, string>> = {
   'security-opt': 'build steps have one confinement: default capabilities and seccomp profile',
 }
 const refusedSwitches: Readonly<Record<string, string>> = {
+  compress: 'a context on this host is read where it lies',
   squash: 'layers cannot be joined afterwards: copy from a stage (COPY --from) instead',
 }
 
@@ -50,6 +51,7 @@ const known = {
   'cpu-shares': createFlags['cpu-shares'],
   'cpuset-cpus': createFlags['cpuset-cpus'],
   'cpuset-mems': createFlags['cpuset-mems'],
+  'disable-content-trust': createFlags['disable-content-trust'],
   explain: bool('Tell which steps would run and why, without running any'),
   file: string('Name of the Dockerfile (Default is "PATH/Dockerfile")', { short: 'f' }),
   'force-rm': bool('Always remove intermediate containers (they are never kept)'),
@@ -120,6 +122,8 @@ export function refuse(
   if (options.builder !== '' && options.builder !== 'default')
     throw new EngineError('invalid', `no builder ${JSON.stringify(options.builder)} found`)
   if (!options.rm) throw new EngineError('unsupported', '--rm=false: build steps leave no containers to keep')
+  if (!options['disable-content-trust'])
+    throw new EngineError('unsupported', '--disable-content-trust=false: image signing is not supported')
   if (!['auto', 'plain', 'tty', 'rawjson', 'quiet'].includes(options.progress))
     throw new EngineError('invalid', `invalid progress mode ${options.progress}`)
   if (!['default', 'none', 'host', 'bridge'].includes(options.network))

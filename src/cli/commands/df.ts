@@ -1,7 +1,7 @@
 import type { DiskUsage } from '../../client/index.ts'
 import { shortId } from '../../lib/id.ts'
 import { humanDuration, humanSize } from '../../lib/units.ts'
-import { command, ExitError } from '../command.ts'
+import { command } from '../command.ts'
 import { listFormat } from '../common-flags.ts'
 import { bool } from '../flags.ts'
 import { renderList, type Column } from '../format.ts'
@@ -22,11 +22,12 @@ export const df = command({
   arguments: [0, 0],
   flags: { format: listFormat(), verbose: bool('Show detailed information on space usage', { short: 'v' }) },
   async run(context, flags) {
-    if (flags.verbose && flags.format !== '' && flags.format !== 'table')
-      throw new ExitError(1, 'the verbose and the format options conflict')
     const usage = await context.client.system.diskUsage()
     if (flags.verbose) {
-      context.out(verbose(usage))
+      const plain = flags.format === '' || flags.format === 'table'
+      context.out(
+        plain ? verbose(usage) : await (await import('./df-template.ts')).renderUsage(flags.format, usage),
+      )
       return
     }
     context.out(

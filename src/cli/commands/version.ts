@@ -56,7 +56,13 @@ export const version = command({
       failure = error
     }
     const data = { Client: client, Server: server }
-    context.out(flags.format === '' ? describe(client, server) : await render(flags.format, data))
+    try {
+      context.out(flags.format === '' ? describe(client, server) : await render(flags.format, data))
+    } catch (error) {
+      if (failure === undefined) throw error
+      // Docker: a template that wants the daemon's gives an empty line.
+      context.out('\n')
+    }
     // Docker: what is known of the client is printed, and the failure decides the exit code.
     if (failure !== undefined) throw new ExitError(1, describeError(failure))
   },

@@ -75,7 +75,7 @@ export function volumeList(
 ): Promise<string> {
   return renderList(flags.format || (flags.quiet ? '' : context.config.format('volumesFormat')), {
     typeName: '*formatter.volumeContext',
-    columns,
+    columns: volumeColumns,
     methods: { Label: (row, name) => row.Labels?.[name] ?? '' },
     rows: volumes.toSorted((a, b) => a.Name.localeCompare(b.Name, 'en', { numeric: true })),
     table: ['Driver', 'Name'],
@@ -83,7 +83,7 @@ export function volumeList(
   })
 }
 
-const columns: Readonly<Record<string, Column<VolumeInfo>>> = {
+export const volumeColumns: Readonly<Record<string, Column<VolumeInfo>>> = {
   Name: { header: 'VOLUME NAME', value: (v) => v.Name },
   Driver: { header: 'DRIVER', value: (v) => v.Driver },
   Scope: { header: 'SCOPE', value: (v) => v.Scope },
