@@ -12,7 +12,8 @@
  * chain that dockerd offers for that. Several daemons share a host: everything is named by instance, bridge or run folder.
  */
 export { Networks, type NetworksOptions } from './networks.ts'
-export type { EndpointRequest, HandOver, JoinRequest } from './sandboxes.ts'
+export type { EndpointRequest } from './make-endpoint.ts'
+export type { HandOver, JoinRequest } from './sandboxes.ts'
 export type { NetworkRequest, SubnetRequest } from './definition.ts'
 export type { Endpoint, Network, Sandbox } from './views.ts'
 export type { PortCheck, Reachability } from './port-check.ts'

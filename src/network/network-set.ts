@@ -20,7 +20,7 @@ import {
 } from './ipam.ts'
 import type { Plumbing } from './plumbing.ts'
 import type { EndpointRecord, NetworkRecord } from './record.ts'
-import type { LiveNetwork } from './sandboxes.ts'
+import type { LiveNetwork } from './make-endpoint.ts'
 
 export interface NetworkSetTools {
   readonly log: Logger

@@ -36,14 +36,8 @@ import {
   type ResolvOptions,
 } from './resolv.ts'
 import { decodeRuleset } from './ruleset.ts'
-import {
-  checkAddresses,
-  checkMac,
-  Sandboxes,
-  type EndpointRequest,
-  type HandOver,
-  type JoinRequest,
-} from './sandboxes.ts'
+import { checkAddresses, checkMac, type EndpointRequest } from './make-endpoint.ts'
+import { Sandboxes, type HandOver, type JoinRequest } from './sandboxes.ts'
 import {
   firewallNetwork,
   isPredefined,
