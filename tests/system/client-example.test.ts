@@ -6,7 +6,7 @@ suite('the example of the client', () => {
   const s = system()
 
   test('runs a container and tells of it', async () => {
-    const { code, stdout, stderr } = await command([process.execPath, `${root}/examples/client/run.ts`], {
+    const { code, stdout, stderr } = await command([`${root}/tools/with-node`, `${root}/examples/client/run.ts`], {
       env: s.daemon.environment(),
     })
     assert.equal(code, 0, stderr)
