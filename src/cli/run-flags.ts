@@ -4,7 +4,7 @@ import { bool, int, list, string, value, type Flag } from './flags.ts'
 import { parseDevice, parseMount, parseRatedDevice, parseUlimit } from './run-values.ts'
 
 /** Bytes; undefined when not given. */
-function bytes(help: string, extra: { short?: string } = {}): Flag<number | undefined> {
+function bytes(help: string, extra: { short?: string; hidden?: boolean } = {}): Flag<number | undefined> {
   return value<number | undefined>('bytes', help, undefined, (text) => parseBinarySize(text), extra)
 }
 
@@ -101,11 +101,11 @@ export const createFlags = {
   'cap-drop': list('Drop Linux capabilities'),
   'cgroup-parent': string('Optional parent cgroup for the container'),
   cgroupns: string(
-    "Cgroup namespace to use (host|private)\n'host':    Run the container in the host's cgroup namespace\n'private': Run the container in its own private cgroup namespace\n'':        Use the cgroup namespace as configured by the daemon (default)",
+    "Cgroup namespace to use (host|private)\n'host':    Run the container in the Docker host's cgroup namespace\n'private': Run the container in its own private cgroup namespace\n'':        Use the cgroup namespace as configured by the\n           default-cgroupns-mode option on the daemon (default)",
   ),
   cidfile: string('Write the container ID to the file'),
-  'cpu-count': int('CPU count (Windows only)'),
-  'cpu-percent': int('CPU percent (Windows only)'),
+  'cpu-count': int('CPU count (Windows only)', { hidden: true }),
+  'cpu-percent': int('CPU percent (Windows only)', { hidden: true }),
   'cpu-period': int('Limit CPU CFS (Completely Fair Scheduler) period'),
   'cpu-quota': int('Limit CPU CFS (Completely Fair Scheduler) quota'),
   'cpu-rt-period': int('Limit CPU real-time period in microseconds'),
@@ -163,8 +163,10 @@ export const createFlags = {
   hostname: string('Container host name', { short: 'h' }),
   init: bool('Run an init inside the container that forwards signals and reaps processes'),
   interactive: bool('Keep STDIN open even if not attached', { short: 'i' }),
-  'io-maxbandwidth': bytes('Maximum IO bandwidth limit for the system drive (Windows only)'),
-  'io-maxiops': int('Maximum IOps limit for the system drive (Windows only)', { kind: 'uint' }),
+  'io-maxbandwidth': bytes('Maximum IO bandwidth limit for the system drive (Windows only)', {
+    hidden: true,
+  }),
+  'io-maxiops': int('Maximum IOps limit for the system drive (Windows only)', { kind: 'uint', hidden: true }),
   ip: string('IPv4 address (e.g., 172.30.100.104)'),
   ip6: string('IPv6 address (e.g., 2001:db8::33)'),
   ipc: string('IPC mode to use'),

@@ -78,7 +78,7 @@ export const entries: readonly Entry[] = [
       ['rm', 'Remove one or more contexts', 'rm'],
       ['show', 'Print the name of the current context', 'show'],
       ['update', 'Update a context', 'update'],
-      ['use', 'Set the current context', 'use'],
+      ['use', 'Set the current docker context', 'use'],
     ] as const
   ).map(([name, about, key]) => ({
     names: [

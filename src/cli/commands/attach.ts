@@ -43,8 +43,9 @@ export const start = command({
   arguments: [1, Infinity],
   flags: {
     attach: bool('Attach STDOUT/STDERR and forward signals', { short: 'a' }),
-    checkpoint: string('Restore from this checkpoint'),
-    'checkpoint-dir': string('Use a custom checkpoint storage directory'),
+    // Docker: shown where the daemon has checkpoints.
+    checkpoint: string('Restore from this checkpoint', { hidden: true }),
+    'checkpoint-dir': string('Use a custom checkpoint storage directory', { hidden: true }),
     'detach-keys': string('Override the key sequence for detaching a container'),
     interactive: bool("Attach container's STDIN", { short: 'i' }),
   },

@@ -100,7 +100,23 @@ function skipsVerification(text: string): boolean {
 export const copied = (context: Context, name: string) =>
   name === defaultName ? defaultContext(context) : storeOf(context).find(name)
 
+/** Keys of `--docker`. */
+const endpointHelp = `Docker endpoint config:
+
+NAME                DESCRIPTION
+from                Copy named context's Docker endpoint configuration
+host                Docker endpoint on which to connect
+ca                  Trust certs signed only by this CA
+cert                Path to TLS certificate file
+key                 Path to TLS key file
+skip-tls-verify     Skip TLS certificate validation
+
+Example:
+
+$ gantry context create my-context --description "some description" --docker "host=tcp://myserver:2376,ca=~/ca-file,cert=~/cert-file,key=~/key-file"`
+
 export const create = command({
+  more: endpointHelp,
   usage: '[OPTIONS] CONTEXT',
   arguments: [1, 1],
   flags: {
@@ -125,6 +141,7 @@ export const create = command({
 })
 
 export const update = command({
+  more: endpointHelp,
   usage: '[OPTIONS] CONTEXT',
   arguments: [1, 1],
   flags: { description: string('Description of the context'), docker: endpoint },

@@ -66,7 +66,9 @@ export const inspectImage = command({
   arguments: [1, Infinity],
   flags: {
     format: inspectFormat(),
-    platform: string('Inspect a specific platform of the multi-platform image'),
+    platform: string(
+      "Inspect a specific platform of the multi-platform image.\nIf the image or the server is not multi-platform capable, the command will error out if the platform does not match.\n'os[/arch[/variant]]': Explicit platform (eg. linux/amd64)",
+    ),
   },
   run: (context, flags, names) => {
     const platform = readPlatform(flags.platform)

@@ -7,6 +7,7 @@ const { isatty } = process.getBuiltinModule('node:tty')
 const { spawnSync } = process.getBuiltinModule('node:child_process')
 
 export const login = command({
+  more: 'Defaults to Docker Hub if no server is specified.',
   usage: '[OPTIONS] [SERVER]',
   arguments: [0, 1],
   flags: {
@@ -104,6 +105,7 @@ function withoutEcho(): Disposable {
 }
 
 export const logout = command({
+  more: 'If no server is specified, it is Docker Hub.',
   usage: '[SERVER]',
   arguments: [0, 1],
   flags: {},

@@ -47,7 +47,9 @@ export const push = command({
   flags: {
     'all-tags': bool('Push all tags of an image to the repository', { short: 'a' }),
     'disable-content-trust': bool('Skip image signing', { initial: true }),
-    platform: string('Push a platform-specific manifest as a single-platform image to the registry'),
+    platform: string(
+      "Push a platform-specific manifest as a single-platform image to the registry.\nImage index won't be pushed, meaning that other manifests, including attestations won't be preserved.\n'os[/arch[/variant]]': Explicit platform (eg. linux/amd64)",
+    ),
     quiet: bool('Suppress verbose output', { short: 'q' }),
   },
   async run(context, flags, [name = '']) {
