@@ -46,7 +46,10 @@ export const rmi = command({
   flags: {
     force: bool('Force removal of the image', { short: 'f' }),
     'no-prune': bool('Do not delete untagged parents'),
-    platform: list('Remove only the given platform variant', { kind: 'strings' }),
+    platform: list(
+      'Remove only the given platform variant. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")',
+      { kind: 'strings' },
+    ),
   },
   async run(context, flags, names) {
     const platforms = flags.platform
@@ -81,7 +84,9 @@ export const history = command({
     format: listFormat(),
     human: bool('Print sizes and dates in human readable format', { short: 'H', initial: true }),
     'no-trunc': bool("Don't truncate output"),
-    platform: string('Show history for the given platform'),
+    platform: string(
+      'Show history for the given platform. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")',
+    ),
     quiet: bool('Only show image IDs', { short: 'q' }),
   },
   async run(context, flags, [name = '']) {
