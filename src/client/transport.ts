@@ -5,6 +5,7 @@ import { apiVersion } from '../wire/version.ts'
 import { parseHost, type Host } from './host.ts'
 import { HttpPool, StaleConnectionError, type HttpResponse } from './http.ts'
 import { openSshSocket } from './ssh-socket.ts'
+import { tlsFault } from './tls-fault.ts'
 
 export interface TlsOptions {
   /** PEM texts. */
@@ -202,11 +203,29 @@ export class Transport {
         { cause: error },
       )
     if (hasCode(error, 'ECONNRESET', 'EPIPE'))
-      return new EngineError('unavailable', `the daemon at ${where} closed the connection`, { cause: error })
+      return new EngineError(
+        'unavailable',
+        `the daemon at ${where} closed the connection${this.#closedHint()}`,
+        {
+          cause: error,
+        },
+      )
     if (error instanceof EngineError || error instanceof StaleConnectionError) return error
-    return new EngineError('unavailable', `error during connect to ${where}: ${messageOf(error)}`, {
-      cause: error,
-    })
+    return new EngineError(
+      'unavailable',
+      `error during connect to ${where}: ${tlsFault(error) ?? messageOf(error)}`,
+      {
+        cause: error,
+      },
+    )
+  }
+
+  /** A daemon that wants TLS, or another certificate, says no more than that. */
+  #closedHint(): string {
+    if (this.host.kind !== 'tcp') return ''
+    return this.#options.tls
+      ? ': it may not accept the client certificate (signed by its CA, not expired, for clients)'
+      : ': it may want TLS (--tlsverify)'
   }
 }
 
