@@ -1,17 +1,12 @@
 /** `builder prune`, `builder du` and `builder cache …`: what builds keep for later ones. */
 import { humanDuration, humanSize, parseBinarySize } from '../../lib/units.ts'
 import type { BuildCacheInfo, CacheMountInfo } from '../../wire/build-cache.ts'
+import { openArchive, saveArchive } from '../archive-files.ts'
 import { command, ExitError, forEach } from '../command.ts'
 import { filter, listFormat } from '../common-flags.ts'
 import { bool, string, value, type Flag } from '../flags.ts'
 import { readFilters, renderList, type Column } from '../format.ts'
-import { OutputQueue } from '../output-queue.ts'
 import { alignTable, confirm } from '../text.ts'
-import { copyWhole, openArchive } from './archives.ts'
-
-const { createWriteStream } = process.getBuiltinModule('node:fs')
-const { rename, rm } = process.getBuiltinModule('node:fs/promises')
-const { isatty } = process.getBuiltinModule('node:tty')
 
 const bytes = (help: string, hidden = false): Flag<number> =>
   value<number>('bytes', help, 0, (text) => parseBinarySize(text), { hidden })
@@ -183,22 +178,8 @@ export const cacheExport = command({
   usage: '[OPTIONS] CACHE',
   arguments: [1, 1],
   flags: { output: string('Write to a file, instead of STDOUT', { short: 'o' }) },
-  async run(context, flags, [id = '']) {
-    if (flags.output === '') {
-      if (isatty(1))
-        throw new ExitError(1, 'cowardly refusing to save to a terminal. Use the -o flag or redirect')
-      return copyWhole(await context.client.buildCache.exportMount(id), new OutputQueue())
-    }
-    const { pipeline } = await import('node:stream/promises')
-    const temporary = `${flags.output}.${process.pid}.tmp`
-    try {
-      const source = await context.client.buildCache.exportMount(id)
-      await pipeline(source, createWriteStream(temporary, { mode: 0o600 }))
-      await rename(temporary, flags.output)
-    } finally {
-      await rm(temporary, { force: true })
-    }
-  },
+  run: (context, { output }, [id = '']) =>
+    saveArchive(output, { what: 'export cache', open: () => context.client.buildCache.exportMount(id) }),
 })
 
 export const cacheImport = command({
@@ -206,10 +187,7 @@ export const cacheImport = command({
   arguments: [2, 2],
   flags: {},
   async run(context, _flags, [id = '', source = '']) {
-    await context.client.buildCache.importMount(
-      id,
-      source === '-' ? process.stdin : await openArchive(source),
-    )
+    await context.client.buildCache.importMount(id, await openArchive(source))
     context.out(`${id}\n`)
   },
 })

@@ -1,11 +1,8 @@
 /** What became of a container's files: diff, export, commit. */
 import { familiarName, parseReference } from '../../lib/reference.ts'
+import { saveArchive } from '../archive-files.ts'
 import { command, ExitError, type Context } from '../command.ts'
 import { bool, list, string, type Values } from '../flags.ts'
-import { OutputQueue } from '../output-queue.ts'
-import { copyWhole, saveWhole } from './archives.ts'
-
-const { isatty } = process.getBuiltinModule('node:tty')
 
 const letters = ['C', 'A', 'D'] as const
 
@@ -29,11 +26,8 @@ export const exportContainer = command({
 
 /** The container's files as a tar; without a file's name on standard output. */
 export async function exportTo(context: Context, name: string, output: string): Promise<void> {
-  if (output === '' && isatty(1))
-    throw new ExitError(1, 'cowardly refusing to save to a terminal. Use the -o flag or redirect')
   const open = () => context.client.containers.export(name)
-  if (output === '') return copyWhole(await open(), new OutputQueue())
-  await saveWhole(output, { what: 'export container', open })
+  await saveArchive(output, { what: 'export container', open })
 }
 
 export const commitFlags = {

@@ -1,9 +1,9 @@
 import { humanSize } from '../../lib/units.ts'
+import { copyWhole } from '../archive-files.ts'
 import { command, ExitError, type Context } from '../command.ts'
 import { copyFrom, copyTo, type CopyOptions } from '../copy/copy-files.ts'
 import { bool } from '../flags.ts'
 import { OutputQueue } from '../output-queue.ts'
-import { copyWhole } from './archives.ts'
 
 const { isatty } = process.getBuiltinModule('node:tty')
 

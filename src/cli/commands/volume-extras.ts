@@ -1,17 +1,12 @@
 /** What volumes can do here beyond docker: clone, rename, export, import, and the trash of `volume prune`. */
 import { humanDuration, humanSize } from '../../lib/units.ts'
 import type { TrashedVolumeInfo } from '../../wire/system.ts'
+import { openArchive, saveArchive } from '../archive-files.ts'
 import { command, ExitError, forEach } from '../command.ts'
 import { listFormat } from '../common-flags.ts'
 import { bool, string } from '../flags.ts'
 import { renderList, type Column } from '../format.ts'
-import { OutputQueue } from '../output-queue.ts'
 import { confirm } from '../text.ts'
-import { copyWhole, openArchive } from './archives.ts'
-
-const { createWriteStream } = process.getBuiltinModule('node:fs')
-const { rename: renameFile, rm } = process.getBuiltinModule('node:fs/promises')
-const { isatty } = process.getBuiltinModule('node:tty')
 
 export const clone = command({
   usage: 'VOLUME NEW_VOLUME',
@@ -36,23 +31,8 @@ export const exportVolume = command({
   usage: '[OPTIONS] VOLUME',
   arguments: [1, 1],
   flags: { output: string('Write to a file, instead of STDOUT', { short: 'o' }) },
-  async run(context, flags, [name = '']) {
-    if (flags.output === '') {
-      if (isatty(1))
-        throw new ExitError(1, 'cowardly refusing to save to a terminal. Use the -o flag or redirect')
-      const queue = new OutputQueue()
-      return copyWhole(await context.client.volumes.export(name), queue)
-    }
-    const { pipeline } = await import('node:stream/promises')
-    const temporary = `${flags.output}.${process.pid}.tmp`
-    try {
-      const source = await context.client.volumes.export(name)
-      await pipeline(source, createWriteStream(temporary, { mode: 0o600 }))
-      await renameFile(temporary, flags.output)
-    } finally {
-      await rm(temporary, { force: true })
-    }
-  },
+  run: (context, { output }, [name = '']) =>
+    saveArchive(output, { what: 'export volume', open: () => context.client.volumes.export(name) }),
 })
 
 export const importVolume = command({
@@ -60,7 +40,7 @@ export const importVolume = command({
   arguments: [2, 2],
   flags: { force: bool('Unpack over what the volume has already', { short: 'f' }) },
   async run(context, flags, [name = '', source = '']) {
-    const archive = source === '-' ? process.stdin : await openArchive(source)
+    const archive = await openArchive(source)
     const { Name } = await context.client.volumes.import(name, archive, { force: flags.force })
     context.out(`${Name}\n`)
   },
