@@ -108,6 +108,8 @@ export const pruneVolumes = command({
   },
   async run(context, flags) {
     const given = readFilters(flags.filter)
+    if (flags.all && given['all'] !== undefined)
+      throw new ExitError(1, 'conflicting options: cannot specify both --all and --filter all=1')
     const filters = flags.all ? { ...given, all: ['true'] } : given
     const which = flags.all ? 'all' : 'anonymous'
     const warning = `This will remove ${which} local volumes not used by at least one container.`
