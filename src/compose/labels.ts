@@ -59,7 +59,7 @@ export function identityLabels({ project, name, service, number, oneOff = false 
     ...(project.envFiles.length > 0 && { [label.environmentFile]: project.envFiles.join(',') }),
     // Docker compose: one-off containers are not counted.
     ...(!oneOff && { [label.number]: String(number) }),
-    [label.dependsOn]: dependsOnText(service),
+    [label.dependsOn]: dependsOnText(service, project),
   }
 }
 
@@ -82,11 +82,12 @@ export interface Dependency {
   readonly required: boolean
 }
 
-function dependsOnText(service: Service): string {
-  return Array.from(
-    service.depends_on,
-    ([name, { condition, restart }]) => `${name}:${condition}:${restart}`,
-  ).join(',')
+/** Of services that take part: an optional one may not. */
+function dependsOnText(service: Service, { services }: Project): string {
+  return [...service.depends_on]
+    .filter(([name]) => services.has(name))
+    .map(([name, { condition, restart }]) => `${name}:${condition}:${restart}`)
+    .join(',')
 }
 
 /** Reads the label of a container; older docker compose wrote names alone, or without `restart`. */

@@ -34,7 +34,7 @@ export interface ProjectSource extends Surroundings {
   /** Told by `-p`; empty when it was not. */
   readonly name: string
   readonly profiles: readonly string[]
-  /** As told by `--env-file` or COMPOSE_ENV_FILES; a `.env` that was found is not among them. */
+  /** Absolute, as told by `--env-file` or COMPOSE_ENV_FILES; a `.env` that was found is not among them. */
   readonly envFiles?: readonly string[]
 }
 
@@ -131,10 +131,11 @@ function withServiceFiles(tree: Mapping, { environment, sources, options, profil
   const services = get(tree, 'services')
   if (services?.kind !== 'mapping') return tree
   const o = { environment, sources, warn: options.warn }
+  const keep = options.keepLabelFiles ?? false
   const changed = Array.from(services.entries, ([name, { at, value }]) => {
     if (value.kind !== 'mapping' || !isActive(value, profiles)) return [name, { at, value }] as const
     const resolved = options.envResolution ? withEnvFiles(value, o) : value
-    return [name, { at, value: withLabelFiles(resolved, o) }] as const
+    return [name, { at, value: withLabelFiles(resolved, { ...o, keep }) }] as const
   })
   return put(tree, 'services', mapping(changed, services.at))
 }

@@ -73,7 +73,7 @@ export function findProject(
     remotes,
     ...all,
     name: flags.projectName,
-    envFiles: givenEnvFiles(flags.envFiles, process),
+    envFiles: givenEnvFiles(flags.envFiles, process).map((path) => resolve(cwd, path)),
     profiles: flags.profiles.length > 0 ? flags.profiles : listed(all.environment.get('COMPOSE_PROFILES')),
   }
 }

@@ -21,6 +21,8 @@ export interface LoadOptions {
   readonly consistency: boolean
   /** Fill services' environments from their env_file. */
   readonly envResolution: boolean
+  /** Leave `label_file` where it is when its labels are taken: docker compose has it in the hashes of containers. */
+  readonly keepLabelFiles?: boolean
   readonly warn: (text: string) => void
 }
 

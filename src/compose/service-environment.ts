@@ -43,7 +43,7 @@ export function withEnvFiles(service: Mapping, o: Options): Mapping {
 }
 
 /** The same for `label_file` and `labels`. */
-export function withLabelFiles(service: Mapping, o: Options): Mapping {
+export function withLabelFiles(service: Mapping, o: Options & { readonly keep: boolean }): Mapping {
   const files = get(service, 'label_file')
   if (files?.kind !== 'sequence') return service
   const found: EnvFile = new Map()
@@ -53,7 +53,8 @@ export function withLabelFiles(service: Mapping, o: Options): Mapping {
       throw new ComposeError(file.at, `label file ${path} not found: stat ${path}: no such file or directory`)
     addFile(found, { path, file, raw: false, o })
   }
-  return put(over(service, 'labels', found), 'label_file', undefined)
+  const labelled = over(service, 'labels', found)
+  return o.keep ? labelled : put(labelled, 'label_file', undefined)
 }
 
 function isRequired(node: Node | undefined): boolean {

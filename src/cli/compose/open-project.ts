@@ -49,6 +49,7 @@ function open(
     pathResolution: true,
     consistency: true,
     envResolution: o.envResolution ?? false,
+    keepLabelFiles: true,
     warn,
   }
   const selected = withServices(loadProject(source, options), o.services ?? [])

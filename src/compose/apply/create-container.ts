@@ -5,7 +5,6 @@ import { filesLabel, label } from '../labels.ts'
 import type { ObservedContainer } from '../observe.ts'
 import { reported } from '../report.ts'
 import { gone } from './stop-containers.ts'
-import { putFiles } from './put-files.ts'
 import type { Work } from './work.ts'
 
 export interface Made {
@@ -38,7 +37,11 @@ async function create({ client, report, proxies }: Work, o: CreateOptions): Prom
   for (const warning of Warnings ?? [])
     report({ id: `Container ${o.containerName}`, status: 'warning', text: warning })
   try {
-    if (files.length > 0) await putFiles(client, Id, files)
+    if (files.length > 0) {
+      // Few projects have such files: what writes them is loaded for those.
+      const { putFiles } = await import('./put-files.ts')
+      await putFiles(client, Id, files)
+    }
   } catch (error) {
     await gone(client.containers.remove(Id, { force: true, volumes: true }))
     throw error

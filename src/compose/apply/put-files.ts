@@ -1,5 +1,6 @@
 /** Writes configs and secrets into a container that does not run yet. */
 import { Readable } from 'node:stream'
+import { pack } from 'tar-stream'
 import type { Client } from '../../client/index.ts'
 import type { WrittenFile } from '../desired/file-objects.ts'
 
@@ -9,8 +10,6 @@ export async function putFiles(
   container: string,
   files: readonly WrittenFile[],
 ): Promise<void> {
-  // Loaded where something is to be written: few projects have such files.
-  const { pack } = await import('tar-stream')
   const archive = pack()
   for (const { target, uid, gid, mode, content } of files)
     archive.entry({ name: target.slice(1), uid, gid, mode, mtime: new Date() }, content)

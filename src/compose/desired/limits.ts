@@ -11,7 +11,8 @@ export function limits(service: Service): Resources {
   return {
     CpuShares: service.cpu_shares,
     Memory: limit?.memory || service.mem_limit,
-    NanoCpus: Math.round(cpus * 1e9),
+    // Docker compose reckons in floats of 32 bits.
+    NanoCpus: Math.trunc(Math.fround(Math.fround(cpus) * 1e9)),
     CgroupParent: service.cgroup_parent,
     ...blkio(service),
     CpuPeriod: service.cpu_period,
@@ -30,7 +31,8 @@ export function limits(service: Service): Resources {
     PidsLimit: pids || null,
     Ulimits: ulimits(service),
     CpuCount: service.cpu_count,
-    CpuPercent: Math.trunc(service.cpu_percent),
+    // Docker compose: in hundredths.
+    CpuPercent: Math.trunc(service.cpu_percent * 100),
   }
 }
 

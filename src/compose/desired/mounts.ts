@@ -61,14 +61,15 @@ function inheritedVolumes(service: Service, { inherit, imageVolumes = [] }: Moun
 function bindText(volume: Volume, project: Project): string | undefined {
   const { type, source, target, bind, volume: options } = volume
   const access = volume.read_only ? 'ro' : 'rw'
+  const words = bind?.selinux ? `${access},${bind.selinux}` : access
   if (type === 'bind') {
     if (bind && (!bind.create_host_path || bind.propagation !== '' || bind.recursive !== '')) return undefined
-    return `${source}:${target}:${bind?.selinux ? `${access},${bind.selinux}` : access}`
+    return `${source}:${target}:${words}`
   }
   const named = type === 'volume' && source !== '' ? project.volumes.get(source) : undefined
   if (!named || (options && (options.labels.size > 0 || options.subpath !== '' || options.nocopy)))
     return undefined
-  return `${named.name}:${target}:${access}`
+  return `${named.name}:${target}:${words}`
 }
 
 const types: readonly string[] = ['bind', 'volume', 'tmpfs', 'image', 'npipe', 'cluster']

@@ -26,13 +26,15 @@ const ulimit: Shape<Ulimit> = {
     }
     return { soft: part('soft'), hard: part('hard'), single: false }
   },
-  write: ({ soft, hard, single }) =>
-    single && soft !== 0
-      ? soft
-      : new Fields([
-          ['soft', soft],
-          ['hard', hard],
-        ]),
+  // Docker compose: in JSON, and so in hashes, what is 0 is left out.
+  write: ({ soft, hard, single }, format) => {
+    if (single && soft !== 0) return soft
+    const limits: [string, number][] = [
+      ['soft', soft],
+      ['hard', hard],
+    ]
+    return new Fields(limits.filter(([, limit]) => format === 'yaml' || limit !== 0))
+  },
 }
 
 export const ulimits = dict(ulimit)
