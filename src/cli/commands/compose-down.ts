@@ -26,6 +26,12 @@ export const composeDown = command({
       throw new EngineError('invalid', `invalid value for --rmi: ${JSON.stringify(options.rmi)}`)
     const { name, project } = await projectOrName(context, services)
     const observed = await observe(context.client, name)
+    for (const service of services)
+      if (
+        !graphOf(project, observed.containers).has(service) &&
+        !observed.containers.some((each) => each.service === service)
+      )
+        throw new EngineError('not-found', `no such service: ${service}`)
     await withProgress(context, { title: 'Running' }, async (report) => {
       const work = workOf(context, report, { timeout: given.has('timeout') ? options.timeout : undefined })
       const found = await takeDown(work, {

@@ -2,10 +2,10 @@ import type { ObservedContainer } from '../../compose/index.ts'
 import { EngineError } from '../../lib/errors.ts'
 import { shortId } from '../../lib/id.ts'
 import { command } from '../command.ts'
-import { filter, listFormat } from '../common-flags.ts'
+import { listFormat } from '../common-flags.ts'
 import { openRunning } from '../compose/open-project.ts'
 import { bool, list } from '../flags.ts'
-import { readFilters, renderList, type Column } from '../format.ts'
+import { renderList, type Column } from '../format.ts'
 import { containerColumns } from './ps.ts'
 
 const states = ['paused', 'restarting', 'removing', 'running', 'dead', 'created', 'exited']
@@ -14,7 +14,7 @@ export const composePs = command({
   usage: '[OPTIONS] [SERVICE...]',
   flags: {
     all: bool('Show all stopped containers (including those created by the run command)', { short: 'a' }),
-    filter: filter('Filter services by a property (supported filters: status)'),
+    filter: list('Filter services by a property (supported filters: status)', { kind: 'string' }),
     format: listFormat(),
     'no-trunc': bool("Don't truncate output"),
     orphans: bool('Include orphaned services (not declared by project)', { initial: true }),
@@ -24,9 +24,7 @@ export const composePs = command({
   },
   arguments: [0, Infinity],
   run: async (context, options, services) => {
-    const { status: filtered = [], ...unknown } = readFilters(options.filter)
-    for (const key of Object.keys(unknown)) throw new EngineError('invalid', `invalid filter '${key}'`)
-    const status = [...options.status, ...filtered]
+    const status = [...options.status, ...statusFilters(options.filter)]
     const all = options.all || status.length > 0
     const { name, project, containers } = await openRunning(context, {
       services,
@@ -53,6 +51,17 @@ export const composePs = command({
     )
   },
 })
+
+/** Docker compose has one filter, and says so in words of its own. */
+function statusFilters(filters: readonly string[]): string[] {
+  return filters.map((text) => {
+    const [key = '', ...value] = text.split('=')
+    if (value.length === 0)
+      throw new EngineError('invalid', 'arguments to --filter should be in form KEY=VAL')
+    if (key !== 'status') throw new EngineError('invalid', `unknown filter ${key}`)
+    return value.join('=')
+  })
+}
 
 function columns(project: string, { short }: { short: boolean }): Record<string, Column<ObservedContainer>> {
   const plain = Object.entries(containerColumns(short)).map(([key, { header, value }]) => [

@@ -139,7 +139,7 @@ async function prepare(context: Context, project: Project, one: OneOff): Promise
     removeOrphans: options['remove-orphans'],
     start: true,
     images,
-    mayReplace: confirmVolume(false),
+    mayReplace: confirmVolume(progress, { yes: false }),
   })
   // Its replicas are left as they are.
   const services = new Map([...wanted.plan.services].filter(([each]) => each !== one.name))

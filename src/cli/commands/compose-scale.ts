@@ -16,9 +16,13 @@ export const composeScale = command({
     const named = [...scales.keys()]
     const all = await openProject(context, { services: named, envResolution: true })
     const project = withScales(options['no-deps'] ? only(all, named) : all, scales)
-    await withProgress(context, { title: 'Running' }, async (report) => {
+    await withProgress(context, { title: 'Running' }, async (report, progress) => {
       const images = await ensureImages(context, project, { report })
-      const wanted = await convergence(context, project, { named, images, mayReplace: confirmVolume(false) })
+      const wanted = await convergence(context, project, {
+        named,
+        images,
+        mayReplace: confirmVolume(progress, { yes: false }),
+      })
       await apply(workOf(context, report), wanted.plan, {
         ...wanted,
         inherit: true,

@@ -96,7 +96,7 @@ function check(o: Options): void {
     throw new Error('--abort-on-container-failure cannot be combined with --abort-on-container-exit')
   if (o.wait && attaches)
     throw new Error(
-      '--wait cannot be combined with --abort-on-container-exit, --attach, --attach-dependencies or --watch',
+      '--wait cannot be combined with --abort-on-container-exit, --attach or --attach-dependencies',
     )
   if (o.detach && attaches)
     throw new Error(
@@ -140,11 +140,10 @@ async function attached(
   try {
     await bringUp(context, services, {
       ...common,
+      exitCodeFrom: options['exit-code-from'],
       signal: up.signal,
       onMade: async (made) => {
         project = made.project
-        const from = options['exit-code-from']
-        if (from !== '' && !project.services.has(from)) throw new Error(`no such service: ${from}`)
         await up.attach(made)
       },
     })

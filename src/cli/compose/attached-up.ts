@@ -30,6 +30,9 @@ export interface AttachedOptions {
   readonly timeout: number | undefined
 }
 
+/** Log drivers that can be read while they are written, on every engine. */
+const kept: readonly string[] = ['', 'json-file', 'k8s-file', 'local', 'journald']
+
 export class AttachedUp {
   readonly #context: Context
   readonly #o: AttachedOptions
@@ -40,6 +43,7 @@ export class AttachedUp {
   /** Those that ran before. */
   readonly #reused = new Set<string>()
   readonly #followers = new Map<string, LogFollower>()
+  readonly #listening = new Set<string>()
   #project: Project | undefined
   #events: Promise<void> = Promise.resolve()
   #exitCode = 0
@@ -93,7 +97,7 @@ export class AttachedUp {
       all.map(async (each) => {
         this.#running.add(each.id)
         if (each.running) this.#open(each, { fresh: false })
-        else if (await this.#hasEnded(each.id)) this.#reused.add(each.id)
+        else await this.#prepare(each)
       }),
     )
     // What they said in an earlier life is no news.
@@ -172,9 +176,15 @@ export class AttachedUp {
     follower.open({ id: o.id, name: this.#shown(o) }, { fresh })
   }
 
-  async #hasEnded(id: string): Promise<boolean> {
-    const { State } = await this.#context.client.containers.inspect(id)
-    return Date.parse(State.FinishedAt) > 0
+  /** What is about to start: what it said in an earlier life is no news, and what no log keeps is to be heard from the start. */
+  async #prepare(o: { readonly id: string; readonly name: string; readonly service: string }): Promise<void> {
+    const { State, HostConfig } = await this.#context.client.containers.inspect(o.id)
+    if (Date.parse(State.FinishedAt) > 0) this.#reused.add(o.id)
+    if (kept.includes(HostConfig.LogConfig?.Type ?? '') || !this.#o.isShown(o.service)) return
+    const follower = this.#follower(undefined)
+    this.#followers.set(o.id, follower)
+    this.#listening.add(o.id)
+    await follower.attach({ id: o.id, name: this.#shown(o) })
   }
 
   /** By the engine's clock, as logs are asked for. */
@@ -193,6 +203,8 @@ export class AttachedUp {
       const name = this.#shown(each)
       if (action === 'start') {
         this.#running.add(actor.ID)
+        // Attached since before its start.
+        if (this.#listening.delete(actor.ID)) continue
         const since = this.#reused.has(actor.ID) ? this.#begun : undefined
         this.#open({ ...each, id: actor.ID }, { fresh: true, since })
         continue

@@ -22,6 +22,8 @@ export interface BringUpOptions extends ConvergeValues {
   readonly timeout?: number | undefined
   readonly wait?: boolean
   readonly signal?: AbortSignal
+  /** The service whose exit code will be asked for; empty: none. */
+  readonly exitCodeFrom?: string
   /** New containers take over from those that run; how many seconds connections to those have to end. */
   readonly rolling?: { readonly drain: number } | undefined
   /** Called with all containers before any of them starts; from then on their output is what is shown. */
@@ -40,6 +42,8 @@ export async function bringUp(
 ): Promise<BroughtUp> {
   checkConvergeFlags(o)
   const project = await convergedProject(context, services, o)
+  if (o.exitCodeFrom && !project.services.has(o.exitCodeFrom))
+    throw new EngineError('not-found', `no such service: ${o.exitCodeFrom}`)
   if (o.rolling && !(await isGantry(context)))
     throw new EngineError(
       'unsupported',
@@ -66,7 +70,7 @@ export async function bringUp(
     start: o.start,
     images,
     observed: await observing,
-    mayReplace: confirmVolume(o.yes),
+    mayReplace: confirmVolume(progress, { yes: o.yes }),
   })
   warn(context, wanted.plan)
   const work = workOf(context, report, { timeout: o.timeout, ...(o.signal && { signal: o.signal }) })

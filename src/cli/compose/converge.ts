@@ -104,10 +104,19 @@ export function readScales(
   return new Map(
     texts.map((text) => {
       const [name = '', count = '', more] = text.split('=')
+      const flag = what === '--scale'
       if (name === '' || count === '' || more !== undefined)
-        throw new Error(`invalid ${what} option ${JSON.stringify(text)}. Should be SERVICE=NUM`)
+        throw new Error(
+          flag
+            ? `invalid --scale option ${JSON.stringify(text)}. Should be SERVICE=NUM`
+            : `invalid scale specifier: ${text}`,
+        )
       if (!/^\d+$/.test(count))
-        throw new Error(`invalid ${what} option ${JSON.stringify(text)}: ${count} is no number`)
+        throw new Error(
+          flag
+            ? `invalid --scale option ${JSON.stringify(text)}: ${count} is no number`
+            : `invalid scale specifier: can't parse replica value as int: ${text}`,
+        )
       return [name, Number(count)]
     }),
   )

@@ -10,6 +10,8 @@ export const dryRunPrefix = ' DRY-RUN MODE - '
 
 export interface Progress extends Disposable {
   readonly report: Report
+  /** For what is asked or said meanwhile: the picture stands still, and goes on below it. */
+  aside<T>(work: () => Promise<T>): Promise<T>
   /** Ends the picture: what is written from here on stands below it. */
   close(): void
 }
@@ -50,10 +52,10 @@ export async function openProgress(
 export async function withProgress<T>(
   context: Context,
   o: { title: string; quiet?: boolean },
-  work: (report: Report) => Promise<T>,
+  work: (report: Report, progress: Progress) => Promise<T>,
 ): Promise<T> {
   using progress = await openProgress(context, o)
-  return await work(progress.report)
+  return await work(progress.report, progress)
 }
 
 function modeOf(told: string, ansi: string): 'tty' | 'plain' | 'json' | 'quiet' {
@@ -83,7 +85,7 @@ function news(report: Report): Report {
 }
 
 function simple(report: Report): Progress {
-  return { report, close: () => {}, [Symbol.dispose]: () => {} }
+  return { report, aside: (work) => work(), close: () => {}, [Symbol.dispose]: () => {} }
 }
 
 /** docker compose: ` Container demo-web-1  Started `, and the reason where there is one. */

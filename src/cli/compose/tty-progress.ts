@@ -55,6 +55,17 @@ export class TtyProgress implements Progress {
     this.#changed = true
   }
 
+  async aside<T>(work: () => Promise<T>): Promise<T> {
+    this.#draw()
+    try {
+      return await work()
+    } finally {
+      // What stands above is left alone.
+      this.#drawn = 0
+      this.#changed = true
+    }
+  }
+
   close(): void {
     if (this.#closed) return
     this.#closed = true

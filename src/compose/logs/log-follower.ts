@@ -1,5 +1,5 @@
 import { DaemonError, type Client } from '../../client/index.ts'
-import { logLines, type LogLine } from './log-lines.ts'
+import { logLines, type LogLine, type LogSource } from './log-lines.ts'
 
 export interface LogContainer {
   readonly id: string
@@ -59,6 +59,17 @@ export class LogFollower {
     followed.ended.catch(() => {})
   }
 
+  /**
+   * For a container that has not started yet, and whose log nobody can read: when this resolves, what it will say is heard from the
+   * first line on, until it ends.
+   */
+  async attach(container: LogContainer): Promise<void> {
+    const output = await this.#attached(container)
+    const ended = output ? this.#show(container, output) : Promise.resolve()
+    this.#followed.set(container.id, { last: '', ended })
+    ended.catch(() => {})
+  }
+
   /** Resolves when each log that was opened has come to its end; rejects with the first failure. */
   async ended(): Promise<void> {
     await Promise.all(Array.from(this.#followed.values(), ({ ended }) => ended))
@@ -92,25 +103,36 @@ export class LogFollower {
       if (error.kind === 'not-found') return
       if (error.kind !== 'unsupported') throw error
       if (this.#unreadable) this.#unreadable(container, error.message)
-      else await this.#attach(container)
+      else {
+        const output = await this.#attached(container)
+        if (output) await this.#show(container, output)
+      }
     }
   }
 
-  /** Docker: output reaches who is attached, whatever becomes of it besides. */
-  async #attach(container: LogContainer): Promise<void> {
+  /** Docker: output reaches who is attached, whatever becomes of it besides. Undefined: it is gone. */
+  async #attached({ id }: LogContainer): Promise<LogSource | undefined> {
     const { containers } = this.#client
+    const signal = this.#signal
     try {
-      const { Config } = await containers.inspect(container.id)
-      const signal = this.#signal
-      const { stream } = await containers.attach(container.id, { stdout: true, stderr: true, signal })
-      for await (const lines of logLines({ raw: Config.Tty ?? false, stream, timed: false }))
+      const { Config } = await containers.inspect(id)
+      const { stream } = await containers.attach(id, { stdout: true, stderr: true, signal })
+      return { raw: Config.Tty ?? false, stream, timed: false }
+    } catch (error) {
+      if (signal.aborted || (error instanceof DaemonError && error.kind === 'not-found')) return undefined
+      throw error
+    }
+  }
+
+  async #show(container: LogContainer, output: LogSource): Promise<void> {
+    try {
+      for await (const lines of logLines(output))
         for (const line of lines) {
           const wait = this.#onLine(container, line)
           if (wait) await wait
         }
     } catch (error) {
-      if (this.#signal.aborted || (error instanceof DaemonError && error.kind === 'not-found')) return
-      throw error
+      if (!this.#signal.aborted) throw error
     }
   }
 }

@@ -15,7 +15,7 @@ const maxLine = 1 << 20
 
 const timestamp = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[-+]\d\d:\d\d)) /
 
-interface LogSource {
+export interface LogSource {
   readonly raw: boolean
   readonly stream: Readable
   /** False: lines do not begin with their times. */
