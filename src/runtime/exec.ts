@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, watch, writeFileSync, type
 import { basename, join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { spawnChild, type Child } from '../host/child.ts'
+import { runFirst } from '../host/scheduling.ts'
 import { EngineError, hasCode } from '../lib/errors.ts'
 import { abortReason, type Op } from '../lib/op.ts'
 import { parseSignal } from '../lib/signals.ts'
@@ -80,6 +81,8 @@ export class Execs {
     const size = e.consoleSize && { height: e.consoleSize[0], width: e.consoleSize[1] }
     writeFileSync(files.process, JSON.stringify({ ...e.process, ...(size && { consoleSize: size }) }))
     const child = spawnRuntime(runtime, { id: e.id, files, stdio })
+    // crun sets the terminal's size beside the command's start: on a busy machine the command would look at it first.
+    if (e.process.terminal && size && child.pid !== undefined) runFirst(child.pid)
     const exited = exitOf(child)
     const pid = await this.#started(op, { child, exited, pidFile: files.pid })
     if (pid === undefined) {
