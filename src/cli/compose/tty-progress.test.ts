@@ -27,3 +27,28 @@ test('layers stand below their image with what has come of them, shared ones bel
   )
   assert.match(lines[0] ?? '', /\[\+\] Pulling 0\/2$/)
 })
+
+test('a question stands below the picture, and is not drawn over', async () => {
+  let written = ''
+  const progress = new TtyProgress({
+    title: 'Running',
+    write: (text) => (written += text),
+    columns: () => 80,
+    rows: () => 24,
+    colour: false,
+    now: () => 0,
+    frameTime: 1 << 30,
+  })
+  progress.report({ id: 'Image a', status: 'done', text: 'Pulled' })
+  await progress.aside(() => {
+    written += 'Sure? [y/N] \n'
+    return Promise.resolve()
+  })
+  progress.report({ id: 'Volume v', status: 'done', text: 'Created' })
+  progress.close()
+  const [before = '', after = ''] = written.split('Sure? [y/N] \n')
+  assert.match(before, /Image a {2}Pulled/)
+  assert.match(after, /Volume v {2}Created/)
+  // The cursor goes up over none of what stands above.
+  assert.doesNotMatch(after, /\[\d+A/)
+})

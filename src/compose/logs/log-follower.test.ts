@@ -79,3 +79,30 @@ test('a log that nobody can read is told of, or what comes from now on is shown'
   await follow({})
   assert.deepEqual([seen.slice(1), asked], [[`${at(1)} mine`], ['attach']])
 })
+
+test('what no log keeps is heard from before the start on', async () => {
+  const asked: string[] = []
+  const stream = Readable.from([Buffer.from('first\nsecond\n')])
+  const containers = {
+    inspect: () => Promise.resolve({ Config: { Tty: true } }),
+    attach: (id: string) => {
+      asked.push(id)
+      return Promise.resolve({ stream, contentType: '' })
+    },
+  }
+  const seen: string[] = []
+  const follower = new LogFollower({
+    // Only these calls are made.
+    client: { containers } as unknown as Client,
+    signal: new AbortController().signal,
+    range: { tail: 'all' },
+    onLine: (container, { text }) => {
+      seen.push(`${container.name} ${text}`)
+      return undefined
+    },
+  })
+  await follower.attach({ id: 'x', name: 'web-1' })
+  assert.deepEqual(asked, ['x'])
+  await follower.ended()
+  assert.deepEqual(seen, ['web-1 first', 'web-1 second'])
+})
