@@ -4,8 +4,8 @@ import { EngineError } from '../lib/errors.ts'
 import type { LogLevel } from '../lib/log.ts'
 import { parseBinarySize, parseDuration } from '../lib/units.ts'
 import { registryOptions, type RegistryOption, type RegistryOptionType } from '../wire/registry-options.ts'
-import { closest } from '../lib/closest.ts'
 import type { Flags } from './flags.ts'
+import { unknownKeys } from './unknown-keys.ts'
 
 type Name = (typeof registryOptions)[number]['name']
 
@@ -54,14 +54,8 @@ export function registrySettingsOf(where: string, value: unknown): RegistrySetti
     new EngineError('invalid', `unable to configure the registry with ${where}: ${why}`, { cause })
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw fail('want a JSON object')
   const known = keys.map(({ name }) => name)
-  const unknown = Object.keys(value).filter((key) => !known.includes(key))
-  if (unknown.length > 0) {
-    const named = unknown.map((key) => {
-      const near = closest(key, known)
-      return near ? `${key} (did you mean ${near}?)` : key
-    })
-    throw fail(`the following directives don't match any configuration option: ${named.join(', ')}`)
-  }
+  const unknown = unknownKeys(Object.keys(value), known)
+  if (unknown !== undefined) throw fail(unknown)
   return decode(Object.entries(value), (name, why, cause) => fail(`${name}: ${why}`, cause))
 }
 

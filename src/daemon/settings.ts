@@ -2,9 +2,9 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 import { EngineError } from '../lib/errors.ts'
 import { parseBinarySize } from '../lib/units.ts'
-import { closest } from '../lib/closest.ts'
 import type { Flags } from './flags.ts'
 import { daemonOptions, unsupportedKeys, type DaemonOption } from './options.ts'
+import { unknownKeys } from './unknown-keys.ts'
 
 const text = z.string()
 const texts = z.array(z.string())
@@ -147,14 +147,8 @@ export function parseConfigFile(path: string, content: string): Settings {
     throw fail(
       `the following directives of dockerd are not supported by Gantry yet: ${unsupported.join(', ')}`,
     )
-  const unknown = keys.filter((key) => !known.includes(key))
-  if (unknown.length > 0) {
-    const named = unknown.map((key) => {
-      const near = closest(key, known)
-      return near ? `${key} (did you mean ${near}?)` : key
-    })
-    throw fail(`the following directives don't match any configuration option: ${named.join(', ')}`)
-  }
+  const unknown = unknownKeys(keys, known)
+  if (unknown !== undefined) throw fail(unknown)
   const result = fileSchema.safeParse(value)
   if (result.success) return result.data
   const issue = result.error.issues[0]
