@@ -73,6 +73,29 @@ test('a file is watched alone, also when it is replaced', async () => {
   assert.deepEqual(await until('file'), ['file'])
 })
 
-test('what is not there cannot be watched', () => {
-  assert.throws(() => watching(home, ['nothing']), /cannot watch .*nothing: no such file or directory/)
+test('what is not there yet is waited for', async () => {
+  const folder = mkdtempSync(join(home, 'c-'))
+  const { watcher, until } = watching(folder, ['deep/er/file', 'conf'])
+  using _ = watcher
+  mkdirSync(join(folder, 'deep/er'), { recursive: true })
+  writeFileSync(join(folder, 'deep/er/file'), '')
+  mkdirSync(join(folder, 'conf'))
+  writeFileSync(join(folder, 'conf/one'), '')
+  await until('deep/er/file', 'conf/one')
+  writeFileSync(join(folder, 'conf/two'), '')
+  await until('conf/two')
+})
+
+test('a file that is watched by itself leaves its directory watched as a whole', async () => {
+  const folder = mkdtempSync(join(home, 'd-'))
+  writeFileSync(join(folder, 'package.json'), '')
+  for (const roots of [
+    ['.', 'package.json'],
+    ['package.json', '.'],
+  ]) {
+    const { watcher, until } = watching(folder, roots)
+    using _ = watcher
+    writeFileSync(join(folder, 'other'), roots.join())
+    await until('other')
+  }
 })

@@ -25,6 +25,8 @@ export class FileWatcher implements Disposable {
   readonly #watched = new Map<string, FSWatcher>()
   /** Roots that are files: only they count in their directories. */
   readonly #files = new Map<string, Set<string>>()
+  /** Roots that are not there yet. */
+  readonly #missing = new Set<string>()
   #pending = new Set<string>()
   #began = 0
   #timer: NodeJS.Timeout | undefined
@@ -32,7 +34,7 @@ export class FileWatcher implements Disposable {
   constructor(o: FileWatcherOptions) {
     this.#o = { quiet: 100, longest: 1000, ...o }
     try {
-      for (const root of o.roots) this.#addRoot(root)
+      for (const root of o.roots) this.#addRoot(root, () => {})
     } catch (error) {
       this[Symbol.dispose]()
       throw error
@@ -45,13 +47,23 @@ export class FileWatcher implements Disposable {
     this.#watched.clear()
   }
 
-  #addRoot(root: string): void {
+  /** `found` is told of each file that is there already. */
+  #addRoot(root: string, found: (path: string) => void): void {
     const stat = lstatSync(root, { throwIfNoEntry: false })
-    if (!stat) throw new EngineError('not-found', `cannot watch ${root}: no such file or directory`)
-    if (stat.isDirectory()) return this.#addTree(root, () => {})
-    const folder = dirname(root)
-    this.#files.set(folder, (this.#files.get(folder) ?? new Set()).add(basename(root)))
-    this.#watch(folder)
+    this.#missing.delete(root)
+    if (stat?.isDirectory()) return this.#addTree(root, found)
+    this.#addName(root)
+    if (stat) found(root)
+    else this.#missing.add(root)
+  }
+
+  /** In its directory, or in the nearest one that is there. */
+  #addName(path: string): void {
+    const folder = dirname(path)
+    const isWhole = this.#watched.has(folder) && !this.#files.has(folder)
+    if (isWhole) return
+    if (!this.#watch(folder)) return this.#addName(folder)
+    this.#files.set(folder, (this.#files.get(folder) ?? new Set()).add(basename(path)))
   }
 
   /** `found` is told of each file that is there already. */
@@ -91,6 +103,8 @@ export class FileWatcher implements Disposable {
     const only = this.#files.get(folder)
     if (only && !only.has(name)) return
     const path = join(folder, name)
+    for (const root of this.#missing)
+      if (root === path || root.startsWith(`${path}/`)) this.#addRoot(root, (file) => this.#add(file))
     if (this.#o.ignored(path)) return
     const stat: Stats | undefined = lstatSync(path, { throwIfNoEntry: false })
     if (stat?.isDirectory()) {
