@@ -62,7 +62,7 @@ export {
   gone,
 } from './apply/stop-containers.ts'
 export { createContainer, type Made } from './apply/create-container.ts'
-export { waitFor, healthOf } from './apply/conditions.ts'
+export { waitFor } from './apply/conditions.ts'
 export { takeDown, type DownOptions } from './apply/take-down.ts'
 export { runHooks } from './apply/hooks.ts'
 export type { Work } from './apply/work.ts'

@@ -53,7 +53,7 @@ function hasSettled(state: ContainerState, condition: Condition, began: number):
   return Date.now() - Math.min(began, Date.parse(state.StartedAt) || began) >= settling
 }
 
-export function healthOf({ Health }: ContainerState): string | undefined {
+function healthOf({ Health }: ContainerState): string | undefined {
   const status: string = Health?.Status ?? ''
   return status === 'none' || status === '' ? undefined : status
 }
