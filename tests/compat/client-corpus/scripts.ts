@@ -1,0 +1,9 @@
+import { readdirSync } from 'node:fs'
+import { basename, join } from 'node:path'
+
+export const scripts = join(import.meta.dirname, 'scripts')
+
+export const scriptNames = (): string[] =>
+  readdirSync(scripts)
+    .map((file) => basename(file, '.txt'))
+    .toSorted()

@@ -1,0 +1,3 @@
+import { clientCorpus } from './client-corpus/corpus.ts'
+
+clientCorpus('gantry')
