@@ -294,17 +294,12 @@ test('a kill of the daemon: live sandboxes keep all, dead ones go', async () => 
 })
 
 test('30 at once: every address differs, and nothing is left afterwards', async () => {
-  const started = performance.now()
   const all = await Promise.all(
     Array.from({ length: 30 }, () =>
       join1({ ports: [{ containerPort: 80, proto: 'tcp', hostIp: '', hostPort: 0 }] }),
     ),
   )
-  const joined = performance.now()
   assert.equal(new Set(all.map((s) => s.endpoint?.ip)).size, 30)
   await Promise.all(all.map((s) => networks.leave(op, s.id)))
-  const left = performance.now()
-  assert.ok(joined - started < 30 * 20, `30 joins took ${joined - started} ms`)
-  assert.ok(left - joined < 30 * 10, `30 leaves took ${left - joined} ms`)
   await gone(all.map((s) => s.endpoint?.hostInterface))
 })

@@ -26,7 +26,6 @@ export interface ConmonOptions {
 /** What conmon says on its sync pipe: the container's pid, or the runtime's complaint with pid -1. */
 export interface ConmonReport {
   readonly pid: number
-  readonly conmonPid: number
   readonly message: string
 }
 
@@ -69,7 +68,7 @@ export async function launchConmon(op: Op, o: ConmonOptions): Promise<ConmonRepo
       )
       child.once('close', () => op.signal.removeEventListener('abort', onAbort))
     })
-    return { ...decode(line), conmonPid: child.pid ?? 0 }
+    return decode(line)
   } finally {
     // conmon ignores SIGPIPE and the failures of these pipes.
     sync?.destroy()

@@ -122,7 +122,7 @@ export class Runtime {
    * Makes the container with its process waiting to be started. Throws RuntimeStartError with docker's text and exit
    * code; nothing is left then.
    */
-  async create(op: Op, c: CreateOptions): Promise<{ pid: number; conmonPid: number }> {
+  async create(op: Op, c: CreateOptions): Promise<{ pid: number }> {
     const runtime = this.#named(c.runtime ?? this.name)
     const { name, path, root } = runtime
     const filter = this.#filterFor(c.spec, runtime)
@@ -153,7 +153,7 @@ export class Runtime {
     }
     if (!c.tty) enlargeOutputPipes(report.pid, outputPipe)
     if (filter && filter.compiled === undefined) this.#keepFilter(filter.key, join(root, c.id, 'seccomp.bpf'))
-    return { pid: report.pid, conmonPid: report.conmonPid }
+    return { pid: report.pid }
   }
 
   /** Lets the created process go. */
