@@ -1,3 +1,4 @@
 import { clientCorpus } from './client-corpus/corpus.ts'
+import { aboutContainers } from './client-corpus/scripts.ts'
 
-clientCorpus('gantry')
+clientCorpus('gantry', aboutContainers)

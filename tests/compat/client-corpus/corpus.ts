@@ -8,7 +8,7 @@ import { scriptNames, scripts } from './scripts.ts'
 import { CorpusSession } from './session.ts'
 
 /** Every script, through this client at a daemon of ours: it answers what docker and dockerd answered when they were recorded. */
-export function clientCorpus(client: ClientName): void {
+export function clientCorpus(client: ClientName, names: readonly string[] = scriptNames()): void {
   // Our own client meets all of the daemon, too: the stock one is tried where the answers can be recorded.
   const unasked =
     client === 'docker' &&
@@ -17,7 +17,7 @@ export function clientCorpus(client: ClientName): void {
   const skip = unasked || missing(client, { docker: 28 })
   suite(`what docker answers, ${client} does`, { skip }, () => {
     const s = system(client)
-    for (const name of scriptNames())
+    for (const name of names)
       test(name, async () => {
         const file = join(scripts, `${name}.txt`)
         using session = new CorpusSession({ client, host: `unix://${s.daemon.socket}` })

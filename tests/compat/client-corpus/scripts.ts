@@ -7,3 +7,6 @@ export const scriptNames = (): string[] =>
   readdirSync(scripts)
     .map((file) => basename(file, '.txt'))
     .toSorted()
+
+/** Half of the time: a file of tests of their own, beside the others'. */
+export const aboutContainers: readonly string[] = ['exec', 'lifecycle', 'logs', 'ps', 'run']
