@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises'
-import { renameSync, rmSync, statSync } from 'node:fs'
+import { close, openSync, renameSync, rmSync, statSync } from 'node:fs'
 import { hasCode } from '../../lib/errors.ts'
 
 /** One file of a log that is rotated: `log` is written, `log.1` was before it, `log.2` before that. */
@@ -57,7 +57,18 @@ export function dropSurplus(path: string, o: { maxFiles: number; readFrom: numbe
   for (const { number } of files) {
     if (number < o.maxFiles) continue
     if (reader && number <= reader.number && number < 2 * o.maxFiles) kept = true
-    else rmSync(rotatedPath(path, number), { force: true })
+    else removeFile(rotatedPath(path, number))
   }
   return kept
+}
+
+/**
+ * Takes the name away now, so that no rotation meets it. The kernel gives back what a file held with its last close, which is
+ * milliseconds for a log of full size: a thread of the pool spends them.
+ */
+function removeFile(path: string): void {
+  const fd = openSync(path, 'r')
+  rmSync(path)
+  // Nothing was written through it that a close could fail to keep.
+  close(fd, () => {})
 }
