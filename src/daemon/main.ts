@@ -5,7 +5,7 @@ import { serveDocker } from '../api/index.ts'
 import { Engine, productVersion, type Config } from '../engine/index.ts'
 import { lockFile } from '../host/flock.ts'
 import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
-import { createLogger, type Logger } from '../lib/log.ts'
+import { createLogger, type LeveledLogger } from '../lib/log.ts'
 import { background, type Op } from '../lib/op.ts'
 import { placesOf } from './dockerd-name.ts'
 import { parseFlags, type Flags } from './flags.ts'
@@ -14,14 +14,20 @@ import { checkHosts, listenAll } from './listen.ts'
 import { serveMetrics } from './metrics-server.ts'
 import type { RegistryConfig } from './registry-config.ts'
 import type { RegistryService } from './registry-service.ts'
+import { reloaded } from './reload.ts'
 import { tellManager } from './service-manager.ts'
 import { resolve, type TlsFiles } from './resolve.ts'
-import { mergeSettings, parseConfigFile, settingsOfFlags } from './settings.ts'
+import { mergeSettings, parseConfigFile, settingsOfFlags, type Settings } from './settings.ts'
+import { onSignals } from './signals.ts'
 
 /** Milliseconds of grace for open requests once the engine has closed. */
 const drainTime = 300
 
 interface Setup {
+  /** Of flags and file, as they were read. */
+  readonly settings: Settings
+  /** Reads the same flags and file again. */
+  readonly reread: () => Settings
   readonly config: Config
   readonly tls: TlsFiles | undefined
   readonly registry: RegistryConfig | undefined
@@ -51,11 +57,14 @@ function configure(argv: readonly string[]): Setup | undefined {
   if (flags.get('help') === true) return void process.stdout.write(helpText(program))
   if (flags.get('version') === true) return void process.stdout.write(`gantryd version ${productVersion}\n`)
   const path = String(flags.get('config-file') ?? configFile)
-  const file = parseConfigFile(path, readConfigFile(path, flags))
-  const chosen = { ...defaults, ...mergeSettings(path, file, settingsOfFlags(flags)) }
-  const setup = resolve(chosen, process.env)
+  const reread = (): Settings => {
+    const file = parseConfigFile(path, readConfigFile(path, flags))
+    return { ...defaults, ...mergeSettings(path, file, settingsOfFlags(flags)) }
+  }
+  const settings = reread()
+  const setup = resolve(settings, process.env)
   if (flags.get('validate') === true) return void process.stdout.write('configuration OK\n')
-  return setup
+  return { ...setup, settings, reread }
 }
 
 /** The default file need not exist; one that was named must. */
@@ -68,7 +77,8 @@ function readConfigFile(path: string, flags: Flags): string {
   }
 }
 
-async function serve({ config, tls, registry: registryConfig }: Setup, log: Logger): Promise<void> {
+async function serve(setup: Setup, log: LeveledLogger): Promise<void> {
+  const { config, tls, registry: registryConfig } = setup
   const op = background(log)
   if (config.oomScoreAdjust !== 0) adjustOomScore(config.oomScoreAdjust)
   await checkHosts(config)
@@ -80,7 +90,7 @@ async function serve({ config, tls, registry: registryConfig }: Setup, log: Logg
       `data root ${config.dataRoot} is in use by another gantryd (pid ${locked.heldBy})`,
     )
   const stopping = Promise.withResolvers<NodeJS.Signals>()
-  const onReload = onSignals(log, stopping.resolve)
+  const onceUp = onSignals(log, stopping.resolve)
   if (config.pidFile !== '') writeFileSync(config.pidFile, `${process.pid}\n`)
   const engine = await Engine.open(op, config)
   const api = serveDocker(engine, log)
@@ -96,7 +106,15 @@ async function serve({ config, tls, registry: registryConfig }: Setup, log: Logg
     await registry?.close(op)
     throw error
   }
-  if (registry) onReload(registry)
+  const reload = reloader(setup, engine, log)
+  onceUp({
+    reload: () => {
+      reload()
+      if (registry) reloadRegistry(registry, log)
+    },
+    collect: () =>
+      registry ? registry.collectNow() : log.info('there is no registry whose garbage could be collected'),
+  })
   tellManager(log, 'READY=1')
   log.info('ready', { version: productVersion, ms: Math.round(performance.now()) })
 
@@ -132,35 +150,30 @@ async function openRegistry(op: Op, config: RegistryConfig): Promise<RegistrySer
   return service
 }
 
-/**
- * The first signal asks for an orderly stop, the second ends the process at once. Returns what is to be called once there is
- * something that SIGHUP reloads, and SIGUSR2 collects.
- */
-function onSignals(log: Logger, stop: (signal: NodeJS.Signals) => void): (registry: RegistryService) => void {
-  let registry: RegistryService | undefined
-  let count = 0
-  const onSignal = (signal: NodeJS.Signals) => {
-    count++
-    if (count === 1) return stop(signal)
-    log.warn('stopping at once', { signal })
-    process.exit(1)
+/** Takes over what has changed in the configuration; one that cannot be read changes nothing. */
+function reloader({ settings, reread }: Setup, engine: Engine, log: LeveledLogger): () => void {
+  let current = settings
+  return () => {
+    try {
+      const next = reloaded(current, reread())
+      const { config } = resolve(next.settings, process.env)
+      current = next.settings
+      log.level = config.logLevel
+      engine.reconfigure(config)
+      log.info('reloaded the configuration', { changed: next.changed })
+      if (next.later.length > 0)
+        log.warn('changed in the configuration, and holds from the next start', { keys: next.later })
+    } catch (error) {
+      log.error('the configuration is not reloaded: all is as it was', { error })
+    }
   }
-  process.on('SIGTERM', onSignal)
-  process.on('SIGINT', onSignal)
-  // A terminal that goes away takes no daemon with it.
-  process.on('SIGHUP', () => {
-    if (!registry) return log.info('SIGHUP: nothing of the configuration can be reloaded')
-    registry.reload(background(log)).then(
-      () => log.info('reloaded: certificates and logins of the registry'),
-      (error: unknown) => log.error('reload of the registry failed: all is as it was', { error }),
-    )
-  })
-  process.on('SIGUSR2', () => {
-    if (registry) registry.collectNow()
-    else log.info('SIGUSR2: there is no registry whose garbage could be collected')
-  })
-  process.on('SIGPIPE', () => log.debug('SIGPIPE'))
-  return (opened) => (registry = opened)
+}
+
+function reloadRegistry(registry: RegistryService, log: LeveledLogger): void {
+  registry.reload(background(log)).then(
+    () => log.info('reloaded: certificates and logins of the registry'),
+    (error: unknown) => log.error('reload of the registry failed: all is as it was', { error }),
+  )
 }
 
 try {

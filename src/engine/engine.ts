@@ -16,6 +16,7 @@ import type { Config } from './config.ts'
 import { directorySize, diskUsageOf, type DiskUsage } from './disk-usage.ts'
 import type { EventLog } from './events.ts'
 import { infoOf, versionOf } from './info.ts'
+import { reloadAttributes } from './reload-attributes.ts'
 import { openParts, type Parts } from './parts.ts'
 import { pruneContainers, pruneImages, pruneVolumes, type Pruned } from './prune.ts'
 import { removeGroup, stopContainers } from './shutdown.ts'
@@ -31,7 +32,7 @@ import {
 /** The whole engine, built from its configuration: what every protocol is served from. */
 export class Engine {
   readonly id: string
-  readonly config: Config
+  #config: Config
   readonly images: Images
   readonly distribution: Distribution
   readonly runtime: Runtime
@@ -47,7 +48,7 @@ export class Engine {
   private constructor(parts: Parts) {
     this.#parts = parts
     this.id = parts.id
-    this.config = parts.config
+    this.#config = parts.config
     this.images = parts.images
     this.distribution = parts.distribution
     this.runtime = parts.runtime
@@ -70,6 +71,24 @@ export class Engine {
     engine.containers.resumeRestarts()
     undo.move()
     return engine
+  }
+
+  get config(): Config {
+    return this.#config
+  }
+
+  /**
+   * Goes on with another configuration. Only what can change while the engine runs may differ in it: labels, live-restore, the
+   * shutdown timeout, the level of the log, registries that are mirrors or insecure, and how many transfers go on at once.
+   */
+  reconfigure(config: Config): void {
+    this.#config = config
+    this.distribution.reconfigure({
+      registries: config.registries,
+      downloads: config.maxDownloads,
+      uploads: config.maxUploads,
+    })
+    this.events.emit({ type: 'daemon', action: 'reload', id: this.id, attributes: reloadAttributes(config) })
   }
 
   version(): VersionResponse {
@@ -149,11 +168,11 @@ export class Engine {
    * the shutdown timeout, then by SIGKILL.
    */
   async close(op: Op): Promise<void> {
-    const { containers, builder, config } = this.#parts
+    const { containers, builder } = this.#parts
     await builder.close()
     await containers.endRestarts()
-    if (config.liveRestore) return await this.detach(op)
-    await stopContainers(op, containers, config.shutdownTimeout)
+    if (this.#config.liveRestore) return await this.detach(op)
+    await stopContainers(op, containers, this.#config.shutdownTimeout)
     await this.detach(op)
   }
 

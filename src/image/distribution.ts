@@ -11,7 +11,7 @@ import {
   withDefaultTag,
   type Reference,
 } from '../lib/reference.ts'
-import type { Registries } from '../registry/index.ts'
+import type { Registries, RegistrySettings } from '../registry/index.ts'
 import type { Snapshots } from '../snapshot/index.ts'
 import type { Leases, Store } from '../store/index.ts'
 import type {
@@ -37,7 +37,7 @@ import { SharedWork } from './shared-work.ts'
 
 /** Images on their way between here and registries. */
 export class Distribution {
-  readonly #host: PullHost & PushHost
+  readonly #host: PullHost & PushHost & { downloads: number; uploads: number }
 
   constructor(o: {
     registries: Registries
@@ -52,6 +52,17 @@ export class Distribution {
     const sources = new LayerSources(o.store)
     sources.keep({ has: (diffId) => o.snapshots.layer(diffId) !== undefined })
     this.#host = { ...o, sources, layers: new SharedWork<string, LayerNews, void>() }
+  }
+
+  /** From the next transfer on. */
+  reconfigure(o: {
+    registries: Pick<RegistrySettings, 'mirrors' | 'insecure' | 'attempts'>
+    downloads: number
+    uploads: number
+  }): void {
+    this.#host.registries.reconfigure(o.registries)
+    this.#host.downloads = o.downloads
+    this.#host.uploads = o.uploads
   }
 
   /** Pulls one tag (`latest` where none is given) or digest. `platform` may be `all`: the index with everything in it. */

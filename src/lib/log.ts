@@ -13,11 +13,20 @@ export interface Logger {
   child(fields: LogFields): Logger
 }
 
+/** Where what is below `level` is not written; it may change, for children too. */
+export interface LeveledLogger extends Logger {
+  level: LogLevel
+}
+
 /** JSON lines, or dockerd's text, to the given file descriptor (2 = stderr). Errors are written with type, message, stack and causes. */
-export function createLogger(options: { level: LogLevel; fd?: number; format?: 'json' | 'text' }): Logger {
+export function createLogger(options: {
+  level: LogLevel
+  fd?: number
+  format?: 'json' | 'text'
+}): LeveledLogger {
   const sink = pino(
     {
-      level: options.level,
+      level: 'debug',
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
@@ -25,7 +34,14 @@ export function createLogger(options: { level: LogLevel; fd?: number; format?: '
     },
     destination(options),
   )
-  return wrap(sink)
+  const gate = { level: options.level }
+  // A child of pino's keeps the level that it was born with, hence one gate for all.
+  return Object.defineProperty(wrap(sink, gate), 'level', {
+    get: () => gate.level,
+    set: (level: LogLevel) => {
+      gate.level = level
+    },
+  }) as LeveledLogger
 }
 
 function destination({ fd = 2, format }: { fd?: number; format?: 'json' | 'text' }): pino.DestinationStream {
@@ -44,13 +60,18 @@ export function textLine({ time, level, msg, ...fields }: Record<string, unknown
   return `time=${JSON.stringify(time)} level=${value(level)} msg=${value(msg)}${rest.join('')}\n`
 }
 
-function wrap(sink: pino.Logger): Logger {
+const ranks: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 }
+
+function wrap(sink: pino.Logger, gate: { readonly level: LogLevel }): Logger {
+  const at = (level: LogLevel) => (message: string, fields?: LogFields) => {
+    if (ranks[level] >= ranks[gate.level]) sink[level](fields ?? {}, message)
+  }
   return {
-    debug: (message, fields) => sink.debug(fields ?? {}, message),
-    info: (message, fields) => sink.info(fields ?? {}, message),
-    warn: (message, fields) => sink.warn(fields ?? {}, message),
-    error: (message, fields) => sink.error(fields ?? {}, message),
-    child: (fields) => wrap(sink.child({ ...fields })),
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    child: (fields) => wrap(sink.child({ ...fields }), gate),
   }
 }
 

@@ -25,15 +25,26 @@ interface Probe {
 
 /** All registries, as the daemon reaches them: one for each process. */
 export class Registries {
-  readonly settings: RegistrySettings
+  #settings: RegistrySettings
   readonly #http: Http
   readonly #tokens: Tokens
   readonly #probes = new Map<string, Probe>()
 
   constructor(settings: RegistrySettings) {
-    this.settings = settings
+    this.#settings = settings
     this.#http = new Http(settings)
     this.#tokens = new Tokens(this.#http)
+  }
+
+  get settings(): RegistrySettings {
+    return this.#settings
+  }
+
+  /** From now on: how registries are reached is found out anew. */
+  reconfigure(changed: Pick<RegistrySettings, 'mirrors' | 'insecure' | 'attempts'>): void {
+    const { mirrors, insecure, attempts } = changed
+    this.#settings = { ...this.#settings, mirrors, insecure, attempts }
+    this.#probes.clear()
   }
 
   /**
@@ -51,12 +62,12 @@ export class Registries {
       insecure?: boolean
     },
   ): Promise<Repository> {
-    const { attempts, pauseMs } = this.settings
+    const { attempts, pauseMs } = this.#settings
     const scopes = [`repository:${o.path}:${o.access === 'push' ? 'pull,push' : 'pull'}`]
     const make = (probe: Probe, auth: AuthConfig | undefined) =>
       new Connection({ ...probe, http: this.#http, tokens: this.#tokens, auth, scopes, attempts, pauseMs })
     const connections: Connection[] = []
-    for (const mirror of o.access === 'pull' && o.domain === 'docker.io' ? this.settings.mirrors : [])
+    for (const mirror of o.access === 'pull' && o.domain === 'docker.io' ? this.#settings.mirrors : [])
       try {
         // Docker: the credentials are for the registry, and no mirror's business.
         connections.push(make(await this.#probe(op, mirror), undefined))
@@ -118,7 +129,7 @@ export class Registries {
         }),
       },
     }
-    return await retrying(op, this.settings, async () => {
+    return await retrying(op, this.#settings, async () => {
       const response = await this.#http.send(op, request)
       if (response.status !== 200) throw await failureOf(request, response)
       return decodeSearch(await readBody(response, nameOf(request)))
@@ -160,7 +171,7 @@ export class Registries {
       }
       try {
         const challenge = await this.#ping(op, endpoint, {
-          attempts: scheme === 'https:' && insecure ? 1 : this.settings.attempts,
+          attempts: scheme === 'https:' && insecure ? 1 : this.#settings.attempts,
         })
         const probe: Probe = { endpoint, challenge, at: Date.now() }
         this.#probes.set(key, probe)
@@ -186,7 +197,7 @@ export class Registries {
       url: new URL('/v2/', endpoint.base),
       insecure: endpoint.insecure,
     }
-    const { pauseMs } = this.settings
+    const { pauseMs } = this.#settings
     // Nobody there: said at once. A server in trouble is given a moment.
     const mayHelp = (error: unknown) =>
       isTemporary(error) && error instanceof RegistryError && error.status !== undefined
@@ -210,11 +221,11 @@ export class Registries {
     if (
       name === 'localhost' ||
       isLoopback(name) ||
-      this.settings.insecure.includes(host) ||
-      this.settings.insecure.includes(name)
+      this.#settings.insecure.includes(host) ||
+      this.#settings.insecure.includes(name)
     )
       return true
-    const networks = this.settings.insecure.filter((entry) => entry.includes('/'))
+    const networks = this.#settings.insecure.filter((entry) => entry.includes('/'))
     if (networks.length === 0) return false
     const addresses = isIP(name) === 0 ? await resolve(name) : [name]
     op.signal.throwIfAborted()

@@ -1,11 +1,11 @@
 /** Settings of dockerd that its scripts and configurations bring along. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { promisify } from 'node:util'
-import { freePort, root, system } from './harness.ts'
+import { eventually, freePort, root, system } from './harness.ts'
 
 const run = promisify(execFile)
 
@@ -51,6 +51,41 @@ suite('a daemon with dockerd’s settings', () => {
       '1400',
     )
     await s.ok('network', 'rm', 'narrow')
+  })
+
+  test('SIGHUP takes over what can change while it runs; a file that cannot be read changes nothing', async () => {
+    const configure = (content: string) => writeFileSync(join(s.daemon.home, 'daemon.json'), content)
+    const shown = () =>
+      s.ok(
+        'info',
+        '--format',
+        '{{json .Labels}} {{.Debug}} {{json .RegistryConfig.Mirrors}} {{.LiveRestoreEnabled}}',
+      )
+    const reload = async (content: string) => {
+      configure(content)
+      process.kill(s.daemon.pid, 'SIGHUP')
+      // The signal is handled before a request that is sent after it.
+      return await shown()
+    }
+    const before = await shown()
+    const mirror = 'http://127.0.0.1:9/'
+    const wanted = { labels: ['tier=test'], debug: true, 'registry-mirrors': [mirror], mtu: 1400 }
+    const after = `["tier=test"] true ["${mirror}"] true`
+    await eventually(async () => assert.equal(await reload(JSON.stringify(wanted)), after))
+    // Until now, in whole seconds, as docker has it: the event may be later than that for a moment.
+    await eventually(async () =>
+      assert.match(
+        await s.ok('events', '--since', '1', '--until', '0s', '--filter', 'type=daemon'),
+        / daemon reload .*debug=true.*labels=\["tier=test"\].*live-restore=true/,
+      ),
+    )
+    assert.equal(await reload('{'), after)
+    assert.equal(
+      await reload('{"live-restore": false}'),
+      after,
+      'a flag and the file say the same thing twice',
+    )
+    await eventually(async () => assert.equal(await reload('{}'), before))
   })
 
   test('figures for Prometheus', async () => {
