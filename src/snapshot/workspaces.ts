@@ -172,6 +172,8 @@ export class Workspaces {
         target,
       })
       unmount(target)
+      // Some empty directories: a thread that deletes them would take more memory than all else at the start.
+      rmSync(dir, { recursive: true })
     } catch (cause) {
       throw new EngineError(
         'unsupported',

@@ -249,7 +249,7 @@ suite('the daemon and its configuration', () => {
     oneLine(stderr)
   })
 
-  test('threads for containers come with the first of them', async () => {
+  test('threads come with the first work for them', async () => {
     const d = new Daemon()
     const threads = () =>
       readdirSync(`/proc/${d.pid}/task`).map((id) =>
@@ -257,8 +257,8 @@ suite('the daemon and its configuration', () => {
       )
     try {
       await d.start()
-      for (const name of ['gantry-network', 'gantry-dns', 'gantry-relay'])
-        assert.ok(!threads().includes(name), `${name} runs without a container: ${threads().join(' ')}`)
+      for (const name of ['gantry-files', 'gantry-network', 'gantry-dns', 'gantry-relay'])
+        assert.ok(!threads().includes(name), `${name} runs without work: ${threads().join(' ')}`)
     } finally {
       await d.stop()
       d.dispose()
