@@ -3,7 +3,7 @@ import { shortId } from '../lib/id.ts'
 import { humanSize } from '../lib/units.ts'
 import type { ImageManifestSummary, ImageSummary } from '../wire/image.ts'
 import type { Platform } from '../wire/registry.ts'
-import { visible } from './visible.ts'
+import { visible } from '../lib/visible.ts'
 
 interface Details {
   readonly id: string

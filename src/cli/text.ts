@@ -1,5 +1,6 @@
 /** Plain output: tables, and writing that cannot be lost at exit. */
 import { hasCode } from '../lib/errors.ts'
+import { ExitError } from './command.ts'
 
 const { writeSync } = process.getBuiltinModule('node:fs')
 
@@ -50,10 +51,44 @@ export function ellipsis(text: string, length: number): string {
 /** Asks on the terminal; an empty line is `initial`, else no; so is anything but y, and the end of input. */
 export async function confirm(question: string, { initial = false } = {}): Promise<boolean> {
   writeText(1, `${question} ${initial ? '[Y/n]' : '[y/N]'} `)
-  const { readSync } = await import('node:fs')
-  const byte = Buffer.alloc(1)
-  let answer = ''
-  while (readSync(0, byte) > 0 && byte[0] !== 10) answer += byte.toString('latin1')
-  if (answer.trim() === '') return initial && byte[0] === 10
+  const answer = await readLine()
+  if (answer.trim() === '') return initial && answer.endsWith('\n')
   return /^y(es)?$/i.test(answer.trim())
+}
+
+/**
+ * With its end, where it has one; what follows is left for the next question. Ctrl+C ends the command, whoever else listens. Not
+ * by `readSync`: once anybody has looked at `process.stdin`, a terminal does not wait with its answer (EAGAIN).
+ */
+async function readLine(): Promise<string> {
+  const { stdin } = process
+  const interrupted = Promise.withResolvers<never>()
+  const onInterrupt = () => {
+    writeText(1, '\n')
+    interrupted.reject(new ExitError(130))
+  }
+  process.once('SIGINT', onInterrupt)
+  const line: Buffer[] = []
+  try {
+    for (;;) {
+      const byte = stdin.read(1) as Buffer | null
+      if (byte) line.push(byte)
+      if (byte?.[0] === 10 || stdin.readableEnded || stdin.destroyed) return Buffer.concat(line).toString()
+      if (!byte) await Promise.race([news(stdin), interrupted.promise])
+    }
+  } finally {
+    process.off('SIGINT', onInterrupt)
+  }
+}
+
+/** Something may be read, or nothing will. */
+function news(stream: NodeJS.ReadStream): Promise<void> {
+  const events = ['readable', 'end', 'error', 'close'] as const
+  return new Promise((resolve) => {
+    const heard = () => {
+      for (const event of events) stream.off(event, heard)
+      resolve()
+    }
+    for (const event of events) stream.on(event, heard)
+  })
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
-import { system } from './harness.ts'
+import { finished, system } from './harness.ts'
 
 const good = 'services:\n  good: {image: busybox, command: sleep 100, init: true}\n'
 const bad = (line: string, more = '') =>
@@ -120,5 +120,49 @@ suite('faults of Compose files', () => {
       )
       await s.run(['compose', 'down'], { cwd: join(s.daemon.home, `unstarted${index}`) })
     }
+  })
+
+  test('a question waits for its answer in a terminal, and Ctrl+C at it changes nothing', async () => {
+    const file = (label: string) =>
+      `${good.trimEnd().slice(0, -1)}, volumes: ["held:/held"]}\nvolumes: {held: {labels: {is: "${label}"}}}\n`
+    const cwd = s.folder({ 'compose.yaml': file('a') })
+    const argv = ['compose', '--project-directory', cwd, '-p', 'asked']
+    await s.ok(...argv, 'up', '-d')
+    writeFileSync(join(cwd, 'compose.yaml'), file('b'))
+    const answered = async (answer: string, ...up: string[]) => {
+      const terminal = s.pty([...argv, 'up', ...up])
+      terminal.stdout.on('data', (data: Buffer) => {
+        if (data.includes('[y/N]')) terminal.stdin.write(answer)
+      })
+      const { code, stdout } = await finished(terminal, 'up')
+      const { Labels } = await s.daemon.json<{ Labels: object }>('GET', '/volumes/asked_held')
+      return { code, stdout, is: 'is' in Labels && Labels.is }
+    }
+    const no = await answered('n\r', '-d')
+    assert.deepEqual([no.code, no.is], [0, 'a'])
+    assert.match(no.stdout, /it is left as it is/)
+    for (const up of [[], ['-d']]) {
+      const interrupted = await answered('\x03', ...up)
+      assert.deepEqual([interrupted.code, interrupted.is], [130, 'a'], interrupted.stdout)
+    }
+    const yes = await answered('y\r', '-d')
+    assert.deepEqual([yes.code, yes.is], [0, 'b'], yes.stdout)
+    await s.ok(...argv, 'down', '-v', '-t', '0')
+  })
+
+  test('who waits for an unhealthy container is told what its check said', async () => {
+    const check = '{test: "echo no such database; exit 3", interval: 100ms, retries: 2}'
+    const cwd = s.folder({
+      'compose.yaml': `${good.trimEnd().slice(0, -1)}, healthcheck: ${check}}\n`,
+    })
+    const argv = ['compose', '--project-directory', cwd, '-p', 'ill']
+    await s.fails(
+      1,
+      /^container ill-good-1 is unhealthy: its last check exited with 3: no such database$/m,
+      ...argv,
+      'up',
+      '--wait',
+    )
+    await s.ok(...argv, 'down', '-t', '0')
   })
 })

@@ -11,7 +11,7 @@ import { command, type Context } from '../command.ts'
 import { openProject, warnOnce } from '../compose/open-project.ts'
 import { bool, string } from '../flags.ts'
 import { alignTable } from '../text.ts'
-import { visible } from '../visible.ts'
+import { visible } from '../../lib/visible.ts'
 
 type Used = EnvSource['variables'][number]
 

@@ -11,7 +11,7 @@ import { command } from '../command.ts'
 import { openProject } from '../compose/open-project.ts'
 import { string } from '../flags.ts'
 import { terminalSize } from '../terminal.ts'
-import { visible } from '../visible.ts'
+import { visible } from '../../lib/visible.ts'
 
 const { writeFileSync } = process.getBuiltinModule('node:fs')
 

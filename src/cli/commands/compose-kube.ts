@@ -5,7 +5,7 @@ import { command, type Context } from '../command.ts'
 import { openProject, warnOnce } from '../compose/open-project.ts'
 import { bool, string } from '../flags.ts'
 import { alignTable } from '../text.ts'
-import { visible } from '../visible.ts'
+import { visible } from '../../lib/visible.ts'
 
 const { mkdirSync, writeFileSync } = process.getBuiltinModule('node:fs')
 const { join } = process.getBuiltinModule('node:path')

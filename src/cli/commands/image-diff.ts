@@ -5,7 +5,7 @@ import { command } from '../command.ts'
 import { jsonFormat } from '../common-flags.ts'
 import { bool } from '../flags.ts'
 import { alignTable } from '../text.ts'
-import { visible } from '../visible.ts'
+import { visible } from '../../lib/visible.ts'
 
 export const diff = command({
   usage: '[OPTIONS] IMAGE IMAGE',

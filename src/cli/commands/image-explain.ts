@@ -5,7 +5,7 @@ import { command } from '../command.ts'
 import { bool, int } from '../flags.ts'
 import { jsonFormat } from '../common-flags.ts'
 import { alignTable, ellipsis } from '../text.ts'
-import { visible } from '../visible.ts'
+import { visible } from '../../lib/visible.ts'
 
 export const explain = command({
   usage: '[OPTIONS] IMAGE',

@@ -4,7 +4,7 @@ import { jsonFormat } from '../common-flags.ts'
 import { bool, int } from '../flags.ts'
 import { OutputQueue } from '../output-queue.ts'
 import { alignTable } from '../text.ts'
-import { visible } from '../visible.ts'
+import { visible } from '../../lib/visible.ts'
 
 export const lsFiles = command({
   usage: '[OPTIONS] IMAGE [PATH]',

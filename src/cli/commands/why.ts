@@ -3,7 +3,7 @@ import type { ContainerInspect, ContainerState, EndReason } from '../../wire/con
 import { command, type Context } from '../command.ts'
 import { jsonFormat } from '../common-flags.ts'
 import { int } from '../flags.ts'
-import { visible } from '../visible.ts'
+import { visible } from '../../lib/visible.ts'
 
 /** What other engines' daemons leave to be guessed. */
 const unexplained: EndReason = { Kind: 'exit', Text: 'the daemon does not say; see its log' }

@@ -128,10 +128,14 @@ export async function withDeadline<T>(
   work: (signal: AbortSignal | undefined) => Promise<T>,
 ): Promise<T> {
   if (seconds <= 0) return work(undefined)
-  const signal = AbortSignal.timeout(seconds * 1000)
+  const deadline = new AbortController()
+  const late = new Error(`application not healthy after ${seconds}s`)
+  const timer = setTimeout(() => deadline.abort(late), seconds * 1000)
   try {
-    return await work(signal)
+    return await work(deadline.signal)
   } catch (error) {
-    throw signal.aborted ? new Error(`application not healthy after ${seconds}s`, { cause: error }) : error
+    throw deadline.signal.aborted ? late : error
+  } finally {
+    clearTimeout(timer)
   }
 }

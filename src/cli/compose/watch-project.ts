@@ -15,7 +15,7 @@ import {
 } from '../../compose/index.ts'
 import { EngineError } from '../../lib/errors.ts'
 import type { Context } from '../command.ts'
-import { tarTrees } from '../copy/tar-tree.ts'
+import { tarLiveTrees } from '../copy/tar-tree.ts'
 import { describeError } from '../errors.ts'
 import { bringUp } from './bring-up.ts'
 import { workOf } from './converge.ts'
@@ -155,8 +155,7 @@ class Watch {
 
   async #syncOne(container: ObservedContainer, paths: readonly SyncPath[]): Promise<void> {
     const there = (path: SyncPath) => lstatSync(path.host, { throwIfNoEntry: false }) !== undefined
-    const gone = paths.filter((path) => !there(path))
-    const kept = paths.filter(there)
+    const { true: kept = [], false: gone = [] } = Object.groupBy(paths, (path) => `${there(path)}`)
     if (gone.length > 0) {
       const command = ['rm', '-rf', '--', ...gone.map((each) => each.container)]
       const work = workOf(this.#context, () => {})
@@ -165,7 +164,10 @@ class Watch {
     if (kept.length === 0) return
     // Names in the archive are from the root: parents that are missing are made.
     const trees = kept.map((each) => ({ path: each.host, name: posix.relative('/', each.container) }))
-    await this.#context.client.containers.putArchive(container.id, { path: '/', archive: tarTrees(trees) })
+    await this.#context.client.containers.putArchive(container.id, {
+      path: '/',
+      archive: tarLiveTrees(trees),
+    })
   }
 
   /** Those of now: a rebuild gives others. */

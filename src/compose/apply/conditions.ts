@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from '../../client/index.ts'
 import { EngineError, messageOf } from '../../lib/errors.ts'
+import { visible } from '../../lib/visible.ts'
 import type { ContainerState } from '../../wire/container.ts'
 import type { Report } from '../report.ts'
 
@@ -25,6 +26,8 @@ const firstPause = 20
 const longestPause = 250
 /** Docker: what has no health check is looked at that late: what fails at its start has ended by then. */
 const settling = 500
+/** Of what a check says. */
+const longestLine = 200
 
 /** Throws kind `conflict` when the condition cannot be met any more. */
 export async function waitFor(container: Waited, o: WaitOptions): Promise<void> {
@@ -58,6 +61,16 @@ function healthOf({ Health }: ContainerState): string | undefined {
   return status === 'none' || status === '' ? undefined : status
 }
 
+/** What the check said is why one waits in vain; docker compose leaves it to `docker inspect`. */
+function lastFailure({ Health }: ContainerState): string {
+  const last = Health?.Log?.findLast(({ ExitCode }) => ExitCode !== 0)
+  if (!last) return ''
+  const line = visible(last.Output.trim().split('\n').at(-1) ?? '')
+  const said = line.length > longestLine ? `${line.slice(0, longestLine)}…` : line
+  const ended = last.ExitCode === -1 ? 'its last check failed' : `its last check exited with ${last.ExitCode}`
+  return said === '' ? `: ${ended}` : `: ${ended}: ${said}`
+}
+
 function isMet(name: string, state: ContainerState, condition: Condition): boolean {
   const over = state.Status === 'exited' || state.Status === 'dead'
   if (condition === 'completed') {
@@ -70,7 +83,8 @@ function isMet(name: string, state: ContainerState, condition: Condition): boole
   }
   if (over) throw new EngineError('conflict', `container ${name} exited (${state.ExitCode})`)
   const health = healthOf(state)
-  if (health === 'unhealthy') throw new EngineError('conflict', `container ${name} is unhealthy`)
+  if (health === 'unhealthy')
+    throw new EngineError('conflict', `container ${name} is unhealthy${lastFailure(state)}`)
   if (health !== undefined) return health === 'healthy'
   if (condition === 'healthy')
     throw new EngineError('conflict', `container ${name} has no healthcheck configured`)
