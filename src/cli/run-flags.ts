@@ -35,8 +35,14 @@ export function map(help: string): Flag<Readonly<Record<string, string>>> {
 function sysctls(help: string): Flag<Readonly<Record<string, string>>> {
   const plain = map(help)
   const own = new Set([
-    ...['kernel.msgmax', 'kernel.msgmnb', 'kernel.msgmni', 'kernel.sem', 'kernel.shmall', 'kernel.shmmax'],
-    ...['kernel.shmmni', 'kernel.shm_rmid_forced'],
+    'kernel.msgmax',
+    'kernel.msgmnb',
+    'kernel.msgmni',
+    'kernel.sem',
+    'kernel.shmall',
+    'kernel.shmmax',
+    'kernel.shmmni',
+    'kernel.shm_rmid_forced',
   ])
   const read = (text: string, previous: Readonly<Record<string, string>>) => {
     const name = text.split('=', 1)[0] ?? ''

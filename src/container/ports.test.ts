@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { portRequests } from './ports.ts'
+import { exposedPorts, portRequests } from './ports.ts'
 
 test('portRequests() reads bindings and publishes exposed ports with -P', () => {
   const requests = portRequests(
@@ -32,4 +32,31 @@ test('portRequests() takes a range of host ports for one container port', () => 
     { containerPort: 80, proto: 'tcp', hostIp: '', hostPort: 8000, hostPortEnd: 8010 },
     { containerPort: 80, proto: 'tcp', hostIp: '', hostPort: 90 },
   ])
+})
+
+test('exposedPorts() has ranges port by port, and leaves out what is no port', () => {
+  const exposed = (...keys: string[]) =>
+    exposedPorts({ ExposedPorts: Object.fromEntries(keys.map((key) => [key, {}])) }).map(
+      ({ port, proto }) => `${port}/${proto}`,
+    )
+  assert.deepEqual(exposed('9000-9002', '80', '80/tcp', '53/UDP', '7000/sctp', '81/'), [
+    '80/tcp',
+    '9000/tcp',
+    '9001/tcp',
+    '9002/tcp',
+    '53/udp',
+    '7000/sctp',
+    '81/tcp',
+  ])
+  assert.deepEqual(exposed('abc', '', '80/foo', '99999', '0', '9-8', '70000-80000', '1:2'), [])
+})
+
+test('portRequests() with -P publishes ranges, and refuses what it cannot forward', () => {
+  const all = (key: string) =>
+    portRequests({ Image: 'i', ExposedPorts: { [key]: {}, 'no port': {} } }, { PublishAllPorts: true })
+  assert.deepEqual(
+    all('9000-9001').map(({ containerPort }) => containerPort),
+    [9000, 9001],
+  )
+  assert.throws(() => all('7000/sctp'), { kind: 'unsupported' })
 })

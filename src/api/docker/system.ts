@@ -151,7 +151,11 @@ async function diskUsage(engine: Deps, call: Call): Promise<void> {
   const usage = await engine.diskUsage(call.op)
   sendJson(call.response, {
     // Docker: what was not asked for is there, and empty.
-    ...{ LayersSize: 0, Images: null, Containers: null, Volumes: null, BuildCache: null },
+    LayersSize: 0,
+    Images: null,
+    Containers: null,
+    Volumes: null,
+    BuildCache: null,
     ...(wants('image') && {
       LayersSize: usage.layersBytes,
       Images: usage.images.map(({ image, sharedBytes, containers }) =>

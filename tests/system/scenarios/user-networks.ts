@@ -293,15 +293,7 @@ export function userNetworkScenarios(client: ClientName): void {
         'com.docker.network.bridge.nonsense=1',
         'bad',
       )
-      await s.fails(
-        1,
-        /This node is not a swarm manager/,
-        'network',
-        'create',
-        '-d',
-        'overlay',
-        'bad',
-      )
+      await s.fails(1, /This node is not a swarm manager/, 'network', 'create', '-d', 'overlay', 'bad')
       await s.fails(1, /plugin "nosuch" not found/, 'network', 'create', '-d', 'nosuch', 'bad')
     })
 
