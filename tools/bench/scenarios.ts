@@ -40,6 +40,15 @@ export async function removeImage(engine: Engine): Promise<void> {
   await engine.run(['rmi', '-f', image])
 }
 
+const zeros = ['head', '-c', '500000000', '/dev/zero']
+/** Output as fast as a container makes it, to a client whose output goes nowhere. */
+const flood = (name: string, flags: readonly string[], command: readonly string[]): Scenario => ({
+  name,
+  rounds: 3,
+  work: async (engine) =>
+    void (await engine.run(['run', '--rm', ...flags, image, ...command], { discard: true })),
+})
+
 export function scenarios(context: string): Scenario[] {
   return [
     {
@@ -113,13 +122,8 @@ export function scenarios(context: string): Scenario[] {
       work: async (engine) => void (await engine.run(['logs', `${prefix}-logs`], { discard: true })),
       after: async (engine) => void (await remove(engine, `${prefix}-logs`)),
     },
-    {
-      name: 'attached stdout, 500 MB',
-      rounds: 3,
-      work: async (engine) => {
-        const flood = ['run', '--rm', '--log-driver', 'none', image, 'head', '-c', '500000000', '/dev/zero']
-        await engine.run(flood, { discard: true })
-      },
-    },
+    flood('attached stdout, 500 MB', ['--log-driver', 'none'], zeros),
+    flood('attached stdout, 500 MB, logged', [], zeros),
+    flood('attached lines, 1,000,000, logged', [], ['sh', '-c', `yes ${'y'.repeat(79)} | head -n 1000000`]),
   ]
 }
