@@ -29,6 +29,13 @@ export interface NetworkRequest {
   readonly subnets: readonly SubnetRequest[]
   readonly options: Readonly<Record<string, string>>
   readonly labels: Readonly<Record<string, string>>
+  /** Of the one IPAM driver there is, which shows them and obeys none, as docker's. */
+  readonly ipamOptions?: Readonly<Record<string, string>>
+  readonly scope?: string
+  /** It is there for others to be made from; see configuration.ts. */
+  readonly configOnly?: boolean
+  /** Name of the configuration network that it is made from. */
+  readonly configFrom?: string
 }
 
 /** Empty texts stand for what is left to the engine. */
@@ -172,6 +179,26 @@ export function chooseSubnets(
     bases: { readonly v4: readonly AddressBase[]; readonly v6: readonly AddressBase[] }
   },
 ): SubnetRecord[] {
+  const chosen = readSubnets(o)
+  const has = (family: 4 | 6) => chosen.some((s) => parseCidr(s.subnet).family === family)
+  const missing = ([4, 6] as const).filter((family) => (family === 4 ? o.ipv4 : o.ipv6) && !has(family))
+  chosen.push(...missing.map((family) => fromPools(family, at)))
+  if (chosen.length === 0)
+    throw new EngineError('invalid', 'IPv4 or IPv6 must be enabled: the network would have no addresses')
+  for (const { subnet, configured } of chosen) {
+    const block = parseCidr(subnet)
+    const clash = configured ? at.networks.find((t) => overlaps(t.block, block)) : undefined
+    if (clash)
+      throw new EngineError(
+        'forbidden',
+        `invalid pool request: Pool overlaps with other one on this address space: ${formatCidr(clash.block)} is held by ${clash.holder}`,
+      )
+  }
+  return chosen.toSorted((a, b) => parseCidr(a.subnet).family - parseCidr(b.subnet).family)
+}
+
+/** The blocks that a request names; throws when they cannot be. */
+export function readSubnets(o: NetworkRequest): SubnetRecord[] {
   const chosen = o.subnets.map((subnet) => chosenSubnet(subnet))
   const families = chosen.map((subnet) => parseCidr(subnet.subnet).family)
   for (const [family, enabled] of [
@@ -185,20 +212,8 @@ export function chooseSubnets(
         'invalid',
         `invalid network config:\nIPv${family} is not enabled on the network, but it has an IPv${family} subnet`,
       )
-    if (count === 0 && enabled) chosen.push(fromPools(family, at))
   }
-  if (chosen.length === 0)
-    throw new EngineError('invalid', 'IPv4 or IPv6 must be enabled: the network would have no addresses')
-  for (const { subnet, configured } of chosen) {
-    const block = parseCidr(subnet)
-    const clash = configured ? at.networks.find((t) => overlaps(t.block, block)) : undefined
-    if (clash)
-      throw new EngineError(
-        'forbidden',
-        `invalid pool request: Pool overlaps with other one on this address space: ${formatCidr(clash.block)} is held by ${clash.holder}`,
-      )
-  }
-  return chosen.toSorted((a, b) => parseCidr(a.subnet).family - parseCidr(b.subnet).family)
+  return chosen
 }
 
 function fromPools(family: 4 | 6, at: Parameters<typeof chooseSubnets>[1]): SubnetRecord {

@@ -7,6 +7,7 @@ import { deleteAddress, listLinks, probeShared } from '../host/rtnetlink.ts'
 import { writeSysctl } from '../host/sysctl.ts'
 import type { Table } from '../store/index.ts'
 import { bridgesOf, hostBlocks, makeBridge, removeBridge, vethPattern, type Bridge } from './bridge.ts'
+import { configurationOf, configured } from './configuration.ts'
 import { chooseSubnets, driverPart, type NetworkRequest } from './definition.ts'
 import {
   AddressPool,
@@ -95,9 +96,11 @@ export class NetworkSet {
   }
 
   /** Decides on the subnets, writes the record and makes the bridge: all or nothing. */
-  async make(o: NetworkRequest): Promise<NetworkRecord> {
-    if (this.all().some((n) => n.name === o.name))
-      throw new EngineError('conflict', `network with name ${o.name} already exists`)
+  async make(request: NetworkRequest): Promise<NetworkRecord> {
+    if (this.all().some((n) => n.name === request.name))
+      throw new EngineError('conflict', `network with name ${request.name} already exists`)
+    if (request.configOnly) return this.#makeConfiguration(request)
+    const o = configured(request, this.all())
     checkDriver(this.#t.netlink, o.driver)
     const id = newId()
     const parts = driverPart(o, id)
@@ -181,6 +184,8 @@ export class NetworkSet {
       attachable: o.attachable,
       options: { ...o.options },
       labels: { ...o.labels },
+      ipamOptions: { ...o.ipamOptions },
+      configFrom: o.configFrom ?? '',
       subnets,
       ...parts,
     }
@@ -195,10 +200,35 @@ export class NetworkSet {
     return this.#records.get(id) ?? record
   }
 
+  /** Docker: of driver `null`, whatever driver is asked for; its options are read when a network is made from it. */
+  #makeConfiguration(o: NetworkRequest): NetworkRecord {
+    const record: NetworkRecord = {
+      id: newId(),
+      name: o.name,
+      driver: 'null',
+      createdAt: new Date().toISOString(),
+      internal: false,
+      attachable: false,
+      options: { ...o.options },
+      labels: { ...o.labels },
+      ipamOptions: { ...o.ipamOptions },
+      configFrom: '',
+      configuration: configurationOf(o),
+      subnets: [],
+      mtu: 1500,
+      interfacePrefix: 'eth',
+    }
+    this.#t.table.put(record.id, record)
+    this.#records.set(record.id, record)
+    return record
+  }
+
   /** Index of the bridge, made when it is not there, or of the link that is shared. */
   #linkOf(record: NetworkRecord, o: { known: boolean }): number {
     if (record.name === 'bridge') return this.#t.bridge.index
     if (record.bridge) return this.#makeBridge(record, record.bridge, o)
+    if (record.configuration)
+      throw new EngineError('forbidden', 'cannot create endpoint on configuration-only network')
     const parent = record.parent?.link
     if (parent === undefined)
       throw new EngineError('invalid', `containers do not join the network ${record.name} this way`)

@@ -15,6 +15,7 @@ import { listLinks, listRoutes } from '../host/rtnetlink.ts'
 import { writeSysctl } from '../host/sysctl.ts'
 import type { Store, Table } from '../store/index.ts'
 import { ensureBridge, type Bridge } from './bridge.ts'
+import { checkUnused } from './configuration.ts'
 import { checkNetworkName, type NetworkRequest } from './definition.ts'
 import { Dns } from './dns/dns.ts'
 import { DockerUser } from './docker-user.ts'
@@ -223,8 +224,9 @@ export class Networks {
   async create(op: Op, o: NetworkRequest): Promise<Network> {
     checkNetworkName(o.name)
     using _lock = await this.#changes.acquire(op.signal)
-    const options = { ...this.#o.defaultOptions?.[o.driver], ...o.options }
-    const record = await this.#set.make({ ...o, options })
+    // Docker: a network from a configuration network has what that one was given.
+    const defaults = o.configFrom ? {} : this.#o.defaultOptions?.[o.driver]
+    const record = await this.#set.make({ ...o, options: { ...defaults, ...o.options } })
     await using undo = new AsyncDisposableStack()
     undo.defer(() => this.#set.unmake(record.id))
     const network = firewallNetwork(record)
@@ -245,6 +247,7 @@ export class Networks {
     const record = this.#set.find(ref)
     if (isPredefined(record.name))
       throw new EngineError('forbidden', `${record.name} is a pre-defined network and cannot be removed`)
+    checkUnused(record, this.#set.all())
     const active = this.#sandboxes.on(record.id)
     if (active.length > 0) {
       const list = active.map(
@@ -266,7 +269,14 @@ export class Networks {
   async prune(op: Op, chosen: (network: Network) => boolean): Promise<string[]> {
     const removed: string[] = []
     for (const network of this.list()) {
-      if (!network.userDefined || this.#sandboxes.on(network.id).length > 0 || !chosen(network)) continue
+      // Docker: configuration networks are removed by name alone.
+      if (
+        !network.userDefined ||
+        network.configOnly ||
+        this.#sandboxes.on(network.id).length > 0 ||
+        !chosen(network)
+      )
+        continue
       try {
         await this.remove(op, network.id)
         removed.push(network.name)

@@ -42,6 +42,24 @@ const networkRecord = z.object({
       addressless: z.boolean().default(false),
     })
     .optional(),
+  ipamOptions: z.record(z.string(), z.string()).default({}),
+  /** Name of the configuration network that it was made from. */
+  configFrom: z.string().default(''),
+  /** Of configuration networks alone, which have driver `null` and nothing in the kernel: as the user gave it. */
+  configuration: z
+    .object({
+      ipv4: z.boolean(),
+      ipv6: z.boolean(),
+      subnets: z.array(
+        z.object({
+          subnet: z.string(),
+          ipRange: z.string(),
+          gateway: z.string(),
+          aux: z.record(z.string(), z.string()),
+        }),
+      ),
+    })
+    .optional(),
   /** Of drivers `macvlan` and `ipvlan` alone: the host's link that their interfaces share. */
   parent: z
     .discriminatedUnion('kind', [

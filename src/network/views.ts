@@ -19,6 +19,11 @@ export interface Network {
   readonly labels: Readonly<Record<string, string>>
   readonly internal: boolean
   readonly attachable: boolean
+  readonly ipamOptions: Readonly<Record<string, string>>
+  /** It is there for others to be made from; no container joins it. */
+  readonly configOnly: boolean
+  /** Name of the configuration network that it was made from; empty: of none. */
+  readonly configFrom: string
   /** Made by a user: it can be removed, and its containers know each other by name. */
   readonly userDefined: boolean
 }
@@ -91,6 +96,8 @@ export function predefined(
       subnets: [],
       mtu: bridge.mtu,
       interfacePrefix: 'eth',
+      ipamOptions: {},
+      configFrom: '',
     }
   }
   return [
@@ -128,7 +135,9 @@ export function predefined(
 }
 
 export function networkView(n: NetworkRecord): Network {
-  const { id, name, driver, createdAt, options, labels, internal, attachable, subnets } = n
+  const { id, name, driver, createdAt, options, labels, internal, attachable, ipamOptions, configFrom } = n
+  const { configuration } = n
+  const subnets = configuration?.subnets.map((s) => ({ ...s, configured: true })) ?? n.subnets
   return {
     id,
     name,
@@ -138,9 +147,12 @@ export function networkView(n: NetworkRecord): Network {
     labels,
     internal,
     attachable,
+    ipamOptions,
+    configOnly: configuration !== undefined,
+    configFrom,
     subnets,
-    ipv4: subnets.some((s) => parseCidr(s.subnet).family === 4),
-    ipv6: subnets.some((s) => parseCidr(s.subnet).family === 6),
+    ipv4: configuration?.ipv4 ?? subnets.some((s) => parseCidr(s.subnet).family === 4),
+    ipv6: configuration?.ipv6 ?? subnets.some((s) => parseCidr(s.subnet).family === 6),
     userDefined: !isPredefined(name),
   }
 }

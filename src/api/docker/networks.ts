@@ -83,16 +83,12 @@ export function networkRoutes(engine: Deps): Route[] {
 async function create(engine: Deps, call: Call): Promise<void> {
   const body = decode(networkBody, (await readJson(call.request)) ?? {})
   const refuse = (what: string) => new EngineError('unsupported', `${what} is not supported`)
-  if (body.ConfigOnly || body.ConfigFrom?.Network)
-    throw refuse('a network of configuration alone (--config-only, --config-from)')
   if (body.Ingress) throw refuse('an ingress network: Gantry has no swarm mode, --ingress')
   if (body.Scope === 'swarm' || body.Scope === 'global')
     throw refuse(`network scope ${body.Scope}: Gantry has no swarm mode, which`)
   const { IPAM: ipam } = body
   if (ipam?.Driver && ipam.Driver !== 'default')
     throw new EngineError('not-found', `plugin ${JSON.stringify(ipam.Driver)} not found`)
-  const [option] = Object.keys(ipam?.Options ?? {})
-  if (option !== undefined) throw refuse(`IPAM option ${option}`)
   const { id } = await engine.networks.create(call.committed, {
     name: body.Name,
     driver: body.Driver || 'bridge',
@@ -108,6 +104,10 @@ async function create(engine: Deps, call: Call): Promise<void> {
     })),
     options: body.Options ?? {},
     labels: body.Labels ?? {},
+    ipamOptions: ipam?.Options ?? {},
+    scope: body.Scope ?? '',
+    configOnly: body.ConfigOnly ?? false,
+    configFrom: body.ConfigFrom?.Network ?? '',
   })
   sendJson(call.response, { Id: id, Warning: '' }, 201)
 }
@@ -158,14 +158,14 @@ function encodeNetwork(network: Network): NetworkInfo {
     EnableIPv6: network.ipv6,
     IPAM: {
       Driver: 'default',
-      Options: network.userDefined ? {} : null,
+      Options: network.userDefined ? sortedByKey(network.ipamOptions) : null,
       // Docker: null for `host` and `none`, which have no addresses of their own.
       Config:
         network.subnets.length === 0
           ? null
           : network.subnets.map((s) => ({
               Subnet: s.subnet,
-              ...(s.ipRange !== undefined && { IPRange: s.ipRange }),
+              ...(s.ipRange && { IPRange: s.ipRange }),
               ...(s.gateway !== '' && { Gateway: s.gateway }),
               ...(Object.keys(s.aux).length > 0 && { AuxiliaryAddresses: { ...s.aux } }),
             })),
@@ -173,8 +173,8 @@ function encodeNetwork(network: Network): NetworkInfo {
     Internal: network.internal,
     Attachable: network.attachable,
     Ingress: false,
-    ConfigFrom: { Network: '' },
-    ConfigOnly: false,
+    ConfigFrom: { Network: network.configFrom },
+    ConfigOnly: network.configOnly,
     Containers: {},
     Options: sortedByKey(network.options),
     Labels: sortedByKey(network.labels),
