@@ -1,6 +1,6 @@
 /** Help texts, laid out as docker's. */
 import type { Command } from './command.ts'
-import type { Flags } from './flags.ts'
+import { bool, type Flags } from './flags.ts'
 import { entries, groups, type Entry } from './table.ts'
 
 /** Docker: as wide as the terminal, at least 80. */
@@ -20,7 +20,9 @@ export function commandHelp(name: string, entry: Entry, definition: Command): st
 }
 
 function flagHelp(flags: Flags): string {
-  const rows = Object.entries(flags)
+  // Docker: shown where `-h` means something else.
+  const help = Object.values(flags).some((flag) => flag.short === 'h') ? { help: bool('Print usage') } : {}
+  const rows = Object.entries({ ...flags, ...help })
     .filter(([, flag]) => !flag.hidden)
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, flag]) => {

@@ -1,6 +1,7 @@
 import type { ContainerInspect } from '../../wire/container.ts'
 import { command, ExitError, forEach, type Context } from '../command.ts'
 import { bool, string } from '../flags.ts'
+import type { Size } from '../terminal.ts'
 
 export const attach = command({
   usage: '[OPTIONS] CONTAINER',
@@ -125,12 +126,16 @@ export async function followContainer(
     session.close()
     throw error
   }
+  if (!o.start) await redraw((size) => containers.resize(id, size), terminal?.terminalSize())
   session.started()
-  if ((await session.ended) === 'detached') {
-    context.err('read escape sequence\n')
-    return 0
-  }
+  if ((await session.ended) === 'detached') return 0
   const { StatusCode, Error: failure } = await waiter.result
   if (failure?.Message) throw new ExitError(1, failure.Message)
   return StatusCode
+}
+
+/** Docker: a program with a terminal writes its prompt again when the size changes; our own size follows. */
+async function redraw(resize: (size: Size) => Promise<unknown>, size: Size | undefined): Promise<void> {
+  // A container that ended meanwhile has nothing to draw.
+  if (size) await resize({ rows: size.rows + 1, columns: size.columns + 1 }).catch(() => {})
 }

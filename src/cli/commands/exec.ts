@@ -1,5 +1,5 @@
 import { messageOf } from '../../lib/errors.ts'
-import { command, type Context } from '../command.ts'
+import { command, ExitError, type Context } from '../command.ts'
 import { readPairs } from '../env.ts'
 import { bool, list, string } from '../flags.ts'
 
@@ -83,10 +83,8 @@ export async function execute(context: Context, name: string, o: Execution): Pro
     resize: (now) => containers.resizeExec(id, now),
   })
   session.started()
-  if ((await session.ended) === 'detached') {
-    context.err('read escape sequence\n')
-    return 0
-  }
+  // Docker: the command runs on, and nobody has learned its exit code.
+  if ((await session.ended) === 'detached') throw new ExitError(1, 'read escape sequence')
   const { ExitCode, Running } = await containers.inspectExec(id)
   if (ExitCode === null && Running)
     throw new Error(messageOf(`the connection to exec ${id} was lost; the command still runs`))

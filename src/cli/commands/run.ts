@@ -184,10 +184,7 @@ async function runAttached(context: Context, id: string, o: Attached): Promise<n
     throw failed(context, error, startCode(error))
   }
   session.started()
-  if ((await session.ended) === 'detached') {
-    context.err('read escape sequence\n')
-    return 0
-  }
+  if ((await session.ended) === 'detached') return 0
   return exitCode(context, await waiter.result)
 }
 
