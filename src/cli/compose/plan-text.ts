@@ -24,17 +24,24 @@ export function planLines(plan: Plan, o: { all?: boolean } = {}): PlanLine[] {
     action: kind === 'replace' ? 'recreate' : kind,
     reason,
   }))
-  const orphans = plan.orphans.map(({ name, service }): PlanLine => ({
+  const isDisplaced = new Set(plan.displaced.map(({ container }) => container))
+  const remaining = plan.orphans.filter((container) => !isDisplaced.has(container))
+  const orphans = remaining.map(({ name, service }): PlanLine => ({
     id: `Container ${name}`,
     action: plan.removeOrphans ? 'remove' : 'keep',
     reason: `the files have no service ${JSON.stringify(service)}`,
+  }))
+  const displaced = plan.displaced.map(({ container, kind, reason }): PlanLine => ({
+    id: `Container ${container.name}`,
+    action: kind,
+    reason,
   }))
   const containers = [...plan.services.values()].flat().map((step): PlanLine => ({
     id: `Container ${step.name}`,
     action: action(step, plan.start),
     reason: step.reason,
   }))
-  const lines = [...resources, ...orphans, ...containers]
+  const lines = [...resources, ...orphans, ...displaced, ...containers]
   return o.all ? lines : lines.filter((line) => line.action !== 'keep' && line.action !== 'external')
 }
 

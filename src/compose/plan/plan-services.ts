@@ -201,13 +201,16 @@ class ServicePlan {
 
   #resourceChanged(container: ObservedContainer) {
     const { summary } = container
-    if (container.state === 'running')
-      for (const key of this.#service.networks.keys()) {
-        const step = this.#o.networks.get(key)
-        const ids = Object.values(summary.NetworkSettings?.Networks ?? {}).map(({ NetworkID }) => NetworkID)
-        if (step && (step.kind === 'replace' || !step.found || !ids.includes(step.found.Id)))
-          return { reason: `network ${step.name} is not the one it is in`, changes: [] }
-      }
+    const ids = Object.values(summary.NetworkSettings?.Networks ?? {}).map(({ NetworkID }) => NetworkID)
+    for (const key of this.#service.networks.keys()) {
+      const step = this.#o.networks.get(key)
+      if (!step) continue
+      const isIn = step.found !== undefined && ids.includes(step.found.Id)
+      // One that does not run may name no network yet. It leaves one that is made again, though, and would start without.
+      const isRight =
+        container.state === 'running' ? isIn && step.kind !== 'replace' : !(isIn && step.kind === 'replace')
+      if (!isRight) return { reason: `network ${step.name} is not the one it is in`, changes: [] }
+    }
     for (const { type, source } of this.#service.volumes) {
       const step = type === 'volume' && source !== '' ? this.#o.volumes.get(source) : undefined
       const mounted = summary.Mounts.some(({ Name }) => Name === step?.name)

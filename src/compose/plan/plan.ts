@@ -31,9 +31,17 @@ export interface Plan {
   readonly services: ReadonlyMap<string, readonly ContainerStep[]>
   /** Containers of services that the files no longer have. */
   readonly orphans: readonly ObservedContainer[]
+  /** Containers that no step is for, but that use what is made again. */
+  readonly displaced: readonly Displaced[]
   readonly removeOrphans: boolean
   readonly start: boolean
   readonly warnings: readonly string[]
+}
+
+export interface Displaced {
+  readonly container: ObservedContainer
+  readonly kind: 'remove' | 'stop'
+  readonly reason: string
 }
 
 export function plan(project: Project, observed: Observed, o: PlanOptions): Plan {
@@ -46,15 +54,43 @@ export function plan(project: Project, observed: Observed, o: PlanOptions): Plan
     networks: new Map(networks.steps.map((step) => [step.key, step])),
     volumes: new Map(volumes.steps.map((step) => [step.key, step])),
   })
+  const others = observed.containers.filter(
+    (container) =>
+      !(o.removeOrphans && orphans.includes(container)) &&
+      ![...services.values()].flat().some((step) => 'container' in step && step.container === container),
+  )
   return {
     networks: networks.steps,
     volumes: volumes.steps,
     services,
     orphans,
+    displaced: others.flatMap(
+      (container) => displaced(container, { networks: networks.steps, volumes: volumes.steps }) ?? [],
+    ),
     removeOrphans: o.removeOrphans ?? false,
     start: o.start ?? true,
     warnings: [...networks.warnings, ...volumes.warnings],
   }
+}
+
+/** Docker: a volume goes with all containers that have it; a network's stop, and leave it. */
+function displaced(
+  container: ObservedContainer,
+  o: { readonly networks: readonly NetworkStep[]; readonly volumes: readonly VolumeStep[] },
+): Displaced | undefined {
+  const { Mounts, NetworkSettings } = container.summary
+  const volume = o.volumes.find(
+    ({ kind, name }) => kind === 'replace' && Mounts.some(({ Name }) => Name === name),
+  )
+  if (volume)
+    return { container, kind: 'remove', reason: `it has volume ${volume.name}, which is made again` }
+  const inside = Object.values(NetworkSettings?.Networks ?? {}).map(({ NetworkID }) => NetworkID)
+  const network = o.networks.find(
+    ({ kind, found }) => kind === 'replace' && found !== undefined && inside.includes(found.Id),
+  )
+  return (
+    network && { container, kind: 'stop', reason: `it is in network ${network.name}, which is made again` }
+  )
 }
 
 /** Docker: one-off containers count once they have ended. */
