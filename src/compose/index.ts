@@ -27,6 +27,7 @@ export {
 export {
   observe,
   observeContainers,
+  sharedContainer,
   type ContainerScope,
   type Observed,
   type ObservedContainer,

@@ -28,6 +28,12 @@ export interface Observed {
   readonly volumes: readonly VolumeInfo[]
 }
 
+/** The container of a service that others share with: one that runs, if any does. */
+export function sharedContainer({ containers }: Observed, service: string): ObservedContainer | undefined {
+  const own = containers.filter((each) => each.service === service && !each.oneOff)
+  return own.find(({ state }) => state === 'running') ?? own[0]
+}
+
 export interface ContainerScope {
   /** Containers of `run`; left out unless asked for. */
   readonly oneOff?: 'exclude' | 'include' | 'only'

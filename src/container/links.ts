@@ -6,7 +6,7 @@ import { EngineError } from '../lib/errors.ts'
 import type { HostConfig } from '../wire/container.ts'
 import type { Container } from './container.ts'
 import type { Host } from './host.ts'
-import { parsePort } from './ports.ts'
+import { exposedPorts } from './ports.ts'
 import { isLive } from './state.ts'
 
 /** Decodes `name`, `name:alias`, and what inspect shows: `/name:/own/alias`. */
@@ -93,9 +93,9 @@ export function linkHosts(host: Host, c: Container): string[] {
 export function linkVariables(host: Host, c: Container): string[] {
   return linksOf(host, c).flatMap(({ alias, child, ip }) => {
     const prefix = alias.replaceAll('-', '_').toUpperCase()
-    const ports = Object.keys(child.config.ExposedPorts ?? {})
-      .map(parsePort)
-      .toSorted((a, b) => a.port - b.port || a.proto.localeCompare(b.proto))
+    const ports = exposedPorts(child.config).toSorted(
+      (a, b) => a.port - b.port || a.proto.localeCompare(b.proto),
+    )
     const first = ports.find((p) => p.proto === 'tcp') ?? ports[0]
     return [
       `${prefix}_NAME=/${c.name}/${alias}`,

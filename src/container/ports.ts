@@ -13,6 +13,32 @@ export function parsePort(text: string): { port: number; proto: 'tcp' | 'udp' } 
   return { port, proto }
 }
 
+/** A port that a container says it serves. */
+export interface ExposedPort {
+  readonly port: number
+  readonly proto: 'tcp' | 'udp' | 'sctp'
+}
+
+/**
+ * The ports that a configuration exposes, ranges (`9000-9002`, which docker compose hands on as written) port by port. Docker: what
+ * is no port is taken as well, from images above all; here it counts for nothing, and never stands in the way of a list.
+ */
+export function exposedPorts(config: Pick<ContainerConfig, 'ExposedPorts'>): ExposedPort[] {
+  const found = new Map<string, ExposedPort>()
+  // An image may name any number of ranges that lie over each other.
+  let room = 3 * 65_536
+  for (const text of Object.keys(config.ExposedPorts ?? {})) {
+    const match = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp|sctp)?)?$/i.exec(text)
+    if (!match) continue
+    const first = Number(match[1])
+    const last = Math.min(Number(match[2] ?? first), 65_535)
+    const proto = (match[3] ?? 'tcp').toLowerCase() as ExposedPort['proto']
+    for (let port = Math.max(first, 1); port <= last && room-- > 0; port++)
+      found.set(`${port}/${proto}`, { port, proto })
+  }
+  return [...found.values()]
+}
+
 /** What `-p` and `-P` ask for: one request a binding. */
 export function portRequests(config: ContainerConfig, hostConfig: HostConfig): PortRequest[] {
   const requests: PortRequest[] = []
@@ -29,7 +55,8 @@ export function portRequests(config: ContainerConfig, hostConfig: HostConfig): P
     }
   }
   if (hostConfig.PublishAllPorts)
-    for (const key of Object.keys(config.ExposedPorts ?? {})) {
+    for (const exposed of exposedPorts(config)) {
+      const key = `${exposed.port}/${exposed.proto}`
       if (bindings[key]?.length) continue
       const { port, proto } = parsePort(key)
       requests.push({ containerPort: port, proto, hostIp: '', hostPort: 0 })

@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { EngineError } from '../lib/errors.ts'
 import { execProcess, resolveUser, type OciProcess, type OciSpec } from '../runtime/index.ts'
 import type { ExecConfig } from '../wire/container.ts'
 import type { Container } from './container.ts'
@@ -18,7 +20,18 @@ export async function processIn(
     tty: o.Tty === true,
     privileged: o.Privileged === true,
     ...(o.WorkingDir ? { cwd: o.WorkingDir } : {}),
-    // Through /proc the container's own mounts are seen, a bind over /etc/passwd included.
-    ...(o.User ? { user: resolveUser(`/proc/${pid}/root`, o.User, c.hostConfig.GroupAdd ?? []) } : {}),
+    ...(o.User ? { user: userIn(c, o.User, pid) } : {}),
   })
+}
+
+function userIn(c: Container, user: string, pid: number): ReturnType<typeof resolveUser> {
+  // Through /proc the container's own mounts are seen, a bind over /etc/passwd included.
+  const root = `/proc/${pid}/root`
+  try {
+    return resolveUser(root, user, c.hostConfig.GroupAdd ?? [])
+  } catch (error) {
+    // It has ended, and its end is not known here yet.
+    if (!existsSync(root)) throw new EngineError('conflict', `container ${c.id} is not running`)
+    throw error
+  }
 }

@@ -292,6 +292,40 @@ volumes: {data: {}}
     await p.ok('down', '-v', '-t', '0')
   })
 
+  test('run beside what runs: namespaces of others with --no-deps, and a command that ends before its hooks', async () => {
+    const p = project({
+      'compose.yaml': `
+services:
+  main: {image: busybox, init: true, command: [sleep, "1000"], expose: ["9000-9001", "nothing"], volumes: [/shared]}
+  side: {image: busybox, network_mode: "service:main", volumes_from: [main], command: [sleep, "1000"], init: true}
+  hooked: {image: busybox, post_start: [{command: [sleep, "0.3"], user: "1000:1000"}], network_mode: none}
+`,
+    })
+    const refused = await p.run(['run', '--rm', '--no-deps', '-T', 'side', 'true'])
+    assert.equal(refused.code, 1)
+    assert.match(refused.stderr, /service "side" shares with service "main", which has no container/)
+    await p.ok('up', '-d', 'main')
+    // Ranges are what docker compose hands on, and not all of it is ports.
+    assert.match(await s.ok('ps', '--format', '{{.Ports}}'), /^9000-9001\/tcp$/m)
+    const main = await p.ok('exec', '-T', 'main', 'readlink', '/proc/1/ns/net')
+    const beside = await p.run([
+      'run',
+      '--rm',
+      '--no-deps',
+      '-T',
+      'side',
+      'sh',
+      '-c',
+      'readlink /proc/self/ns/net; ls -d /shared',
+    ])
+    assert.deepEqual([beside.code, beside.stdout, beside.stderr], [0, `${main}/shared\n`, ''])
+    await p.ok('up', '-d', '--no-deps', 'side')
+    assert.equal(await p.ok('exec', '-T', 'side', 'readlink', '/proc/1/ns/net'), main)
+    const short = await p.run(['run', '--rm', '-T', 'hooked', 'sh', '-c', 'exit 4'])
+    assert.equal(short.code, 4, short.stderr)
+    await p.ok('down', '-v', '-t', '0')
+  })
+
   test('watch carries changed files into containers, restarts, runs commands and rebuilds', async () => {
     const p = project({
       'compose.yaml': `services:

@@ -1,7 +1,7 @@
 /** Containers as docker shows them. Pure: everything comes in as arguments. */
 import { sortedByKey } from './sorted-by-key.ts'
 import type { Container, ContainerRecord, Health, State } from '../../container/index.ts'
-import { endOf, isLive, isUp, parsePort, shownLogPath } from '../../container/index.ts'
+import { endOf, exposedPorts, isLive, isUp, shownLogPath } from '../../container/index.ts'
 import { humanDuration } from '../../lib/units.ts'
 import type { Endpoint, Sandbox } from '../../network/index.ts'
 import type {
@@ -95,7 +95,7 @@ export function statusText(state: State, o: { health?: Health | undefined; now?:
 export function portMap(c: Container, sandbox: Sandbox | undefined): PortMap {
   const ports: PortMap = {}
   if (!isLive(c.state)) return ports
-  for (const key of Object.keys(c.config.ExposedPorts ?? {})) ports[portKey(key)] = null
+  for (const { port, proto } of exposedPorts(c.config)) ports[`${port}/${proto}`] = null
   for (const port of sandbox?.ports ?? []) {
     const key = `${port.containerPort}/${port.proto}`
     ports[key] = [
@@ -106,15 +106,10 @@ export function portMap(c: Container, sandbox: Sandbox | undefined): PortMap {
   return ports
 }
 
-/** `80` and `80/tcp` are one port. */
-function portKey(text: string): string {
-  const { port, proto } = parsePort(text)
-  return `${port}/${proto}`
-}
-
 export function portSummaries(ports: PortMap): PortSummary[] {
   return Object.entries(ports).flatMap(([key, bindings]): PortSummary[] => {
-    const { port, proto } = parsePort(key)
+    const [number, proto = 'tcp'] = key.split('/')
+    const port = Number(number)
     if (!bindings) return [{ PrivatePort: port, Type: proto }]
     return bindings.map((binding) => ({
       IP: binding.HostIp ?? '',

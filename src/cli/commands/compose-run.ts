@@ -1,3 +1,4 @@
+import { DaemonError } from '../../client/index.ts'
 import {
   apply,
   createContainer,
@@ -5,6 +6,7 @@ import {
   graphOfServices,
   label,
   runHooks,
+  sharedContainer,
   waitFor,
   type Made,
   type Project,
@@ -97,7 +99,13 @@ export const composeRun = command({
     const work = workOf(context, () => {})
     const start = async () => {
       await context.client.containers.start(made.id)
-      await runHooks(work, hooks)
+      try {
+        await runHooks(work, hooks)
+      } catch (error) {
+        // A command that ends at once leaves nothing to run a hook in: it is the command's end that counts.
+        if (!saysEnded(error) && (await isRunning(context, made.id))) throw error
+        context.err(`WARN ${made.name} ended before its post_start hooks did\n`)
+      }
     }
     if (options.detach) {
       await start()
@@ -113,6 +121,20 @@ export const composeRun = command({
     })
   },
 })
+
+/** The engine finds that its process has gone a moment before its state says so. */
+function saysEnded(error: unknown): boolean {
+  return error instanceof DaemonError && error.status === 409 && error.message.endsWith('is not running')
+}
+
+async function isRunning({ client }: Context, id: string): Promise<boolean> {
+  try {
+    return (await client.containers.inspect(id)).State.Running
+  } catch (error) {
+    if (error instanceof DaemonError && error.status === 404) return false
+    throw error
+  }
+}
 
 interface OneOff {
   readonly name: string
@@ -146,7 +168,9 @@ async function prepare(context: Context, project: Project, one: OneOff): Promise
   const work = workOf(context, report)
   const containers = await apply(work, { ...wanted.plan, services }, { ...wanted, inherit: true })
   await dependenciesReady(work, { project, name: one.name, containers })
-  return await create(work, { ...one, project, image: images.get(one.name), containers })
+  const find = (other: string) =>
+    containers.get(other)?.[0]?.id ?? sharedContainer(wanted.observed, other)?.id
+  return await create(work, { ...one, project, image: images.get(one.name), find })
 }
 
 async function dependenciesReady(
@@ -172,30 +196,34 @@ function create(
   o: OneOff & {
     project: Project
     image: string | undefined
-    containers: ReadonlyMap<string, readonly Startable[]>
+    find: (service: string) => string | undefined
   },
 ): Promise<Made> {
   const { project, name, service, options, image } = o
   const slug = randomBytes(32).toString('hex')
-  return createContainer(work, {
-    project,
-    name,
-    service,
-    number: 1,
-    oneOff: true,
-    image,
-    find: (other) => {
-      const [first] = o.containers.get(other) ?? []
-      if (first) return first.id
-      throw new EngineError(
-        'conflict',
-        `service "${name}" shares with service "${other}", which has no container`,
-      )
+  // Docker compose: its command speaks for it.
+  return createContainer(
+    { ...work, report: () => {} },
+    {
+      project,
+      name,
+      service,
+      number: 1,
+      oneOff: true,
+      image,
+      find: (other) => {
+        const found = o.find(other)
+        if (found !== undefined) return found
+        throw new EngineError(
+          'conflict',
+          `service "${name}" shares with service "${other}", which has no container`,
+        )
+      },
+      labels: { [label.slug]: slug },
+      attachStdin: options.interactive && !options.detach,
+      autoRemove: options.rm,
+      serviceAliases: options['use-aliases'],
+      containerName: containerName(project, { name, service, number: ['run', slug.slice(0, 12)] }),
     },
-    labels: { [label.slug]: slug },
-    attachStdin: options.interactive && !options.detach,
-    autoRemove: options.rm,
-    serviceAliases: options['use-aliases'],
-    containerName: containerName(project, { name, service, number: ['run', slug.slice(0, 12)] }),
-  })
+  )
 }

@@ -104,8 +104,11 @@ function imageName(c: ContainerSummary, short: boolean): string {
   return at > 0 && /:[^/]*$/.test(c.Image.slice(0, at)) ? c.Image.slice(0, at) : c.Image
 }
 
-/** `80-82/tcp, 0.0.0.0:8080->80/tcp`. Docker: consecutive ports are joined only where both sides have one number. */
-function portsText(ports: readonly PortSummary[]): string {
+/**
+ * `80-82/tcp, 0.0.0.0:8080->80/tcp`. Docker: consecutive ports are joined only where both sides have one number; the last of each
+ * address come after all others, in the order in which the addresses came.
+ */
+export function portsText(ports: readonly PortSummary[]): string {
   const sorted = ports.toSorted(
     (a, b) =>
       a.PrivatePort - b.PrivatePort ||
@@ -135,7 +138,7 @@ function portsText(ports: readonly PortSummary[]): string {
       groups.set(place, [inside, inside])
     }
   }
-  for (const place of [...groups.keys()].toSorted(compare)) flush(place, groups.get(place) ?? [0, 0])
+  for (const [place, group] of groups) flush(place, group)
   return [...joined, ...mapped].join(', ')
 }
 

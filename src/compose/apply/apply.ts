@@ -9,7 +9,7 @@ import { referencesOf } from '../desired/references.ts'
 import { alongGraph, graphOfServices } from '../service-graph.ts'
 import type { Project } from '../model/project-model.ts'
 import type { Service } from '../model/service-model.ts'
-import type { Observed, ObservedContainer } from '../observe.ts'
+import { sharedContainer, type Observed, type ObservedContainer } from '../observe.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { ContainerStep } from '../plan/plan-services.ts'
 import { applyNetwork, applyVolume } from './apply-resources.ts'
@@ -201,7 +201,8 @@ class Containers {
   }
 
   #find(service: string, other: string): string {
-    const found = this.#made.get(other)?.[0]
+    // `--no-deps`: what is there serves.
+    const found = this.#made.get(other)?.[0] ?? sharedContainer(this.#o.observed, other)
     if (!found)
       throw new EngineError(
         'conflict',
