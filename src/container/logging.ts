@@ -42,11 +42,11 @@ function logConfigOf(c: Container): { driver: LogDriver; options: LogConfigOptio
   return { driver: c.hostConfig.LogConfig?.Type as LogDriver, options: c.hostConfig.LogConfig?.Config ?? {} }
 }
 
-/** Docker's file with a line of JSON for each line, where the driver writes one; else conmon's. None without a log. */
+/** Docker's file with a line of JSON for each line, where the driver writes one; conmon's, where the driver is a file; else none. */
 export function shownLogPath(c: Container): string {
   const { driver } = logConfigOf(c)
   if (driver === 'json-file') return jsonLogPath(c)
-  return driver === 'none' ? '' : c.logPath
+  return driver === 'local' || driver === 'k8s-file' ? c.logPath : ''
 }
 
 const jsonLogPath = (c: Container): string => join(c.directory, `${c.id}-json.log`)

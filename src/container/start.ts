@@ -1,6 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { attempt } from '../lib/attempt.ts'
-import { EngineError, messageOf } from '../lib/errors.ts'
+import { EngineError, hasCode, messageOf } from '../lib/errors.ts'
 import { group } from '../lib/group.ts'
 import { detached, type Op } from '../lib/op.ts'
 import { startTime } from '../host/proc.ts'
@@ -139,7 +139,12 @@ function specInput(
   if (cwd !== '/') {
     // Docker makes a missing working directory, owned by root.
     using root = RootDir.open(rootfs)
-    root.mkdirAll(cwd, 0o755)
+    try {
+      root.mkdirAll(cwd, 0o755)
+    } catch (error) {
+      if (!hasCode(error, 'ENOTDIR')) throw error
+      throw new EngineError('invalid', `Cannot mkdir: ${cwd} is not a directory`)
+    }
   }
   const env = [...(config.Env ?? [])]
   const has = (name: string) => env.some((entry) => entry.startsWith(`${name}=`))

@@ -267,6 +267,12 @@ export function runScenarios(client: ClientName): void {
       ['126 for a file without x', ['busybox', '/etc/passwd'], 126, /permission denied/],
       ['125 for an unknown flag', ['--nosuch', 'busybox'], 125, /unknown flag: --nosuch/],
       ['125 for an unknown user', ['-u', 'nosuch', 'busybox', 'true'], 125, /unable to find user nosuch/],
+      [
+        '125 for a working directory that is a file',
+        ['-w', '/etc/passwd', 'busybox', 'true'],
+        125,
+        /Cannot mkdir: \/etc\/passwd is not a directory/,
+      ],
     ]
     for (const [title, args, code, stderr] of codes)
       test(`exit code ${title}`, async () => {
