@@ -27,6 +27,7 @@ import { bool, list, string, type Values } from '../flags.ts'
 import { followContainer } from './attach.ts'
 
 const { randomBytes } = process.getBuiltinModule('node:crypto')
+const { setTimeout: sleep } = process.getBuiltinModule('node:timers/promises')
 
 const flags = {
   build: bool('Build image before starting container'),
@@ -103,7 +104,7 @@ export const composeRun = command({
         await runHooks(work, hooks)
       } catch (error) {
         // A command that ends at once leaves nothing to run a hook in: it is the command's end that counts.
-        if (!saysEnded(error) && (await isRunning(context, made.id))) throw error
+        if (await runsOn(context, made.id)) throw error
         context.err(`WARN ${made.name} ended before its post_start hooks did\n`)
       }
     }
@@ -122,9 +123,13 @@ export const composeRun = command({
   },
 })
 
-/** The engine finds that its process has gone a moment before its state says so. */
-function saysEnded(error: unknown): boolean {
-  return error instanceof DaemonError && error.status === 409 && error.message.endsWith('is not running')
+/** Its state says that it has ended a moment after its process has gone; so long a hook that failed is not blamed. Milliseconds. */
+const endKnownWithin = 1000
+
+async function runsOn(context: Context, id: string): Promise<boolean> {
+  for (const deadline = Date.now() + endKnownWithin; Date.now() < deadline; await sleep(50))
+    if (!(await isRunning(context, id))) return false
+  return true
 }
 
 async function isRunning({ client }: Context, id: string): Promise<boolean> {
