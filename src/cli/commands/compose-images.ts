@@ -1,7 +1,7 @@
 import type { ObservedContainer } from '../../compose/index.ts'
 import { EngineError } from '../../lib/errors.ts'
 import { shortId } from '../../lib/id.ts'
-import { parseReference, familiarName } from '../../lib/reference.ts'
+import { canonical, familiarName, parseReference } from '../../lib/reference.ts'
 import { humanDuration, humanSize } from '../../lib/units.ts'
 import type { ImageInspect } from '../../wire/image.ts'
 import { command, type Context } from '../command.ts'
@@ -69,13 +69,18 @@ async function rowsOf(context: Context, containers: readonly ObservedContainer[]
   return (await Promise.all(rows)).toSorted((a, b) => (a.container < b.container ? -1 : 1))
 }
 
+/** In place of a name, where the container's image has another one by now. */
+const imageId = /^(sha256:)?[\da-f]{12,64}$/
+
 /** The name that the container was made by, if the image still has it; else any of its names. */
-function nameOf(asked: string, { RepoTags }: ImageInspect): { repository: string; tag: string } {
-  const tags = (RepoTags ?? []).filter((tag) => tag !== '<none>:<none>')
-  const [first] = [asked, `${asked}:latest`].filter((tag) => tags.includes(tag))
-  const name = first ?? tags[0]
-  if (name === undefined) return { repository: '<none>', tag: '<none>' }
-  const reference = parseReference(name)
+export function nameOf(
+  asked: string,
+  { RepoTags }: Pick<ImageInspect, 'RepoTags'>,
+): { repository: string; tag: string } {
+  const names = (RepoTags ?? []).filter((tag) => tag !== '<none>:<none>').map(parseReference)
+  const wanted = imageId.test(asked) ? undefined : canonical(parseReference(asked))
+  const reference = names.find((name) => canonical(name) === wanted) ?? names[0]
+  if (reference === undefined) return { repository: '<none>', tag: '<none>' }
   return { repository: familiarName(reference), tag: reference.tag ?? 'latest' }
 }
 
