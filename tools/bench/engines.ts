@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
+import { messageOf } from '../../src/lib/errors.ts'
 import { Daemon, root } from '../../tests/system/harness.ts'
 
 /** A command line that understands docker's words, and the environment that leads it to its engine. */
@@ -80,7 +81,7 @@ export async function engines(say: (text: string) => void): Promise<Engine[]> {
     try {
       found.push(await open())
     } catch (error) {
-      say(`without ${name}: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`)
+      say(`without ${name}: ${messageOf(error).split('\n')[0]}`)
     }
   return found
 }

@@ -9,6 +9,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, release, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { messageOf } from '../../src/lib/errors.ts'
 import { busyboxTar, root } from '../../tests/system/harness.ts'
 import { engines, type Engine } from './engines.ts'
 import { makeContexts } from './builds.ts'
@@ -30,19 +31,24 @@ async function measure(scenario: Scenario, candidates: readonly Engine[]): Promi
   const suited = await Promise.all(candidates.map(async (engine) => (await scenario.suits?.(engine)) ?? true))
   const all = candidates.filter((_, index) => suited[index])
   const times: Times = Object.fromEntries(all.map((engine) => [engine.name, []]))
-  for (const engine of all) await scenario.before?.(engine)
+  // What is there is taken away again, also when something fails half-way: the peers are other people's daemons.
+  await using undo = new AsyncDisposableStack()
+  for (const engine of all) {
+    undo.defer(async () => scenario.after?.(engine))
+    await scenario.before?.(engine)
+  }
   const rounds = Number(values.rounds ?? scenario.rounds)
   // Round 0 warms up and is not counted.
   for (let round = 0; round <= rounds; round++)
     // Who goes first changes, so that nobody always runs in the other's wake.
     for (const engine of round % 2 === 0 ? all : all.toReversed()) {
+      await using turn = new AsyncDisposableStack()
+      turn.defer(async () => scenario.teardown?.(engine, round))
       await scenario.setup?.(engine, round)
       const started = performance.now()
       await scenario.work(engine, round)
       if (round > 0) times[engine.name]?.push(performance.now() - started)
-      await scenario.teardown?.(engine, round)
     }
-  for (const engine of all) await scenario.after?.(engine)
   return times
 }
 
@@ -50,12 +56,20 @@ const isChosen = (name: string): boolean => name.includes(values.only ?? '')
 
 async function benchEngines(context: string, chosen: readonly Scenario[]): Promise<void> {
   await using stack = new AsyncDisposableStack()
-  const all = await engines((text) => console.error(text))
-  for (const engine of all) stack.use(engine)
+  const all: Engine[] = []
   const tar = await busyboxTar()
-  for (const engine of all) {
+  for (const engine of await engines((text) => console.error(text))) {
+    stack.use(engine)
     await importImage(engine, tar)
     stack.defer(() => removeImage(engine))
+    try {
+      // One that answers may still be unable to run anything on this host.
+      await engine.run(['run', '--rm', image, 'true'])
+      all.push(engine)
+    } catch (error) {
+      if (engine.name === 'gantry') throw error
+      console.error(`without ${engine.name}: ${messageOf(error).split('\n')[0]}`)
+    }
   }
   if (chosen.some((scenario) => scenario.name.startsWith('build'))) makeContexts(context, image)
 
