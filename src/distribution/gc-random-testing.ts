@@ -62,9 +62,7 @@ export class Model {
     for (let count = 1 + Math.floor(this.#random() * 3); count > 0; count--)
       layers.push(await this.#layer(name))
     const config = await this.#layer(name)
-    // No two pushes are of the same manifest: one that is deleted by one client and pushed by another has no right answer.
-    const annotations = { number: `${this.#random()}` }
-    const document = { schemaVersion: 2, mediaType: imageType, config, layers, annotations }
+    const document = { schemaVersion: 2, mediaType: imageType, config, layers, annotations: this.#unique() }
     if (this.#random() < 0.5) await sleep(this.#random() * this.#registry.holds.graceMs * 0.7)
     try {
       this.#acknowledge(name, await putManifest(this.#registry, name, { document, tag: this.#tag() }))
@@ -96,7 +94,8 @@ export class Model {
     this.children.add(key)
     const name = key.split(' ')[0] ?? ''
     try {
-      this.#acknowledge(name, await pushIndex(this.#registry, name, { manifests: [child], tag: this.#tag() }))
+      const index = { manifests: [child], annotations: this.#unique(), tag: this.#tag() }
+      this.#acknowledge(name, await pushIndex(this.#registry, name, index))
     } catch (error) {
       // Somebody was deleting the child already.
       if (!(error instanceof EngineError && error.kind === 'not-found')) throw error
@@ -132,6 +131,11 @@ export class Model {
     this.there.set(key, manifest)
     this.pushes++
     this.#said(`+ ${key}`)
+  }
+
+  /** No two pushes are of the same manifest: one that is deleted by one client and pushed by another has no right answer. */
+  #unique(): Record<string, string> {
+    return { number: `${this.#random()}` }
   }
 
   #tag(): string | undefined {

@@ -72,9 +72,14 @@ export async function pushImage(
 export async function pushIndex(
   registry: Registry,
   name: string,
-  o: { manifests: readonly Descriptor[]; tag?: string | undefined },
+  o: {
+    manifests: readonly Descriptor[]
+    annotations?: Readonly<Record<string, string>>
+    tag?: string | undefined
+  },
 ): Promise<Descriptor> {
-  const document = { schemaVersion: 2, mediaType: indexType, manifests: o.manifests }
+  const { manifests, annotations } = o
+  const document = { schemaVersion: 2, mediaType: indexType, manifests, ...(annotations && { annotations }) }
   return await putManifest(registry, name, { document, tag: o.tag })
 }
 

@@ -17,8 +17,10 @@ const spooled = () => readdirSync(join(server.directory, 'uploads'))
 async function raw(request: string, o: { cut?: boolean; enough?: RegExp } = {}): Promise<string> {
   const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
   socket.on('error', () => {})
-  socket.write(request)
+  const sent = new Promise((done) => socket.write(request, done))
   if (o.cut) {
+    // Time to read it, counted from when it has left: connecting alone may take longer on a busy machine.
+    await sent
     setTimeout(() => socket.destroy(), 30)
     return ''
   }
