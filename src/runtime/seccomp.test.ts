@@ -120,7 +120,11 @@ test("no wider than the distribution's profile, but for the listed calls", { ski
     const peer = openInPeer(syscalls, capabilities)
     return [...open(defaultSeccomp({ arch: 'amd64', capabilities }))].filter((name) => !peer.has(name)).sort()
   }
-  assert.deepEqual(more([]), Object.keys(wider).sort())
+  // A newer distribution's profile has some of them itself.
+  assert.deepEqual(
+    more([]).filter((name) => !(name in wider)),
+    [],
+  )
   const every = Object.keys(
     (
       JSON.parse(readFileSync(`${import.meta.dirname}/../../data/seccomp.json`, 'utf8')) as {

@@ -78,7 +78,11 @@ export function withScales(project: Project, scales: ReadonlyMap<string, number>
   for (const [name, scale] of scales) {
     const service = services.get(name)
     if (!service) throw new Error(`no such service: ${name}`)
-    const { deploy } = service
+    const { deploy, container_name: own } = service
+    if (own && scale > 1)
+      throw new Error(
+        `WARNING: The "${name}" service is using the custom container name "${own}". Docker requires each container to have a unique name. Remove the custom name to scale the service`,
+      )
     services.set(name, { ...service, scale, deploy: deploy && { ...deploy, replicas: scale } })
   }
   return { ...project, services }
