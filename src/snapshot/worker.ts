@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { parentPort } from 'node:worker_threads'
 import type { Digest } from '../lib/digest.ts'
 import { hasCode, kindOf, messageOf } from '../lib/errors.ts'
@@ -149,7 +150,12 @@ function start(id: number, job: Job, cancel: Int32Array): { session: Session } |
       copyTree({ from, to, source: '.', target: '.', fidelity: 'exact', check })
       for (const path of job.input.mountPoints ?? []) {
         const stat = to.tryLstat(path)
-        if (stat?.kind === 'file' && stat.size === 0) to.unlink(path)
+        if (stat?.kind !== 'file' || stat.size > 0) continue
+        const folder = dirname(path)
+        const { mtimeSec: sec, mtimeNsec: nsec } = to.lstat(folder)
+        to.unlink(path)
+        // Nothing of the container has changed: copies of the same content are the same layer.
+        to.utimes(folder, { sec, nsec })
       }
       return { result: null }
     }
