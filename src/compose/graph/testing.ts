@@ -1,27 +1,9 @@
 /** Projects for tests of drawings. */
-import { loadProject } from '../load-project.ts'
+import { projectOf } from '../testing.ts'
 import { projectGraph, type ProjectGraph } from './project-graph.ts'
 
 export function graphOf(text: string): ProjectGraph {
-  const project = loadProject(
-    {
-      files: [{ path: '/p/compose.yaml', text }],
-      folder: '/p',
-      environment: new Map(),
-      sources: new Map(),
-      name: 'p',
-      profiles: [],
-    },
-    {
-      interpolation: true,
-      normalization: true,
-      pathResolution: true,
-      consistency: true,
-      envResolution: false,
-      warn: () => undefined,
-    },
-  )
-  return projectGraph(project)
+  return projectGraph(projectOf(text))
 }
 
 export const shop = `

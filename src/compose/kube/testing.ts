@@ -1,7 +1,7 @@
 /** Projects for tests of manifests, and Kubernetes' own schemas to hold them to. */
 import { ok } from 'node:assert/strict'
 import type { ImageConfig } from '../../wire/container.ts'
-import { loadProject } from '../load-project.ts'
+import { projectOf } from '../testing.ts'
 import { kubeManifests } from './kube-manifests.ts'
 import type { Manifest, Note } from './translation.ts'
 
@@ -9,26 +9,9 @@ export function translated(
   text: string,
   o: { folder?: string; environment?: Record<string, string>; images?: Record<string, ImageConfig> } = {},
 ): { manifests: Manifest[]; notes: Note[] } {
-  const folder = o.folder ?? '/p'
-  const project = loadProject(
-    {
-      files: [{ path: `${folder}/compose.yaml`, text }],
-      folder,
-      environment: new Map(Object.entries(o.environment ?? {})),
-      sources: new Map(),
-      name: 'p',
-      profiles: [],
-    },
-    {
-      interpolation: true,
-      normalization: true,
-      pathResolution: true,
-      consistency: true,
-      envResolution: true,
-      warn: () => undefined,
-    },
-  )
-  const images = new Map(Object.entries(o.images ?? {}))
+  const { images: given = {}, ...from } = o
+  const project = projectOf(text, { ...from, envResolution: true })
+  const images = new Map(Object.entries(given))
   return kubeManifests(project, { namespace: '', volumeSize: '1Gi', images })
 }
 
